@@ -1,0 +1,54 @@
+# Everything a newcomer needs: `make up` runs the platform, `make test` proves it.
+# Python 3.11 or later, pip and make are enough; the rest is set up in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_HOME := .cache/uv-tool
+UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON) -m uv")
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check format lock clean
+
+help:
+	@echo "make up      run the platform at http://127.0.0.1:8000"
+	@echo "make test    run every test"
+	@echo "make check   format, lint, types, layers, docs"
+	@echo "make format  put the code into the project's format"
+	@echo "make lock    renew requirements.lock from pyproject.toml"
+	@echo "make clean   remove .venv and caches (.data stays)"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "a2a_streaming needs Python 3.11 or later; call make with PYTHON=python3.11")'
+	@command -v uv >/dev/null 2>&1 || PYTHONPATH=$(UV_HOME) $(PYTHON) -c 'import uv' 2>/dev/null \
+		|| { echo "Fetching uv into $(UV_HOME) ..."; $(PYTHON) -m pip install --quiet --target $(UV_HOME) uv; }
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv
+	@echo "Setting up .venv ..."
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: $(READY)
+	@exec $(BIN)/a2a-streaming up
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+lock: $(READY)
+	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
+		--upgrade --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
