@@ -56,7 +56,7 @@ class Event:
         """The event as an object; shared, so never to be changed."""
         payload = self._payload
         if payload is None:
-            payload = self._payload = cast(Json, orjson.loads(self.data))
+            payload = self._payload = cast("Json", orjson.loads(self.data))
         return payload
 
     @property

@@ -32,7 +32,7 @@ class Position(NamedTuple):
         return f"{self.epoch}-{self.offset}"
 
     def precedes(self, other: Position) -> bool:
-        """Say whether `other` is numbered right after this position. (Not: whether it follows on it.)"""
+        """Say whether `other` is numbered right after this position, whatever its epoch."""
         return other.offset == self.offset + 1
 
     @classmethod

@@ -55,6 +55,11 @@ class Tail:
         """The newest event that the tail holds."""
         return self._events[-1] if self._events else None
 
+    @property
+    def mean_bytes(self) -> int:
+        """The mean weight of the events that the tail holds, in bytes."""
+        return self._bytes // len(self._events) if self._events else 0
+
     def __contains__(self, position: Position | None) -> bool:
         """Say whether the tail can be read from this position on."""
         return position == self._start or (

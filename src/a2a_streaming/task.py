@@ -48,7 +48,7 @@ class State(StrEnum):
 
     @property
     def label(self) -> str:
-        """The state's name for people: `working`, `input-required`, …"""
+        """The state as people and the first dialect write it, as in `input-required`."""
         return self.value.removeprefix("TASK_STATE_").lower().replace("_", "-")
 
 
@@ -173,6 +173,14 @@ def find_artifact(artifacts: list[Json], artifact_id: str) -> int | None:
         if artifacts[place]["artifactId"] == artifact_id:
             return place
     return None
+
+
+def mentions(task: Json, message_id: str) -> bool:
+    """Say whether a message is in the task: in its history, or said with its status."""
+    said = task["status"].get("message")
+    if said is not None and said["messageId"] == message_id:
+        return True
+    return any(said["messageId"] == message_id for said in reversed(task.get("history", ())))
 
 
 def _with_index(artifact: Json, update: Json) -> Json:

@@ -1,0 +1,59 @@
+"""What an agent's author writes against: `Agent`, and the `Run` that is handed to it.
+
+class Returns(Agent):
+card = agent_card("returns", skills=[...])
+
+async def run(self, run: Run) -> None:
+order = await run.step("order", find_order, run.text)
+await run.working(f"Found order {order['id']}")
+async with run.artifact("label") as label:
+async for chunk in render(order):
+await label.write(chunk)
+await run.complete("Your label is ready")
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+
+from a2a.types import AgentCard
+
+from a2a_streaming.run import Run
+
+
+class Agent(ABC):
+    """An agent: a card that says what it can do, and `run`, which does it.
+
+    One object serves all tasks, so it keeps nothing of a task in itself: what a later turn must know
+    goes into the task, as an artifact or as a status' metadata.
+    """
+
+    card: AgentCard
+    """What the agent can do; made by `agent_card`."""
+
+    @property
+    def name(self) -> str:
+        """The agent's name in addresses and keys: the card's, in lower case, without `Agent`."""
+        return slug(self.card.name)
+
+    @abstractmethod
+    async def run(self, run: Run) -> None:
+        """Handle one message, and end the turn: by `complete`, `fail`, `reject` or `input_required`.
+
+        Args:
+            run: The message, the task so far, and the ways to answer.
+        """
+
+    async def cancel(self, run: Run) -> None:  # noqa: B027 - to have nothing to clean up is common
+        """Clean up after a canceled run; the task ends as canceled afterwards. May do nothing.
+
+        Args:
+            run: The run that was canceled; nothing more can be emitted.
+        """
+
+
+def slug(name: str) -> str:
+    """Return an agent's name as addresses and keys spell it: `Billing Agent` → `billing`."""
+    short = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").removesuffix("-agent")
+    return short or "agent"

@@ -1,0 +1,177 @@
+"""Live broadcast: one Pub/Sub connection a process, channels shared by all who listen.
+
+What comes in is a hint, the log is the truth: whenever events may have been missed (the connection
+broke, a channel was subscribed anew), listeners are told so, and look into the log. A probe to itself
+proves every second that the connection delivers; one that doesn't is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from a2a_streaming.backbone.connection import CommandFailed, Dedicated, Store
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.errors import Unavailable
+from a2a_streaming.event import Event
+from a2a_streaming.position import Position
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+_PROBE_SECONDS = 1.0
+_DEAF_SECONDS = 3.0
+
+
+class Listener(Protocol):
+    """Who listens to a task's channel."""
+
+    def received(self, event: Event) -> None:
+        """Take a live event; it may be doubled, and others may be missing."""
+
+    def interrupted(self) -> None:
+        """Events may have been missed: look into the log."""
+
+
+class Broadcast:
+    """A process's ear on Redis Pub/Sub.
+
+    Args:
+        store: Redis.
+        keys: Names of channels.
+    """
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._probe = f"{keys.prefix}channel:probe:{uuid.uuid4().hex}"
+        self._listeners: dict[bytes, Listener] = {}
+        self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._controls: list[Callable[[str], None]] = []
+        self._connection: Dedicated | None = None
+        self._heard = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the connection has lately been seen to deliver."""
+        return time.monotonic() - self._heard < _DEAF_SECONDS
+
+    def start(self) -> None:
+        """Begin to listen; returns at once, and goes on whatever becomes of Redis."""
+        self._heard = time.monotonic()
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="broadcast"),
+            asyncio.create_task(self._prove(), name="broadcast-probe"),
+        ]
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._drop()
+        for waiting in self._confirmed.values():
+            waiting.cancel()
+
+    def on_control(self, callback: Callable[[str], None]) -> None:
+        """Call back with a task's id whenever that task is to be canceled."""
+        self._controls.append(callback)
+
+    async def join(self, task_id: str, listener: Listener) -> None:
+        """Listen to a task's channel; returns once Redis has confirmed that nothing is missed from now on.
+
+        Args:
+            task_id: The task, to which nobody here listens yet.
+            listener: Who is told.
+
+        Raises:
+            Unavailable: Redis is away. The listener stays joined, and hears once Redis is back.
+        """
+        channel = self._keys.channel(task_id).encode()
+        self._listeners[channel] = listener
+        confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
+        if self._connection is not None:
+            with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
+                await self._connection.send("SUBSCRIBE", channel)
+        try:
+            async with asyncio.timeout(_DEAF_SECONDS):
+                await asyncio.shield(confirmed)
+        except TimeoutError:
+            raise Unavailable("The store is away for the moment; try again.") from None
+
+    async def leave(self, task_id: str, listener: Listener) -> None:
+        """Listen no longer to a task's channel, unless another listener has joined it since."""
+        channel = self._keys.channel(task_id).encode()
+        if self._listeners.get(channel) is not listener:
+            return
+        del self._listeners[channel]
+        confirmed = self._confirmed.pop(channel, None)
+        if confirmed is not None:
+            confirmed.cancel()
+        if self._connection is not None:
+            with contextlib.suppress(Unavailable):
+                await self._connection.send("UNSUBSCRIBE", channel)
+
+    async def _listen(self) -> None:
+        pause = 0.05
+        while True:
+            try:
+                connection = self._store.dedicated()
+                await connection.connect()
+                self._connection = connection
+                channels = [self._probe, self._keys.control, *self._listeners]
+                await connection.send("SUBSCRIBE", *channels)
+                pause = 0.05
+                while True:
+                    self._take(await connection.read())
+            except (Unavailable, CommandFailed) as error:
+                _log.warning(
+                    "the Pub/Sub connection broke; reconnecting", reason=str(error.__cause__)
+                )
+            await self._drop()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    def _take(self, message: list[bytes]) -> None:
+        kind, channel, *rest = message
+        if kind == b"message":
+            self._heard = time.monotonic()
+            if (listener := self._listeners.get(channel)) is not None:
+                listener.received(_parse(rest[0]))
+            elif channel == self._keys.control.encode():
+                for callback in self._controls:
+                    callback(rest[0].decode())
+        elif kind == b"subscribe":
+            confirmed = self._confirmed.get(channel)
+            if confirmed is None:
+                return
+            if not confirmed.done():
+                confirmed.set_result(None)
+            # Not the first confirmation: the connection is a new one, and was deaf before.
+            elif (listener := self._listeners.get(channel)) is not None:
+                listener.interrupted()
+
+    async def _prove(self) -> None:
+        while True:
+            await asyncio.sleep(_PROBE_SECONDS)
+            with contextlib.suppress(Unavailable, CommandFailed):
+                await self._store.call("PUBLISH", self._probe, "")
+            if not self.healthy and self._connection is not None:
+                _log.warning("the Pub/Sub connection delivers nothing; replacing it")
+                await self._drop()
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def _parse(payload: bytes) -> Event:
+    previous, position, data = payload.split(b" ", 2)
+    return Event(
+        Position.parse(position), None if previous == b"0-0" else Position.parse(previous), data
+    )

@@ -1,0 +1,90 @@
+"""Lists of tasks by owner, context, agent and state, and of those with something to do.
+
+They stand in other slots than the tasks, so they are written beside them: idempotently, before the
+answer leaves; what a crash left out is put right by the sweep.
+"""
+
+from __future__ import annotations
+
+import time
+
+from a2a_streaming.backbone.connection import Command, Store
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import State
+
+
+class Index:
+    """Keeps the lists.
+
+    Args:
+        store: Redis.
+        keys: Names of keys.
+        settings: Lifetimes.
+    """
+
+    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+        self._store = store
+        self._keys = keys
+        self._ttl = settings.open_ttl * 1000
+        self._kept = 1000 * max(settings.open_ttl, settings.snapshot_ttl, settings.history_ttl)
+
+    async def record(
+        self, task_id: str, *, owner: str, context: str, agent: str, state: State, was: State | None
+    ) -> None:
+        """Note that a task has changed.
+
+        Args:
+            task_id: The task.
+            owner: Its owner.
+            context: Its context.
+            agent: Its agent.
+            state: The state that it is in.
+            was: The state that it was in; None if it is new.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        now = time.time_ns() // 1_000_000
+        lists = [("owner", owner), ("context", context), ("agent", agent), ("state", state.label)]
+        commands: list[Command] = []
+        for kind, value in lists:
+            key = self._keys.index(kind, value)
+            commands.append(["ZADD", key, now, task_id])
+            commands.append(["ZREMRANGEBYSCORE", key, "-inf", now - self._kept])
+            commands.append(["PEXPIRE", key, self._kept])
+        if was is not None and was is not state:
+            commands.append(["ZREM", self._keys.index("state", was.label), task_id])
+        await self._store.pipeline(commands)
+
+    async def open(self, agent: str, *task_ids: str) -> None:
+        """Note that tasks have something to do, and were looked at now.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        key = self._keys.index("open", agent)
+        now = time.time_ns() // 1_000_000
+        commands: list[Command] = [["ZADD", key, now, task_id] for task_id in task_ids]
+        await self._store.pipeline([*commands, ["PEXPIRE", key, self._ttl]])
+
+    async def settle(self, agent: str, task_id: str) -> None:
+        """Note that a task has nothing to do.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._store.call("ZREM", self._keys.index("open", agent), task_id)
+
+    async def neglected(self, agent: str, *, seconds: float, count: int = 100) -> list[str]:
+        """Return tasks with something to do at which nobody has looked for a while, oldest first.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        before = time.time_ns() // 1_000_000 - int(seconds * 1000)
+        key = self._keys.index("open", agent)
+        found: list[bytes] = await self._store.call(
+            "ZRANGEBYSCORE", key, "-inf", before, "LIMIT", 0, count
+        )
+        return [task_id.decode() for task_id in found]

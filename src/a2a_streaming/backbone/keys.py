@@ -1,0 +1,182 @@
+"""Every Redis key and channel: its name, its type, what it holds and how long it lives.
+
+The braces are literal: they are Redis Cluster hash tags, so that all keys of a task share a slot, and
+one layout serves a laptop and a cluster. An id with a brace of its own, or an empty one, would break
+that; `check_id` refuses it before it gets here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from a2a_streaming.errors import InvalidParams
+
+_ID = re.compile(r"[A-Za-z0-9._~@:+=-]{1,128}")
+
+
+class KeySpec(NamedTuple):
+    """One kind of key.
+
+    Args:
+        pattern: Its name, with `{id}` for a task's id (braces literal) and `<…>` for the rest.
+        type: Redis type.
+        lifetime: What bounds its life.
+        holds: What it is for.
+    """
+
+    pattern: str
+    type: str
+    lifetime: str
+    holds: str
+
+
+KEYS: tuple[KeySpec, ...] = (
+    KeySpec(
+        "task:{id}", "string", "open_ttl, then snapshot_ttl", "snapshot: JSON with its position"
+    ),
+    KeySpec(
+        "task:{id}:meta",
+        "hash",
+        "open_ttl, then the longer of snapshot_ttl and history_ttl",
+        "epoch, offset, last position, state, owner, context, agent, birth dialect, lease holder and "
+        "end, cancel flag, attempts, messageIds seen (m:…), where each epoch began (e:…)",
+    ),
+    KeySpec(
+        "task:{id}:stream",
+        "stream",
+        "open_ttl, then history_ttl; about history_maxlen events",
+        "history: one entry an event, its ID the position, its field `e` the JSON",
+    ),
+    KeySpec("task:{id}:inbox", "list", "open_ttl", "accepted messages that aren't settled yet"),
+    KeySpec("task:{id}:steps", "hash", "open_ttl, then history_ttl", "results of steps"),
+    KeySpec(
+        "subscriptions:{id}",
+        "sorted set",
+        "twice watcher_seconds",
+        "watcher → when its claim lapses, ms",
+    ),
+    KeySpec(
+        "channel:task:{id}",
+        "channel",
+        "-",
+        "live events: `<previous position> <position> <event JSON>`",
+    ),
+    KeySpec("channel:control", "channel", "-", "a task's id, when it is to be canceled"),
+    KeySpec(
+        "work:<agent>",
+        "stream",
+        "open_ttl since the last hint",
+        "hints: this task has something to do",
+    ),
+    KeySpec(
+        "index:owner:<owner>",
+        "sorted set",
+        "the longest of the above since the last change",
+        "task → last change, ms",
+    ),
+    KeySpec(
+        "index:context:<context>",
+        "sorted set",
+        "the longest of the above since the last change",
+        "task → last change, ms",
+    ),
+    KeySpec(
+        "index:agent:<agent>",
+        "sorted set",
+        "the longest of the above since the last change",
+        "task → last change, ms",
+    ),
+    KeySpec(
+        "index:state:<state>",
+        "sorted set",
+        "the longest of the above since the last change",
+        "task → last change, ms",
+    ),
+    KeySpec(
+        "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"
+    ),
+)
+
+WORKERS = "workers"
+"""The consumer group of every `work:<agent>` stream."""
+
+
+def check_id(value: str, what: str) -> str:
+    """Check an id that becomes part of a key.
+
+    Args:
+        value: The id.
+        what: What it is the id of, for the error's text.
+
+    Returns:
+        The id.
+
+    Raises:
+        InvalidParams: It is empty, too long, or has characters that could break a key or a frame.
+    """
+    if not _ID.fullmatch(value):
+        raise InvalidParams(
+            f"{what} must be 1 to 128 characters of A-Z, a-z, 0-9 and . _ ~ @ : + = - "
+            f"(got {len(value)} characters: {value[:40]!r})."
+        )
+    return value
+
+
+class Keys:
+    """Names of keys and channels.
+
+    Args:
+        prefix: Put before each.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.control = f"{prefix}channel:control"
+
+    def snapshot(self, task_id: str) -> str:
+        """Snapshot of a task."""
+        return f"{self.prefix}task:{{{task_id}}}"
+
+    def meta(self, task_id: str) -> str:
+        """What the scripts know of a task."""
+        return f"{self.prefix}task:{{{task_id}}}:meta"
+
+    def stream(self, task_id: str) -> str:
+        """A task's history."""
+        return f"{self.prefix}task:{{{task_id}}}:stream"
+
+    def inbox(self, task_id: str) -> str:
+        """Messages that wait for a task."""
+        return f"{self.prefix}task:{{{task_id}}}:inbox"
+
+    def steps(self, task_id: str) -> str:
+        """Results of a task's steps."""
+        return f"{self.prefix}task:{{{task_id}}}:steps"
+
+    def subscriptions(self, task_id: str) -> str:
+        """Who watches a task."""
+        return f"{self.prefix}subscriptions:{{{task_id}}}"
+
+    def channel(self, task_id: str) -> str:
+        """Where a task's live events go."""
+        return f"{self.prefix}channel:task:{{{task_id}}}"
+
+    def work(self, agent: str) -> str:
+        """Hints for an agent's workers."""
+        return f"{self.prefix}work:{agent}"
+
+    def index(self, kind: str, value: str) -> str:
+        """A list of tasks: by owner, context, agent, state, or open."""
+        return f"{self.prefix}index:{kind}:{value}"
+
+    def task(self, task_id: str) -> list[str]:
+        """Every key of a task that the scripts touch, in the order in which they take them."""
+        return [
+            self.meta(task_id),
+            self.stream(task_id),
+            self.snapshot(task_id),
+            self.inbox(task_id),
+            self.steps(task_id),
+            self.channel(task_id),
+        ]

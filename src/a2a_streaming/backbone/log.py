@@ -1,0 +1,294 @@
+"""Writing: the scripts that grant leases and append events, with types.
+
+Each method is one call of one script in `lua/`, where every key, argument and answer is described.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from a2a_streaming.backbone.connection import Script, Store
+from a2a_streaming.backbone.inbox import InboxEntry
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.position import Position
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import Json, State, apply
+
+_LEASE, _APPEND = Script("lease"), Script("append")
+_RENEW, _RELEASE = Script("renew"), Script("release")
+
+
+@dataclass(slots=True)
+class Grant:
+    """A lease on a task, with all that its holder needs to go on.
+
+    Args:
+        task_id: The task.
+        holder: Who holds the lease.
+        epoch: Its fencing token.
+        previous_epoch: The token before it.
+        base: The log's last position when it was granted.
+        attempt: Which attempt at the waiting message this is, from 1.
+        canceled: Whether the task is to be canceled.
+        owner: Whose task it is.
+        context: Its context.
+        dialect: The dialect it was born in.
+        entry: The message that waits first; None if the lease is for a cancel alone.
+        task: The task, folded up to `base`.
+        tail_bytes: Bytes of events after the stored snapshot.
+    """
+
+    task_id: str
+    holder: str
+    epoch: int
+    previous_epoch: int
+    base: Position
+    attempt: int
+    canceled: bool
+    owner: str
+    context: str
+    dialect: str
+    entry: InboxEntry | None
+    task: Json
+    tail_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoLease:
+    """Why there is no lease.
+
+    Args:
+        reason: `GONE`, `TERMINAL`, `IDLE` (nothing to do) or `BUSY`.
+        state: With `TERMINAL`, how the task ended.
+        seconds: With `BUSY`, how long the other's lease still lasts unless it is renewed.
+    """
+
+    reason: Literal["GONE", "TERMINAL", "IDLE", "BUSY"]
+    state: State | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events for one call of the append script, and what hangs on them.
+
+    Args:
+        offset: The log's last offset before them.
+        events: Their JSON.
+        state: The state after them; None if they leave it.
+        settles: Id of the message whose turn they end; None if the turn goes on.
+        waiting: With a terminal state: messages that the writer knows to be in the inbox.
+        snapshot: The task after them, JSON; None to store none.
+        step: A step's field and its result's JSON; None if there is none.
+    """
+
+    offset: int
+    events: Sequence[bytes]
+    state: State | None = None
+    settles: str | None = None
+    waiting: int = 0
+    snapshot: bytes | None = None
+    step: tuple[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What the append script answered.
+
+    Args:
+        code: `OK`, `FENCED`, `TERMINAL`, `BEHIND` or `INBOX`, as `lua/append.lua` says.
+        canceled: Whether the task is to be canceled.
+        following: The message whose turn is next; the lease goes on with it.
+        history_lost: Whether the history had been lost, so that a snapshot is due.
+        offset: With `BEHIND`, the log's last offset.
+        waiting: With `INBOX`, the messages in it.
+    """
+
+    code: Literal["OK", "FENCED", "TERMINAL", "BEHIND", "INBOX"]
+    canceled: bool = False
+    following: InboxEntry | None = None
+    history_lost: bool = False
+    offset: int = 0
+    waiting: tuple[InboxEntry, ...] = ()
+
+
+class Log:
+    """The scripts that write.
+
+    Args:
+        store: Redis.
+        keys: Names of keys.
+        settings: Lifetimes and limits.
+    """
+
+    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+        self._store = store
+        self._keys = keys
+        self._settings = settings
+        self._open_ttl = settings.open_ttl * 1000
+        self._lease_ms = int(settings.lease_seconds * 1000)
+
+    async def lease(
+        self, task_id: str, holder: str, *, purpose: Literal["run", "cancel"] = "run"
+    ) -> Grant | NoLease:
+        """Take the lease on a task, if there is something to do and nobody holds it.
+
+        Args:
+            task_id: The task.
+            holder: Who takes it.
+            purpose: `cancel` sets the task's cancel flag first, and takes a task that has nothing to do.
+
+        Raises:
+            Unavailable: Redis is away.
+            ValueError: The task can't be folded from what Redis still has of it.
+        """
+        code, *rest = await self._store.script(
+            _LEASE,
+            self._keys.task(task_id),
+            [
+                holder,
+                self._lease_ms,
+                random.getrandbits(20),
+                purpose,
+                self._open_ttl,
+                self._keys.control,
+                task_id,
+            ],
+        )
+        match code:
+            case b"GRANTED":
+                return _grant(task_id, holder, rest)
+            case b"TERMINAL":
+                return NoLease("TERMINAL", state=State(rest[0].decode()))
+            case b"BUSY":
+                return NoLease("BUSY", seconds=float(rest[0]) / 1000)
+            case b"IDLE":
+                return NoLease("IDLE")
+            case _:
+                return NoLease("GONE")
+
+    async def append(self, grant: Grant, batch: Batch) -> Appended:
+        """Append events under a lease.
+
+        Raises:
+            Unavailable: Redis is away; call again with the same batch, it is carried out once.
+        """
+        settings = self._settings
+        state = batch.state
+        field, result = batch.step or ("", b"")
+        code, *rest = await self._store.script(
+            _APPEND,
+            self._keys.task(grant.task_id),
+            [
+                grant.epoch,
+                grant.previous_epoch,
+                str(grant.base),
+                batch.offset,
+                grant.holder,
+                self._lease_ms,
+                state.value if state else "",
+                "1" if state is not None and state.terminal else "",
+                batch.settles or "",
+                batch.waiting,
+                batch.snapshot or b"",
+                settings.history_maxlen,
+                field,
+                result,
+                self._open_ttl,
+                settings.history_ttl * 1000,
+                settings.snapshot_ttl * 1000,
+                *batch.events,
+            ],
+        )
+        match code:
+            case b"OK":
+                canceled, following, lost = rest
+                return Appended(
+                    "OK",
+                    canceled=bool(canceled),
+                    following=InboxEntry.parse(following) if following else None,
+                    history_lost=bool(lost),
+                )
+            case b"BEHIND":
+                return Appended("BEHIND", offset=int(rest[0]))
+            case b"INBOX":
+                return Appended("INBOX", waiting=tuple(InboxEntry.parse(entry) for entry in rest))
+            case _:
+                return Appended(code.decode())
+
+    async def renew(self, grants: Sequence[Grant]) -> list[bool | None]:
+        """Renew leases, all in one round trip.
+
+        Returns:
+            For each: None if the lease is lost; else whether the task is to be canceled.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        replies = await self._store.scripts(
+            _RENEW,
+            [
+                (
+                    self._keys.task(grant.task_id)[:5],
+                    [grant.epoch, grant.holder, self._lease_ms, self._open_ttl],
+                )
+                for grant in grants
+            ],
+        )
+        return [bool(r[1]) if isinstance(r, list) and r[0] == b"OK" else None for r in replies]  # pyright: ignore[reportUnknownArgumentType] - Redis' replies carry no types
+
+    async def release(self, grant: Grant) -> None:
+        """Give a lease back before its turn's end, so that another process goes on at once.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._store.script(
+            _RELEASE, [self._keys.meta(grant.task_id)], [grant.epoch, grant.holder]
+        )
+
+    async def steps(self, task_id: str, message_id: str) -> dict[str, bytes]:
+        """Return the results of the steps that a turn has finished, by name.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        reply: list[bytes] = await self._store.call("HGETALL", self._keys.steps(task_id))
+        prefix = f"{message_id}:"
+        found = zip(reply[::2], reply[1::2], strict=True)
+        return {
+            field.decode().removeprefix(prefix): result
+            for field, result in found
+            if field.startswith(prefix.encode())
+        }
+
+
+def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
+    epoch, previous, last, attempts, cancel, owner, context, dialect, _, head, stored, tail = reply
+    task: Json | None = orjson.loads(stored)["task"] if stored else None
+    size = 0
+    for _, (_, event) in tail:
+        task = apply(task, orjson.loads(event))
+        size += len(event)
+    if task is None:
+        raise ValueError(f"nothing is left of task {task_id!r}: no snapshot and no history")
+    return Grant(
+        task_id=task_id,
+        holder=holder,
+        epoch=int(epoch),
+        previous_epoch=int(previous),
+        base=Position.parse(last),
+        attempt=int(attempts),
+        canceled=bool(cancel),
+        owner=owner.decode(),
+        context=context.decode(),
+        dialect=dialect.decode(),
+        entry=InboxEntry.parse(head) if head else None,
+        task=task,
+        tail_bytes=size,
+    )

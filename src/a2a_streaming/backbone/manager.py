@@ -1,0 +1,85 @@
+"""`RedisManager`: the backbone's front door."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from a2a_streaming.backbone.broadcast import Broadcast
+from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.history import History
+from a2a_streaming.backbone.inbox import Inbox
+from a2a_streaming.backbone.index import Index
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.backbone.log import Log
+from a2a_streaming.backbone.snapshots import Snapshots
+from a2a_streaming.backbone.subscriptions import Subscriptions
+from a2a_streaming.backbone.work import Work
+from a2a_streaming.settings import Settings
+
+
+class RedisManager:
+    """A process's way to the tasks in Redis.
+
+    Four parts answer the questions that streaming in production asks: `snapshots` (where is the
+    truth?), `subscriptions` (who is watching?), `broadcast` (what happens now?) and `history` (what
+    happened so far?). Behind them, `inbox`, `log`, `index` and `work` are how tasks move on.
+
+    Use it as an async context manager, or call `start` and `aclose`.
+
+    Args:
+        url: Redis or Valkey, as redis://, rediss:// or unix://.
+        settings: Lifetimes, limits and the keys' prefix; the defaults if None.
+
+    Raises:
+        StoreUnavailable: The URL is no Redis address.
+    """
+
+    def __init__(self, url: str, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
+        self.settings = settings
+        self.keys = Keys(settings.key_prefix)
+        self._store = Store(
+            url, max_connections=settings.redis_connections, timeout=settings.redis_timeout
+        )
+        self.snapshots = Snapshots(self._store, self.keys)
+        self.subscriptions = Subscriptions(
+            self._store, self.keys, lifetime=settings.watcher_seconds
+        )
+        self.broadcast = Broadcast(self._store, self.keys)
+        self.history = History(self._store, self.keys)
+        self.inbox = Inbox(self._store, self.keys, settings)
+        self.log = Log(self._store, self.keys, settings)
+        self.index = Index(self._store, self.keys, settings)
+
+    def work(self, agent: str) -> Work:
+        """Return an agent's stream of hints."""
+        return Work(self._store, self.keys, self.settings, agent)
+
+    async def ping(self) -> None:
+        """Ask Redis for a sign of life.
+
+        Raises:
+            Unavailable: There is none.
+        """
+        await self._store.call("PING")
+
+    async def start(self) -> None:
+        """Check that Redis can be trusted with our keys, and begin to listen.
+
+        Raises:
+            StoreUnavailable: It can't be reached, or would evict our keys.
+        """
+        await self._store.check()
+        self.broadcast.start()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.broadcast.aclose()
+        await self._store.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

@@ -1,0 +1,147 @@
+"""Work items: hints that wake an agent's workers. The inbox is the truth; a hint too many is harmless.
+
+A hint is acknowledged once its task is settled. Until then it stays pending, and another worker takes
+it over when its own has been silent for a lease's length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+from a2a_streaming.backbone.connection import CommandFailed, Dedicated, Store
+from a2a_streaming.backbone.keys import WORKERS, Keys
+from a2a_streaming.settings import Settings
+
+
+class Hint(NamedTuple):
+    """A task has something to do.
+
+    Args:
+        item: The work item's ID in its stream.
+        task_id: The task.
+    """
+
+    item: str
+    task_id: str
+
+
+class Work:
+    """One agent's stream of hints.
+
+    Args:
+        store: Redis.
+        keys: Names of keys.
+        settings: Lifetimes.
+        agent: The agent.
+    """
+
+    def __init__(self, store: Store, keys: Keys, settings: Settings, agent: str) -> None:
+        self._store = store
+        self._key = keys.work(agent)
+        self._ttl = settings.open_ttl * 1000
+        self._idle = int(settings.lease_seconds * 1000)
+        self._connection: Dedicated | None = None
+
+    async def hint(self, *task_ids: str) -> None:
+        """Wake a worker for each of these tasks.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        adds = [["XADD", self._key, "*", "t", task_id] for task_id in task_ids]
+        await self._store.pipeline([*adds, ["PEXPIRE", self._key, self._ttl]])
+
+    async def prepare(self) -> None:
+        """Make the consumer group, if it isn't there. It begins at the stream's start: no hint is lost.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            await self._store.call("XGROUP", "CREATE", self._key, WORKERS, "0", "MKSTREAM")
+        except CommandFailed as error:
+            if not error.reason.startswith("BUSYGROUP"):
+                raise
+        await self._store.call("PEXPIRE", self._key, self._ttl)
+
+    async def next(self, worker: str, count: int) -> list[Hint]:
+        """Wait for new hints, for about a second.
+
+        Args:
+            worker: Who takes them.
+            count: The most to take.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if self._connection is None:
+            connection = self._store.dedicated()
+            await connection.connect()
+            self._connection = connection
+        try:
+            await self._connection.send(
+                "XREADGROUP",
+                "GROUP",
+                WORKERS,
+                worker,
+                "COUNT",
+                count,
+                "BLOCK",
+                1000,
+                "STREAMS",
+                self._key,
+                ">",
+            )
+            # A reply that doesn't come is a connection that died without a word.
+            async with asyncio.timeout(6):
+                reply = await self._connection.read()
+        except CommandFailed as error:
+            if not error.reason.startswith("NOGROUP"):
+                raise
+            await self.prepare()
+            return []
+        except BaseException as error:
+            await self.aclose()
+            if isinstance(error, TimeoutError):
+                return []
+            raise
+        return _hints(reply[0][1]) if reply else []
+
+    async def reclaim(self, worker: str, count: int) -> list[Hint]:
+        """Take over hints whose workers have been silent for a lease's length.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            reply = await self._store.call(
+                "XAUTOCLAIM", self._key, WORKERS, worker, self._idle, "0", "COUNT", count
+            )
+        except CommandFailed as error:
+            if not error.reason.startswith("NOGROUP"):
+                raise
+            await self.prepare()
+            return []
+        return _hints(reply[1])
+
+    async def done(self, *items: str) -> None:
+        """Acknowledge hints whose tasks are settled.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if items:
+            await self._store.pipeline(
+                [["XACK", self._key, WORKERS, *items], ["XDEL", self._key, *items]]
+            )
+
+    async def aclose(self) -> None:
+        """Close the waiting connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def _hints(entries: list[Any]) -> list[Hint]:
+    return [Hint(item.decode(), fields[1].decode()) for item, fields in entries if fields]

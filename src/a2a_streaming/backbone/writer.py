@@ -1,0 +1,311 @@
+"""The writer: the one who holds a task's lease, folds the log in memory and appends to it.
+
+What arrives while one call to Redis is in flight goes together in the next: latency stays one round
+trip, and throughput grows with load. A snapshot is stored when a turn ends, and when the events since
+the last one weigh a fair share of it: so the cost of an event is the event's size, whatever the
+task's size, and what a reader must fold stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from a2a_streaming.backbone.inbox import InboxEntry
+from a2a_streaming.backbone.log import Appended, Batch, Grant, Log
+from a2a_streaming.errors import A2AStreamingError, Fenced, Unavailable
+from a2a_streaming.event import encode, status_event
+from a2a_streaming.task import Json, State, apply, mentions, state_of
+
+_SNAPSHOT_MIN = 16 * 1024
+_BATCH_BYTES = 1024 * 1024
+_BACKLOG_BYTES = 256 * 1024
+_MEMORY_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Write:
+    """What one caller wants appended."""
+
+    events: Sequence[bytes]
+    state: State | None
+    settles: str | None
+    step: tuple[str, bytes] | None
+    done: asyncio.Future[InboxEntry | None]
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.events)) + (len(self.step[1]) if self.step else 0)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing may come after it in its batch."""
+        return self.settles is not None or self.step is not None or self.terminal
+
+    @property
+    def terminal(self) -> bool:
+        return self.state is not None and self.state.terminal
+
+
+class LogWriter:
+    """Appends to one task's log, under one lease.
+
+    Args:
+        log: The scripts.
+        grant: The lease.
+        on_state: Awaited with the new state and the one before, when the task has changed its state.
+        retry_seconds: How long to go on trying while Redis is away.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        grant: Grant,
+        *,
+        on_state: Callable[[State, State], Awaitable[None]] | None = None,
+        retry_seconds: float = 60.0,
+    ) -> None:
+        self._log = log
+        self._grant = grant
+        self._on_state = on_state
+        self._stored_state = state_of(grant.task)
+        self._retry_seconds = retry_seconds
+        self.task: Json = grant.task
+        """The task as folded so far; to be read only."""
+        self.canceled = grant.canceled
+        """Whether Redis has said that the task is to be canceled."""
+        self._offset = grant.base.offset
+        self._queue: deque[_Write] = deque()
+        self._backlog = 0
+        self._flusher: asyncio.Task[None] | None = None
+        self._memory: deque[Batch] = deque()
+        self._memory_bytes = 0
+        self._since = grant.tail_bytes
+        self._snapshot_bytes = 0
+        self._snapshot_due = False
+        self._failure: A2AStreamingError | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that the task is in, by what has been written or will be next."""
+        return state_of(self.task)
+
+    async def append(
+        self,
+        *events: Json,
+        settles: str | None = None,
+        step: tuple[str, bytes] | None = None,
+        wait: bool = True,
+    ) -> InboxEntry | None:
+        """Append events, and what hangs on them, in one piece.
+
+        Args:
+            events: StreamResponse objects.
+            settles: Id of the message whose turn they end; None if the turn goes on.
+            step: A step's field and its result's JSON.
+            wait: Whether to return only when Redis has them. If not, errors come with a later call,
+                and this one waits only while too much is on its way.
+
+        Returns:
+            With `settles`: the message whose turn is next under this lease, if there is one.
+
+        Raises:
+            InvalidTransition: An event's state can't follow on the task's; nothing is appended.
+            Fenced: The lease is lost.
+            Unavailable: Redis was away for longer than `retry_seconds`.
+        """
+        if self._failure is not None:
+            raise self._failure
+        state: State | None = None
+        for event in events:
+            self.task = apply(self.task, event)
+            if "statusUpdate" in event or "task" in event:
+                state = self.state
+        write = _Write(
+            [encode(event) for event in events],
+            state,
+            settles,
+            step,
+            asyncio.get_running_loop().create_future(),
+        )
+        self._queue.append(write)
+        self._backlog += write.size
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush(), name=f"write {self._grant.task_id}")
+        if wait or self._backlog > _BACKLOG_BYTES:
+            return await asyncio.shield(write.done)
+        write.done.add_done_callback(_retrieve)
+        return None
+
+    async def drain(self) -> None:
+        """Wait until Redis has all that was appended.
+
+        Raises:
+            Fenced: The lease is lost.
+            Unavailable: Redis was away for too long.
+        """
+        while self._flusher is not None:
+            await asyncio.shield(self._flusher)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _flush(self) -> None:
+        try:
+            while self._queue:
+                writes = self._take()
+                try:
+                    following = await self._commit(writes)
+                except A2AStreamingError as error:
+                    self._fail(error, writes)
+                    return
+                for write in writes:
+                    if not write.done.done():
+                        write.done.set_result(following if write.settles is not None else None)
+        finally:
+            self._flusher = None
+
+    def _take(self) -> list[_Write]:
+        """Take from the queue what goes together."""
+        writes: list[_Write] = []
+        size = 0
+        while self._queue and (not writes or size + self._queue[0].size <= _BATCH_BYTES):
+            write = self._queue.popleft()
+            writes.append(write)
+            size += write.size
+            if write.alone:
+                break
+        self._backlog -= size
+        return writes
+
+    async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
+        last = writes[-1]
+        events = [event for write in writes for event in write.events]
+        states = [write.state for write in writes if write.state is not None]
+        self._since += sum(map(len, events))
+        snapshot = None
+        if not self._queue and (
+            self._snapshot_due
+            or (last.settles is not None or last.terminal)
+            or self._since >= max(_SNAPSHOT_MIN, self._snapshot_bytes // 2)
+        ):
+            snapshot = orjson.dumps(self.task)
+        batch = Batch(
+            offset=self._offset,
+            events=events,
+            state=states[-1] if states else None,
+            settles=last.settles,
+            waiting=self._waiting() if last.terminal else 0,
+            snapshot=snapshot,
+            step=last.step,
+        )
+        answer = await self._send(batch)
+        if answer.code == "INBOX":
+            batch, answer = await self._write_late(batch, answer.waiting)
+        if answer.code != "OK":
+            raise Fenced(self._grant.task_id, self._grant.epoch)
+        self._offset += len(batch.events)
+        self._remember(batch)
+        if batch.snapshot is not None:
+            self._since, self._snapshot_bytes = 0, len(batch.snapshot)
+        self._snapshot_due = answer.history_lost
+        self.canceled = self.canceled or answer.canceled
+        if last.settles is not None:
+            self._grant.entry = answer.following
+        was, now = self._stored_state, batch.state
+        if now is not None and now is not was:
+            self._stored_state = now
+            if self._on_state is not None:
+                await self._on_state(now, was)
+        return answer.following
+
+    async def _write_late(
+        self, batch: Batch, waiting: Sequence[InboxEntry]
+    ) -> tuple[Batch, Appended]:
+        """Write messages that came in before the terminal event into the log, then that event.
+
+        The fold already ends in the terminal event, so the late messages go into its history here.
+        """
+        task = self.task
+        history: list[Json] = task.setdefault("history", [])
+        told = len(history)
+        while True:
+            del history[told:]
+            late = [e.message for e in waiting if not mentions(task, e.message_id)]
+            history.extend(late)
+            events = [
+                encode(status_event(task["id"], task["contextId"], State.WORKING, said))
+                for said in late
+            ]
+            whole = replace(
+                batch,
+                events=[*batch.events[:-1], *events, batch.events[-1]],
+                waiting=len(waiting),
+                snapshot=orjson.dumps(task),
+            )
+            answer = await self._send(whole)
+            if answer.code != "INBOX":
+                return whole, answer
+            waiting = answer.waiting
+
+    async def _send(self, batch: Batch) -> Appended:
+        """Send a batch, through short absences of Redis and lost tails."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._retry_seconds
+        pause = 0.05
+        while True:
+            try:
+                answer = await self._log.append(self._grant, batch)
+            except Unavailable:
+                if loop.time() + pause > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+                continue
+            if answer.code != "BEHIND":
+                return answer
+            await self._repeat_lost(answer.offset)
+
+    async def _repeat_lost(self, offset: int) -> None:
+        """Append again what Redis lost in a failover: the same events at the same positions."""
+        lost = [batch for batch in self._memory if batch.offset >= offset]
+        if not lost or lost[0].offset != offset:
+            raise Fenced(
+                self._grant.task_id, self._grant.epoch
+            )  # memory doesn't reach back that far
+        for batch in lost:
+            answer = await self._log.append(self._grant, batch)
+            if answer.code != "OK":
+                raise Fenced(self._grant.task_id, self._grant.epoch)
+
+    def _waiting(self) -> int:
+        """Return how many messages of the inbox are in the log already: the one whose turn it is."""
+        entry = self._grant.entry
+        return 1 if entry is not None and mentions(self.task, entry.message_id) else 0
+
+    def _remember(self, batch: Batch) -> None:
+        self._memory.append(batch)
+        self._memory_bytes += _weight(batch)
+        while self._memory_bytes > _MEMORY_BYTES and len(self._memory) > 1:
+            self._memory_bytes -= _weight(self._memory.popleft())
+
+    def _fail(self, error: A2AStreamingError, writes: list[_Write]) -> None:
+        self._failure = error
+        for write in [*writes, *self._queue]:
+            if not write.done.done():
+                write.done.set_exception(error)
+        self._queue.clear()
+        self._backlog = 0
+
+
+def _weight(batch: Batch) -> int:
+    return sum(map(len, batch.events)) + len(batch.snapshot or b"")
+
+
+def _retrieve(done: asyncio.Future[InboxEntry | None]) -> None:
+    """Look at a write's failure, so that asyncio doesn't complain: the next call raises it."""
+    if not done.cancelled():
+        done.exception()

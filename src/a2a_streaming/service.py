@@ -1,0 +1,313 @@
+"""What clients ask of an agent's tasks, whatever dialect they ask it in."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+
+from a2a_streaming.backbone.inbox import Accepted, Offer
+from a2a_streaming.backbone.keys import check_id
+from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.snapshots import Meta
+from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.errors import (
+    InboxFull,
+    InvalidParams,
+    TaskNotCancelable,
+    TaskNotFound,
+    Unavailable,
+    UnsupportedOperation,
+)
+from a2a_streaming.event import message, new_task, status_event, text_part, timestamp
+from a2a_streaming.feed import Feeds
+from a2a_streaming.position import Position
+from a2a_streaming.session import StreamSession
+from a2a_streaming.task import Json, State, state_of
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where the story of a message that was sent begins.
+
+    Args:
+        task_id: The task.
+        after: The position before it; None for the task's beginning.
+        turn: The id of the message, where it is a follow-up: its turn begins with the status that
+            carries it. None where the message began the task.
+    """
+
+    task_id: str
+    after: Position | None
+    turn: str | None
+
+
+class TaskService:
+    """One agent's tasks.
+
+    Args:
+        manager: Redis.
+        feeds: The process's feeds.
+        agent: The agent's name.
+    """
+
+    def __init__(self, manager: RedisManager, feeds: Feeds, agent: str) -> None:
+        self._manager = manager
+        self._feeds = feeds
+        self._agent = agent
+        self._work = manager.work(agent)
+
+    async def send(
+        self,
+        parts: list[Json],
+        *,
+        owner: str,
+        task_id: str,
+        context: str | None,
+        message_metadata: Json | None = None,
+        task_metadata: Json | None = None,
+        dialect: str,
+    ) -> Sent:
+        """Accept a customer's message: begin a task, follow up on one, or join what it began before.
+
+        Sending is idempotent for a task's first message: the same content to the same task joins it.
+
+        Args:
+            parts: The message's parts (A2A 1.0 JSON).
+            owner: Who sends it.
+            task_id: The task, by an id that the client chose.
+            context: The context as the client sent it; None if it sent none.
+            message_metadata: The message's metadata.
+            task_metadata: Metadata for a new task.
+            dialect: The dialect it came in.
+
+        Raises:
+            InvalidParams: The ids don't fit what there is.
+            UnsupportedOperation: The task has ended.
+            InboxFull: Too many messages wait.
+            Unavailable: Redis is away; send again.
+        """
+        check_id(task_id, "The task's id")
+        if context is not None:
+            check_id(context, "The session's id")
+        context_id = context or uuid.uuid4().hex
+        said = message(
+            "user", parts, task_id=task_id, context_id=context_id, metadata=message_metadata
+        )
+        offer = Offer(
+            owner=owner,
+            agent=self._agent,
+            task=new_task(task_id, context_id, said, at=timestamp(), metadata=task_metadata),
+            message=said,
+            fingerprint=_fingerprint(parts, message_metadata),
+            context=context,
+            by_content=True,
+            may_create=True,
+            dialect=dialect,
+        )
+        accepted = await self._manager.inbox.accept(offer)
+        if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
+            self._refuse(task_id, accepted)
+        if accepted.state is not None and not accepted.state.terminal:
+            await self._wake(offer, accepted)
+        if accepted.code == "ACCEPTED":
+            return Sent(task_id, accepted.position, said["messageId"])
+        return Sent(task_id, None, None)
+
+    async def get(self, task_id: str, *, owner: str) -> Json:
+        """Return a task as it is now (A2A 1.0 JSON).
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            Unavailable: Redis is away.
+        """
+        await self._authorize(task_id, owner)
+        snapshot = await self._manager.snapshots.get(task_id)
+        if snapshot is None:
+            raise TaskNotFound(task_id)
+        return snapshot.task
+
+    async def watch(
+        self, task_id: str, *, owner: str, after: Position | None = None, malformed: bool = False
+    ) -> StreamSession:
+        """Return a session that reads a task from a position on; the caller enters it.
+
+        Args:
+            task_id: The task.
+            owner: Who asks.
+            after: The last position that they have seen; None to begin at the task's beginning.
+            malformed: Whether they sent a position that can't be read.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            Unavailable: Redis is away.
+        """
+        await self._authorize(task_id, owner)
+        return StreamSession(self._manager, self._feeds, task_id, after=after, malformed=malformed)
+
+    async def wait_for_turn(self, sent: Sent, *, owner: str, seconds: float) -> Json:
+        """Wait until the turn of a message has ended, and return the task.
+
+        Args:
+            sent: What `send` returned.
+            owner: Who sent it.
+            seconds: How long to wait; the task is returned as it is then.
+
+        Raises:
+            TaskNotFound: The task was forgotten in the meantime.
+            Unavailable: Redis is away.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        turn = sent.turn
+        async with await self.watch(sent.task_id, owner=owner, after=sent.after) as session:
+            while (left := deadline - loop.time()) > 0:
+                got = await session.next(left)
+                if not isinstance(got, list | tuple):
+                    break  # a reset: the snapshot tells how it stands
+                ended = False
+                for event in got:
+                    if turn is not None and (said := event.message) and said["messageId"] == turn:
+                        turn = None
+                    state = event.state
+                    ended = state is not None and (
+                        state.terminal or (turn is None and state.interrupted)
+                    )
+                if ended and session.at_end:
+                    break
+        return await self.get(sent.task_id, owner=owner)
+
+    async def cancel(self, task_id: str, *, owner: str) -> Json:
+        """Cancel a task, and return it as it is then.
+
+        A run that works on it is told to stop; this waits for it as long as it may take.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotCancelable: The task has ended, or ended well while it was being canceled.
+            Unavailable: Redis is away.
+        """
+        meta = await self._authorize(task_id, owner)
+        lease = await self._manager.log.lease(
+            task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
+        )
+        if isinstance(lease, Grant):
+            await self._end_as_canceled(lease)
+        elif lease.state is not None:
+            raise TaskNotCancelable(task_id, lease.state.label)
+        elif lease.reason == "GONE":
+            raise TaskNotFound(task_id)
+        else:
+            await self._wait_for_end(task_id, meta.last)
+        task = await self.get(task_id, owner=owner)
+        state = state_of(task)
+        if state.terminal and state is not State.CANCELED:
+            raise TaskNotCancelable(task_id, state.label)
+        return task
+
+    async def _end_as_canceled(self, grant: Grant) -> None:
+        """End a task on which nobody works."""
+        writer = LogWriter(self._manager.log, grant)
+        was = writer.state
+        said = message(
+            "agent",
+            [text_part("This request was canceled.")],
+            task_id=grant.task_id,
+            context_id=grant.context,
+        )
+        await writer.append(status_event(grant.task_id, grant.context, State.CANCELED, said))
+        await self._manager.index.record(
+            grant.task_id,
+            owner=grant.owner,
+            context=grant.context,
+            agent=self._agent,
+            state=State.CANCELED,
+            was=was,
+        )
+        await self._manager.index.settle(self._agent, grant.task_id)
+
+    async def _wait_for_end(self, task_id: str, after: Position) -> None:
+        """Wait for a run to stop: it has `cancel_seconds`, and its lease if its process is dead."""
+        settings = self._manager.settings
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.cancel_seconds + 2 * settings.lease_seconds
+        session = StreamSession(self._manager, self._feeds, task_id, after=after)
+        async with session:
+            while (left := deadline - loop.time()) > 0:
+                got = await session.next(left)
+                if not isinstance(got, list | tuple):
+                    return
+                if any(event.state is not None and event.state.terminal for event in got):
+                    return
+
+    async def _authorize(self, task_id: str, owner: str) -> Meta:
+        """Check that a task is there, this agent's, and the caller's: else it is "not found"."""
+        check_id(task_id, "The task's id")
+        meta = await self._manager.snapshots.meta(task_id)
+        if meta is None or meta.agent != self._agent or meta.owner != owner:
+            raise TaskNotFound(task_id)
+        return meta
+
+    async def _wake(self, offer: Offer, accepted: Accepted) -> None:
+        """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
+        task_id, state = offer.task["id"], accepted.state
+        try:
+            await self._manager.index.open(self._agent, task_id)
+            if accepted.code == "CREATED" and state is not None:
+                await self._manager.index.record(
+                    task_id,
+                    owner=offer.owner,
+                    context=offer.task["contextId"],
+                    agent=self._agent,
+                    state=state,
+                    was=None,
+                )
+            await self._work.hint(task_id)
+        except Unavailable:
+            # The message is accepted all the same; the sweep finds it when Redis is back.
+            _log.warning("Redis went away between a message and its hint", task=task_id)
+
+    def _refuse(self, task_id: str, accepted: Accepted) -> NoReturn:
+        state = accepted.state.label if accepted.state else "unknown"
+        match accepted.code:
+            case "AGENT":
+                raise InvalidParams(
+                    f"The id {task_id!r} belongs to a task of another agent. Choose a new id."
+                )
+            case "CONTEXT":
+                raise InvalidParams(
+                    f"Task {task_id!r} belongs to another session. Leave the session's id out, or choose a new task id."
+                )
+            case "CONFLICT":
+                raise InvalidParams(
+                    "This message id was sent before with other content. Give each message its own id."
+                )
+            case "TERMINAL":
+                raise UnsupportedOperation(
+                    f"Task {task_id!r} has ended as {state} and takes no more messages. "
+                    "Send this one under a new task id; the same session id keeps the conversation together."
+                )
+            case "FULL":
+                raise InboxFull(task_id, self._manager.settings.inbox_limit)
+            case "DAMAGED":
+                raise UnsupportedOperation(
+                    f"Redis has lost parts of task {task_id!r}. Send the message under a new task id."
+                )
+            case _:
+                raise TaskNotFound(task_id)
+
+
+def _fingerprint(parts: list[Json], metadata: Json | None) -> str:
+    """Return a digest of a message's content."""
+    content: Any = [parts, metadata or {}]
+    return hashlib.blake2b(
+        orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).hexdigest()

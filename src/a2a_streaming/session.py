@@ -1,0 +1,140 @@
+"""A stream session: one watcher's reading of a task, first its history, then live, without a seam.
+
+A session keeps no events of its own, only its position. It takes what follows from the feed's tail
+or, if it has fallen behind that, from the log, at its own pace: so a slow watcher costs nothing while
+it waits, slows nobody, and misses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.errors import HistoryLost, TaskNotFound
+from a2a_streaming.event import Event
+from a2a_streaming.feed import Feed, Feeds
+from a2a_streaming.position import Position
+from a2a_streaming.task import Json
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The story can't be continued from the watcher's position: it begins anew from the snapshot.
+
+    Args:
+        reason: Why: `trimmed`, `forked`, `future`, `malformed` or `gone`.
+        task: The task as it is now (A2A 1.0 JSON).
+        position: The last event that is in it; what follows comes next.
+    """
+
+    reason: str
+    task: Json
+    position: Position
+
+
+class StreamSession:
+    """One watcher's reading of a task. Use it as an async context manager.
+
+    Args:
+        manager: Redis.
+        feeds: The process's feeds.
+        task_id: The task.
+        after: The last position that the watcher has seen; None to begin at the log's start.
+        malformed: Whether the watcher sent a position that can't be read: it gets a reset.
+    """
+
+    def __init__(
+        self,
+        manager: RedisManager,
+        feeds: Feeds,
+        task_id: str,
+        *,
+        after: Position | None = None,
+        malformed: bool = False,
+    ) -> None:
+        self._manager = manager
+        self._feeds = feeds
+        self._lost = "malformed" if malformed else None
+        self.task_id = task_id
+        self.watcher = uuid.uuid4().hex
+        """The id under which `subscriptions` knows this watcher."""
+        self.position = after
+        """The last position that was handed out."""
+        self._feed: Feed | None = None
+
+    async def __aenter__(self) -> Self:
+        """Join the task's feed.
+
+        Raises:
+            TaskNotFound: There is nothing left of the task.
+            Unavailable: Redis is away.
+        """
+        try:
+            self._feed = await self._feeds.join(self.task_id, self.watcher)
+        except HistoryLost as error:
+            raise TaskNotFound(self.task_id) from error
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            await self._feeds.leave(feed, self.watcher)
+
+    async def next(self, seconds: float) -> Sequence[Event] | Reset:
+        """Wait for what follows.
+
+        Args:
+            seconds: How long to wait.
+
+        Returns:
+            Events that follow on those handed out before, in order; none if the time is over; or a
+            reset, after which events follow on its position.
+
+        Raises:
+            TaskNotFound: There is nothing left of the task.
+            Unavailable: Redis is away.
+        """
+        feed = self._feed
+        if feed is None:
+            raise RuntimeError("a session is read inside its `async with`")
+        if self._lost is not None:
+            return await self._reset(self._lost)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        try:
+            while True:
+                changed = feed.changed
+                events = await feed.after(self.position)
+                left = deadline - loop.time()
+                if events or left <= 0:
+                    break
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await changed.wait()
+        except HistoryLost as error:
+            return await self._reset(error.reason)
+        if events:
+            self.position = events[-1].position
+        return events
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the watcher has been handed all that the process knows of."""
+        return self._feed is not None and self._feed.last == self.position
+
+    async def _reset(self, reason: str) -> Reset:
+        snapshot = await self._manager.snapshots.get(self.task_id)
+        if snapshot is None:
+            raise TaskNotFound(self.task_id)
+        _log.info("stream reset", task=self.task_id, reason=reason, position=str(self.position))
+        self._lost = None
+        self.position = snapshot.position
+        return Reset(reason, snapshot.task, snapshot.position)

@@ -1,0 +1,125 @@
+"""Settings, from arguments, from the environment (prefix `A2A_`) or from a `.env` file.
+
+The only module that reads the environment. `docs/settings.md` is made from the fields below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from a2a_streaming.errors import InvalidSetting
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. A field `name` is read from `A2A_NAME`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="A2A_", env_file=".env", extra="ignore", populate_by_name=True, frozen=True
+    )
+
+    redis_url: str = ""
+    """Redis or Valkey, as redis://, rediss:// or unix://; empty: an embedded store in `data_dir`."""
+    redis_server: str = ""
+    """Program for the embedded store; empty: the bundled one, else what is on PATH."""
+    redis_connections: Count = 16
+    """The most connections for commands that a process opens to Redis."""
+    redis_timeout: Seconds = 5.0
+    """Seconds that a command may take before Redis counts as away."""
+    key_prefix: str = ""
+    """Put before every Redis key and channel, so that several installations can share a Redis."""
+    database_url: str = ""
+    """Systems of record, an async SQLAlchemy URL; empty: SQLite in `data_dir`."""
+    data_dir: Path = Path(".data")
+    """Where the embedded store and SQLite keep their files."""
+    agents: Annotated[list[str], NoDecode] = []
+    """Specialists' URLs for the Intent Agent, comma-separated; empty: those that run beside it."""
+
+    lease_seconds: Seconds = 5.0
+    """How long a run may go without a sign of life before another process takes it over."""
+    run_seconds: Seconds = 300.0
+    """How long one turn of an agent may take before it ends as failed."""
+    cancel_seconds: Seconds = 5.0
+    """How long an agent may take to stop after a cancel."""
+    max_runs: Count = 64
+    """Concurrent runs of one agent in one process."""
+    max_attempts: Count = 5
+    """How often a turn is begun before its task ends as failed; a finished step starts the count anew."""
+    send_seconds: Seconds = 30.0
+    """How long `tasks/send` waits for the turn's end before it answers with the task as it is."""
+
+    history_ttl: Count = 86_400
+    """Seconds that a task's history stays after its end."""
+    history_maxlen: Count = 10_000
+    """Events that a task's history keeps; older ones go once a snapshot covers them."""
+    snapshot_ttl: Count = 7 * 86_400
+    """Seconds that a task's snapshot stays after its end."""
+    open_ttl: Count = 7 * 86_400
+    """Seconds that an open task stays without a sign of life."""
+    inbox_limit: Count = 100
+    """Messages that may wait for one task."""
+
+    max_body_bytes: Bytes = 1024 * 1024
+    """The most bytes of a request's body."""
+    legacy_sse: Literal["bare", "enveloped"] = "bare"
+    """First dialect: the event alone in `data:`, or in a JSON-RPC envelope as Google's first clients expect."""
+    heartbeat_seconds: Seconds = 15.0
+    """The most seconds that a stream is silent."""
+    retry_ms: Count = 1000
+    """Milliseconds that clients wait before they reconnect."""
+    watcher_seconds: Seconds = 30.0
+    """Seconds after which a watcher that isn't renewed counts as gone."""
+    public_url: str = ""
+    """The address under which clients reach this server; empty: as the request names it."""
+
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    """Switches Claude on for intent detection."""
+    anthropic_base_url: str | None = Field(default=None, validation_alias="ANTHROPIC_BASE_URL")
+    """Another address for the Messages API."""
+    anthropic_model: str = "claude-haiku-4-5"
+    """The model that detects intents."""
+
+    log_format: Literal["console", "json"] = "console"
+    """Logs for people or for machines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is logged. Customers' text is logged at debug alone."""
+
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [url.strip().rstrip("/") for url in value.split(",") if url.strip()]
+        return value
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _no_braces(cls, value: str) -> str:
+        if set(value) & set("{}*?[]\\ \n\0"):
+            raise ValueError("must not contain braces, wildcards or spaces")
+        return value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: Values that win over the environment; None is left out.
+
+    Raises:
+        InvalidSetting: A value is wrong; the message names the variable.
+    """
+    try:
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"A2A_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise InvalidSetting(f"A setting is wrong. {wrong}.") from error

@@ -1,0 +1,73 @@
+"""Agent cards: made from a few words, served as each version of A2A expects them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+from google.protobuf.json_format import MessageToDict, ParseDict
+
+
+def agent_card(
+    name: str,
+    *,
+    description: str = "",
+    skills: Sequence[AgentSkill | Mapping[str, Any]] = (),
+    version: str = "1.0.0",
+) -> AgentCard:
+    """Make an agent's card.
+
+    Args:
+        name: The agent's name in addresses and keys, as in `billing`; the card shows `Billing Agent`.
+        description: What it does, for people and for agents that route to it.
+        skills: What it can do, each an `AgentSkill` or its JSON object with `id`, `name`,
+            `description`, `tags` and `examples`; routing reads them.
+        version: The agent's own version.
+
+    Returns:
+        A card (specification 1.0, section 4.4.1) without addresses; the server that serves it adds its own.
+    """
+    title = name.replace("-", " ").title()
+    return AgentCard(
+        name=f"{title} Agent",
+        description=description or f"The {title} Agent.",
+        version=version,
+        capabilities=AgentCapabilities(streaming=True),
+        default_input_modes=["text/plain", "application/json"],
+        default_output_modes=["text/plain", "application/json"],
+        skills=[
+            skill if isinstance(skill, AgentSkill) else ParseDict(dict(skill), AgentSkill())
+            for skill in skills
+        ],
+    )
+
+
+def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
+    """Return a card as it is served.
+
+    It is a superset of what the versions ask for: 1.0's `supportedInterfaces` beside the first
+    dialect's `url` and `authentication`.
+
+    Args:
+        card: The agent's card.
+        base_url: The agent's address, without a slash at its end.
+    """
+    served = AgentCard()
+    served.CopyFrom(card)
+    del served.supported_interfaces[:]
+    served.supported_interfaces.append(
+        AgentInterface(
+            url=f"{base_url}/rpc/0.1", protocol_binding="JSONRPC", protocol_version="0.1"
+        )
+    )
+    body: dict[str, Any] = MessageToDict(served)
+    body["url"] = f"{base_url}/"
+    body["capabilities"] = {
+        "streaming": True,
+        "pushNotifications": False,
+        "stateTransitionHistory": True,
+        **body.get("capabilities", {}),
+    }
+    body.setdefault("skills", [])
+    return body

@@ -1,0 +1,334 @@
+"""The worker: takes an agent's tasks one by one, under leases, and runs the agent on them.
+
+hint ──► lease ──► turn ──► (next message under the same lease) ──► settled, hint acknowledged
+│         ├── the agent raises, hangs, or says nothing ──► failed, with a reason
+│         ├── a customer cancels ──► canceled
+│         ├── the lease is lost ──► stop at once; whoever holds it goes on
+│         └── the process drains ──► lease given back; another process goes on
+└── nobody's turn, or somebody else's ──► acknowledged, or left for later
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from a2a_streaming.agent import Agent
+from a2a_streaming.backbone.inbox import InboxEntry
+from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.work import Hint
+from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.errors import A2AStreamingError, Fenced, Unavailable
+from a2a_streaming.event import message, status_event, text_part
+from a2a_streaming.run import Run
+from a2a_streaming.task import State, mentions
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_RAISED = "Something went wrong on our side, and we couldn't finish this. Please try again."
+_SILENT = "We couldn't finish this: it ended without an answer. Please try again."
+_SLOW = "This took longer than we allow, so we stopped it. Please try again."
+_EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
+_CANCELED = "This request was canceled."
+
+
+class _Stop(Enum):
+    """Why a run is stopped from outside."""
+
+    CANCEL = auto()
+    FENCED = auto()
+    DRAIN = auto()
+
+
+@dataclass(slots=True)
+class _Running:
+    """A run in this process."""
+
+    grant: Grant
+    writer: LogWriter
+    renewed: float
+    items: list[str] = field(default_factory=list[str])
+    turn: asyncio.Task[None] | None = None
+    stop: _Stop | None = None
+
+    def halt(self, why: _Stop) -> None:
+        """Stop it, once."""
+        if self.stop is None or (self.stop is _Stop.CANCEL and why is not _Stop.CANCEL):
+            self.stop = why
+            if self.turn is not None:
+                self.turn.cancel()
+
+
+class Worker:
+    """Runs one agent's tasks in this process.
+
+    Args:
+        manager: Redis.
+        agent: The agent.
+        name: This process's name among the workers.
+    """
+
+    def __init__(self, manager: RedisManager, agent: Agent, name: str) -> None:
+        self._manager = manager
+        self._agent = agent
+        self._name = name
+        self._settings = manager.settings
+        self._work = manager.work(agent.name)
+        self._running: dict[str, _Running] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Condition()
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to take tasks; goes on whatever becomes of Redis, until `drain`."""
+        self._manager.broadcast.on_control(self._cancel)
+        self._loops = [
+            asyncio.create_task(self._claim(), name=f"claim {self._agent.name}"),
+            asyncio.create_task(self._tend(), name=f"tend {self._agent.name}"),
+        ]
+
+    async def drain(self) -> None:
+        """Take no more tasks, and hand what runs to other processes, without spending an attempt."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for running in self._running.values():
+            running.halt(_Stop.DRAIN)
+        if self._jobs:
+            _, late = await asyncio.wait(self._jobs, timeout=self._settings.cancel_seconds)
+            for job in late:
+                job.cancel()
+        await self._work.aclose()
+
+    def _cancel(self, task_id: str) -> None:
+        if (running := self._running.get(task_id)) is not None:
+            running.halt(_Stop.CANCEL)
+
+    async def _claim(self) -> None:
+        pause = 0.05
+        while True:
+            async with self._room:
+                await self._room.wait_for(lambda: len(self._jobs) < self._settings.max_runs)
+            try:
+                free = self._settings.max_runs - len(self._jobs)
+                hints = await self._work.next(self._name, free)
+                pause = 0.05
+            except A2AStreamingError as error:
+                _log.warning(
+                    "can't fetch work; trying again", agent=self._agent.name, reason=str(error)
+                )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+                continue
+            for hint in hints:
+                self._take(hint)
+
+    async def _tend(self) -> None:
+        """Renew leases; take over what other workers dropped; find what no hint tells of."""
+        lease = self._settings.lease_seconds
+        rounds = 0
+        while True:
+            await asyncio.sleep(lease / 4)
+            rounds += 1
+            try:
+                await self._renew()
+                if rounds % 2 == 0:
+                    for hint in await self._work.reclaim(self._name, self._settings.max_runs):
+                        self._take(hint)
+                if rounds % 8 == 0:
+                    await self._sweep()
+            except A2AStreamingError as error:
+                _log.warning(
+                    "can't tend leases; trying again", agent=self._agent.name, reason=str(error)
+                )
+            self._stop_the_unrenewed()
+
+    async def _renew(self) -> None:
+        running = list(self._running.values())
+        if not running:
+            return
+        now = asyncio.get_running_loop().time()
+        answers = await self._manager.log.renew([r.grant for r in running])
+        for one, canceled in zip(running, answers, strict=True):
+            if canceled is None:
+                one.halt(_Stop.FENCED)
+            else:
+                one.renewed = now
+                if canceled:
+                    one.halt(_Stop.CANCEL)
+        await self._manager.index.open(self._agent.name, *self._running)
+
+    def _stop_the_unrenewed(self) -> None:
+        """A run that can't renew its lease in time stops itself before the lease ends."""
+        limit = asyncio.get_running_loop().time() - 0.8 * self._settings.lease_seconds
+        for running in self._running.values():
+            if running.renewed < limit:
+                running.halt(_Stop.FENCED)
+
+    async def _sweep(self) -> None:
+        """Hint at open tasks at which nobody has looked for a while. A hint too many is harmless."""
+        agent, index = self._agent.name, self._manager.index
+        neglected = await index.neglected(agent, seconds=2 * self._settings.lease_seconds)
+        if neglected:
+            await self._work.hint(*neglected)
+            await index.open(agent, *neglected)
+
+    def _take(self, hint: Hint) -> None:
+        running = self._running.get(hint.task_id)
+        if running is not None:
+            running.items.append(hint.item)  # acknowledged when that run has settled the task
+            return
+        job = asyncio.create_task(self._do(hint), name=f"{self._agent.name} {hint.task_id}")
+        self._jobs.add(job)
+        job.add_done_callback(self._finished)
+
+    def _finished(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            _log.error("a worker's job failed", agent=self._agent.name, exc_info=error)
+
+        async def tell() -> None:
+            async with self._room:
+                self._room.notify_all()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closing
+            asyncio.get_running_loop().create_task(tell())
+
+    async def _do(self, hint: Hint) -> None:
+        try:
+            lease = await self._manager.log.lease(hint.task_id, self._name)
+        except Unavailable:
+            return  # the hint stays pending
+        except ValueError as error:
+            _log.error("a task can't be worked on", task=hint.task_id, reason=str(error))
+            await self._settle(hint.task_id, [hint.item])
+            return
+        if not isinstance(lease, Grant):
+            if lease.reason != "BUSY":
+                await self._settle(hint.task_id, [hint.item])
+            return
+        writer = LogWriter(
+            self._manager.log, lease, on_state=lambda now, was: self._record(lease, now, was)
+        )
+        running = _Running(lease, writer, asyncio.get_running_loop().time(), [hint.item])
+        self._running[hint.task_id] = running
+        try:
+            await self._turns(running)
+        except Fenced:
+            _log.warning("lost the lease; another process goes on", task=hint.task_id)
+            return
+        except Unavailable:
+            _log.warning("Redis is away; the task goes on when it is back", task=hint.task_id)
+            return
+        finally:
+            del self._running[hint.task_id]
+        if running.stop is _Stop.DRAIN and not writer.state.terminal:
+            await self._hand_over(running)
+        elif running.stop is not _Stop.FENCED:
+            await self._settle(hint.task_id, running.items)
+
+    async def _turns(self, running: _Running) -> None:
+        """Handle the waiting messages in order, until none waits or the run is stopped."""
+        grant, writer = running.grant, running.writer
+        attempt = grant.attempt
+        if grant.canceled:
+            running.stop = _Stop.CANCEL
+        while True:
+            entry = grant.entry
+            if running.stop is _Stop.CANCEL or entry is None:
+                await self._end(running, State.CANCELED, _CANCELED)
+                return
+            if attempt > self._settings.max_attempts:
+                _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
+                await self._end(running, State.FAILED, _EXHAUSTED)
+                return
+            if not mentions(writer.task, entry.message_id):
+                await writer.append(
+                    status_event(grant.task_id, grant.context, State.WORKING, entry.message)
+                )
+            steps = await self._manager.log.steps(grant.task_id, entry.message_id)
+            run = Run(grant, entry, attempt=attempt, writer=writer, steps=steps)
+            await self._turn(running, run, entry)
+            if running.stop in (_Stop.DRAIN, _Stop.FENCED) or writer.state.terminal:
+                return
+            if grant.entry is None:
+                return
+            attempt = 1
+
+    async def _turn(self, running: _Running, run: Run, entry: InboxEntry) -> None:
+        """Run the agent on one message, and see to it that the turn ends."""
+        settings = self._settings
+        turn = running.turn = asyncio.create_task(self._agent.run(run), name=f"run {run.task_id}")
+        if running.stop is not None:
+            turn.cancel()
+        done, _ = await asyncio.wait({turn}, timeout=settings.run_seconds)
+        slow = not done
+        if slow:
+            turn.cancel()
+            done, _ = await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+        elif running.stop is not None:
+            done, _ = await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+        running.turn = None
+        if running.stop is _Stop.FENCED:
+            raise Fenced(run.task_id, running.grant.epoch)
+        if running.stop is _Stop.DRAIN and not run.ended:
+            return
+        error = turn.exception() if turn in done and not turn.cancelled() else None
+        if isinstance(error, Fenced | Unavailable):
+            raise error
+        if error is not None:
+            _log.error("the agent raised", task=run.task_id, agent=self._agent.name, exc_info=error)
+        if run.ended:
+            return
+        run.close()
+        if running.stop is _Stop.CANCEL:
+            await self._clean_up(run)
+            await self._end(running, State.CANCELED, _CANCELED)
+        elif slow:
+            _log.error("the agent was too slow", task=run.task_id, agent=self._agent.name)
+            await self._end(running, State.FAILED, _SLOW)
+        elif error is not None or turn.cancelled():
+            await self._end(running, State.FAILED, _RAISED)
+        else:
+            _log.error(
+                "the agent ended without an answer", task=run.task_id, agent=self._agent.name
+            )
+            await self._end(running, State.FAILED, _SILENT)
+
+    async def _clean_up(self, run: Run) -> None:
+        try:
+            async with asyncio.timeout(self._settings.cancel_seconds):
+                await self._agent.cancel(run)
+        except Exception:  # an agent's code may raise anything; the task ends all the same
+            _log.exception("the agent's cancel raised", task=run.task_id, agent=self._agent.name)
+
+    async def _end(self, running: _Running, state: State, text: str) -> None:
+        grant = running.grant
+        said = message("agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context)
+        await running.writer.append(status_event(grant.task_id, grant.context, state, said))
+
+    async def _record(self, grant: Grant, now: State, was: State) -> None:
+        with contextlib.suppress(Unavailable):  # the next change writes the lists anew
+            await self._manager.index.record(
+                grant.task_id,
+                owner=grant.owner,
+                context=grant.context,
+                agent=self._agent.name,
+                state=now,
+                was=was,
+            )
+
+    async def _settle(self, task_id: str, items: list[str]) -> None:
+        with contextlib.suppress(Unavailable):  # found again by reclaim, and settled then
+            await self._manager.index.settle(self._agent.name, task_id)
+            await self._work.done(*items)
+
+    async def _hand_over(self, running: _Running) -> None:
+        with contextlib.suppress(Unavailable):  # the lease runs out, and the hint is reclaimed
+            await self._manager.log.release(running.grant)
+            await self._work.hint(running.grant.task_id)
+            await self._work.done(*running.items)
