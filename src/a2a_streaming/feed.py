@@ -48,6 +48,11 @@ class Feed:
         """Where the log ends, as far as the feed knows."""
         return self._tail.last if self._tail is not None else None
 
+    @property
+    def newest(self) -> Event | None:
+        """The log's last event, as far as the feed knows."""
+        return self._tail.newest if self._tail is not None else None
+
     async def start(self) -> None:
         """Join the task's channel, then read the log's end: in this order, so that nothing is missed.
 

@@ -130,6 +130,11 @@ class StreamSession:
         """Whether the watcher has been handed all that the process knows of."""
         return self._feed is not None and self._feed.last == self.position
 
+    @property
+    def newest(self) -> Event | None:
+        """The log's last event, if the watcher has been handed it and the process still holds it."""
+        return self._feed.newest if self._feed is not None and self.at_end else None
+
     async def _reset(self, reason: str) -> Reset:
         snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:

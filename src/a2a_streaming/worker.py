@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from a2a_streaming.agent import Agent
-from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
@@ -54,11 +53,13 @@ class _Running:
     items: list[str] = field(default_factory=list[str])
     turn: asyncio.Task[None] | None = None
     stop: _Stop | None = None
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def halt(self, why: _Stop) -> None:
         """Stop it, once."""
         if self.stop is None or (self.stop is _Stop.CANCEL and why is not _Stop.CANCEL):
             self.stop = why
+            self.stopped.set()
             if self.turn is not None:
                 self.turn.cancel()
 
@@ -80,7 +81,8 @@ class Worker:
         self._work = manager.work(agent.name)
         self._running: dict[str, _Running] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Condition()
+        self._room = asyncio.Event()
+        self._draining = False
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -93,6 +95,7 @@ class Worker:
 
     async def drain(self) -> None:
         """Take no more tasks, and hand what runs to other processes, without spending an attempt."""
+        self._draining = True
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -111,8 +114,9 @@ class Worker:
     async def _claim(self) -> None:
         pause = 0.05
         while True:
-            async with self._room:
-                await self._room.wait_for(lambda: len(self._jobs) < self._settings.max_runs)
+            while len(self._jobs) >= self._settings.max_runs:
+                self._room.clear()
+                await self._room.wait()
             try:
                 free = self._settings.max_runs - len(self._jobs)
                 hints = await self._work.next(self._name, free)
@@ -188,15 +192,9 @@ class Worker:
 
     def _finished(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
+        self._room.set()
         if not job.cancelled() and (error := job.exception()) is not None:
             _log.error("a worker's job failed", agent=self._agent.name, exc_info=error)
-
-        async def tell() -> None:
-            async with self._room:
-                self._room.notify_all()
-
-        with contextlib.suppress(RuntimeError):  # the loop is closing
-            asyncio.get_running_loop().create_task(tell())
 
     async def _do(self, hint: Hint) -> None:
         try:
@@ -216,6 +214,8 @@ class Worker:
         )
         running = _Running(lease, writer, asyncio.get_running_loop().time(), [hint.item])
         self._running[hint.task_id] = running
+        if self._draining:
+            running.halt(_Stop.DRAIN)
         try:
             await self._turns(running)
         except Fenced:
@@ -236,7 +236,7 @@ class Worker:
         grant, writer = running.grant, running.writer
         attempt = grant.attempt
         if grant.canceled:
-            running.stop = _Stop.CANCEL
+            running.halt(_Stop.CANCEL)
         while True:
             entry = grant.entry
             if running.stop is _Stop.CANCEL or entry is None:
@@ -252,52 +252,61 @@ class Worker:
                 )
             steps = await self._manager.log.steps(grant.task_id, entry.message_id)
             run = Run(grant, entry, attempt=attempt, writer=writer, steps=steps)
-            await self._turn(running, run, entry)
+            await self._turn(running, run)
             if running.stop in (_Stop.DRAIN, _Stop.FENCED) or writer.state.terminal:
                 return
             if grant.entry is None:
                 return
             attempt = 1
 
-    async def _turn(self, running: _Running, run: Run, entry: InboxEntry) -> None:
+    async def _turn(self, running: _Running, run: Run) -> None:
         """Run the agent on one message, and see to it that the turn ends."""
-        settings = self._settings
         turn = running.turn = asyncio.create_task(self._agent.run(run), name=f"run {run.task_id}")
         if running.stop is not None:
             turn.cancel()
-        done, _ = await asyncio.wait({turn}, timeout=settings.run_seconds)
-        slow = not done
-        if slow:
-            turn.cancel()
-            done, _ = await asyncio.wait({turn}, timeout=settings.cancel_seconds)
-        elif running.stop is not None:
-            done, _ = await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+        finished = await self._finish(turn, running)
         running.turn = None
         if running.stop is _Stop.FENCED:
             raise Fenced(run.task_id, running.grant.epoch)
-        if running.stop is _Stop.DRAIN and not run.ended:
-            return
-        error = turn.exception() if turn in done and not turn.cancelled() else None
+        error = turn.exception() if turn.done() and not turn.cancelled() else None
         if isinstance(error, Fenced | Unavailable):
             raise error
-        if error is not None:
-            _log.error("the agent raised", task=run.task_id, agent=self._agent.name, exc_info=error)
-        if run.ended:
+        if run.ended or running.stop is _Stop.DRAIN:
             return
         run.close()
         if running.stop is _Stop.CANCEL:
             await self._clean_up(run)
             await self._end(running, State.CANCELED, _CANCELED)
-        elif slow:
-            _log.error("the agent was too slow", task=run.task_id, agent=self._agent.name)
-            await self._end(running, State.FAILED, _SLOW)
+            return
+        if not finished:
+            why, text = "it was too slow", _SLOW
         elif error is not None or turn.cancelled():
-            await self._end(running, State.FAILED, _RAISED)
+            why, text = "it raised", _RAISED
         else:
-            _log.error(
-                "the agent ended without an answer", task=run.task_id, agent=self._agent.name
+            why, text = "it ended without an answer", _SILENT
+        _log.error(
+            f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
+        )
+        await self._end(running, State.FAILED, text)
+
+    async def _finish(self, turn: asyncio.Task[None], running: _Running) -> bool:
+        """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
+
+        Returns:
+            Whether it had its time, and returned in it or was stopped from outside.
+        """
+        settings = self._settings
+        stopped = asyncio.create_task(running.stopped.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {turn, stopped}, timeout=settings.run_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            await self._end(running, State.FAILED, _SILENT)
+            if turn not in done:
+                turn.cancel()
+                await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+            return bool(done)
+        finally:
+            stopped.cancel()
 
     async def _clean_up(self, run: Run) -> None:
         try:

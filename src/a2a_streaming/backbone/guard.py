@@ -87,7 +87,7 @@ class Guard:
                 if self.unwanted():
                     self.leave()
                     return
-                self.wait(None)
+                self.wait()
             settled = time.monotonic() - began >= SETTLED_SECONDS
             # Status 1 is a server that refuses: a wrong option, a broken file. It doesn't matter how
             # long it took to read that file. A negative status is the signal that killed it.
@@ -114,12 +114,17 @@ class Guard:
         try:
             if self.has_users():
                 return False
-            # From here on a process that wants to join finds no reader, and waits for the lock.
-            os.close(self.alive)
+            self.turn_away()
             self.told_to_end = True
             return True
         finally:
             fcntl.flock(self.gate, fcntl.LOCK_UN)
+
+    def turn_away(self) -> None:
+        """Let nobody join any more: whoever tries finds no reader, and waits for the lock."""
+        if self.alive >= 0:
+            os.close(self.alive)
+            self.alive = -1
 
     def has_users(self) -> bool:
         """Tell whether a process holds the FIFO open for writing."""
@@ -129,17 +134,14 @@ class Guard:
         except BlockingIOError:
             return True
 
-    def wait(self, seconds: float | None) -> None:
-        """Sleep until a signal, the last user's leave, or for `seconds`."""
-        select.select([self.woken, self.alive], [], [], seconds)
-        try:
+    def wait(self, seconds: float | None = None) -> None:
+        """Sleep until a signal comes, the last user leaves, or `seconds` have passed."""
+        sources = [self.woken] if self.alive < 0 else [self.woken, self.alive]
+        if self.woken in select.select(sources, [], [], seconds)[0]:
             os.read(self.woken, 4096)
-        except BlockingIOError:
-            pass
 
     def launch(self) -> None:
         """Start the server as our child."""
-        prctl = parent_death_control()
         guard = os.getpid()
         # Until the child has its own handlers, a signal to it must wait rather than be taken by ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -149,9 +151,7 @@ class Guard:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                if prctl is not None:
-                    # SIGTERM, not SIGKILL: what the server has accepted reaches the disk.
-                    prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+                die_with_parent()
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
                 if os.getppid() == guard:  # else the guard died before the call above
                     os.execv(self.server[0], self.server)
@@ -171,6 +171,7 @@ class Guard:
 
     def leave(self) -> None:
         """End the server: ask first, then kill."""
+        self.turn_away()
         os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + EXIT_SECONDS
         while self.exit_status() is None:
@@ -180,19 +181,21 @@ class Guard:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 return
-            select.select([self.woken], [], [], pause)
-            os.read(self.woken, 4096)
+            self.wait(pause)
 
 
-def parent_death_control() -> "Callable[..., int] | None":
-    """Return Linux' prctl; None elsewhere, or in a Python without ctypes."""
+def die_with_parent() -> None:
+    """Ask for SIGTERM when the parent dies, if the system is Linux and Python has ctypes.
+
+    SIGTERM rather than SIGKILL, so that all that the server has accepted reaches the disk.
+    """
     if sys.platform != "linux":
-        return None
+        return
     try:
         import ctypes
     except ImportError:
-        return None
-    return ctypes.CDLL(None).prctl
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def main(directory: str, lock: str, alive: str, *server: str) -> None:

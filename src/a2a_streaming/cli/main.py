@@ -1,0 +1,114 @@
+"""The commands. What they need is imported when they run, so that `--help` is quick.
+
+Exit codes: 0 well, 1 it failed, 2 used wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a2a_streaming.errors import A2AStreamingError
+
+app = typer.Typer(
+    name="a2a-streaming",
+    help="A2A task streams that outlive processes and connections, with Redis in the middle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    all = "all"
+    front = "front"
+    worker = "worker"
+
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+Url = Annotated[str, typer.Option(help="The agent's address.", envvar="A2A_URL")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@app.command()
+def up(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept.  [default: .data]")
+    ] = None,
+) -> None:
+    """Run the whole platform in one process: embedded Redis, SQLite, all agents."""
+    from a2a_streaming.cli import serving  # noqa: PLC0415 - see the module's docstring
+
+    serving.up(host, port, data_dir)
+
+
+@app.command()
+def serve(
+    target: Annotated[
+        str, typer.Argument(help="intent, booking, billing, or package.module:Agent.")
+    ],
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    role: Annotated[Role, typer.Option(help="Serve clients, run the agent, or both.")] = Role.all,
+    public_url: Annotated[
+        str | None, typer.Option(help="The address under which clients reach this server.")
+    ] = None,
+) -> None:
+    """Run one agent."""
+    from a2a_streaming.cli import serving  # noqa: PLC0415 - see the module's docstring
+
+    serving.serve(target, host, port, role.value, public_url)
+
+
+@app.command()
+def send(
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    task: Annotated[str | None, typer.Option(help="The task's id.  [default: a new one]")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Send a message, and watch its task."""
+    from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
+
+    asking.send(url, text, task)
+
+
+@app.command()
+def watch(
+    task: Annotated[str, typer.Argument(help="The task's id.")],
+    after: Annotated[str | None, typer.Option(help="The last position you have seen.")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Watch a task: its history, then live."""
+    from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
+
+    asking.watch(url, task, after)
+
+
+@app.command()
+def cancel(
+    task: Annotated[str, typer.Argument(help="The task's id.")], url: Url = DEFAULT_URL
+) -> None:
+    """Cancel a task."""
+    from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
+
+    asking.cancel(url, task)
+
+
+def main() -> None:
+    """Run the command line; failures become one sentence and an exit code."""
+    try:
+        app()
+    except A2AStreamingError as error:
+        print(f"a2a-streaming: {error}", file=sys.stderr)  # noqa: T201 - this is what the command says
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,202 @@
+"""Applications: one agent's (`create_app`), and the platform's with several agents."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+from a2a.types import AgentCard
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from a2a_streaming.agent import Agent
+from a2a_streaming.errors import RequestError, SetupError, Unavailable
+from a2a_streaming.http.legacy import LegacyEndpoint
+from a2a_streaming.node import Node
+from a2a_streaming.settings import Settings, load_settings
+from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire import legacy
+from a2a_streaming.wire.cards import card_json
+
+_log = get_logger(__name__)
+
+_HOME = """a2a_streaming: {name}
+
+{description}
+
+Agent card        {base}/.well-known/agent-card.json
+Start a task      curl -N {base}/ -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":"1","method":"tasks/sendSubscribe","params":{{"id":"task-123","message":{{"role":"user","parts":[{{"type":"text","text":"What's my account balance?"}}]}}}}}}'
+See it again      the same with "method":"tasks/resubscribe" and "params":{{"id":"task-123"}}
+"""
+
+
+def create_app(
+    agent: Agent,
+    *,
+    card: AgentCard | None = None,
+    redis_url: str | None = None,
+    settings: Settings | None = None,
+) -> Starlette:
+    """Make an ASGI application that serves one agent, for any server.
+
+    It connects when it starts or, mounted in another application that doesn't run its lifespan, with
+    its first request. Several server processes may run it: they share the tasks through Redis.
+
+    Args:
+        agent: The agent.
+        card: Its card, if not the agent's own.
+        redis_url: Redis or Valkey; the settings' if None; without either, an embedded store.
+        settings: The settings; read from the environment if None.
+
+    Raises:
+        InvalidSetting: A setting in the environment is wrong.
+    """
+    settings = settings or load_settings()
+    if redis_url is not None:
+        settings = settings.model_copy(update={"redis_url": redis_url})
+    node = Node([agent], settings)
+    return node_app(node, {"": agent}, cards={"": card} if card is not None else None)
+
+
+def node_app(
+    node: Node,
+    mounts: dict[str, Agent],
+    *,
+    cards: dict[str, AgentCard] | None = None,
+    owns_node: bool = True,
+) -> Starlette:
+    """Make an application that serves several agents of one node.
+
+    Args:
+        node: The node; started with the application, or with the first request.
+        mounts: The agents by the path under which each is served; `""` is the root.
+        cards: Cards that take the place of the agents' own, by path.
+        owns_node: Whether the application closes the node when it ends.
+    """
+    cards = cards or {}
+    routes: list[BaseRoute] = [
+        Route("/healthz", _healthz),
+        Route("/readyz", _Readiness(node)),
+    ]
+    for path, agent in sorted(mounts.items(), reverse=True):
+        inner = _agent_routes(node, agent, cards.get(path, agent.card))
+        routes.extend([Mount(path, routes=inner)] if path else inner)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        await node.start()
+        try:
+            yield
+        finally:
+            if owns_node:
+                await node.aclose()
+
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRoute]:
+    endpoint = LegacyEndpoint(node, agent.name)
+    served = _Card(node, card)
+    home = _Home(node, card)
+    return [
+        Route("/", _Call(node, endpoint), methods=["POST"]),
+        Route("/", home, methods=["GET"]),
+        Route("/rpc/0.1", _Call(node, endpoint), methods=["POST"]),
+        *(
+            Route(f"/{method}", _Call(node, endpoint, method), methods=["POST"])
+            for method in legacy.METHODS
+        ),
+        Route("/.well-known/agent-card.json", served, methods=["GET"]),
+        Route("/.well-known/agent.json", served, methods=["GET"]),
+    ]
+
+
+class _Call:
+    """ASGI endpoint of the first dialect."""
+
+    def __init__(self, node: Node, endpoint: LegacyEndpoint, pinned: str | None = None) -> None:
+        self._node = node
+        self._endpoint = endpoint
+        self._pinned = pinned
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._node.start()
+        except SetupError as error:
+            _log.error("can't start", reason=str(error))
+            away = Unavailable("The service can't reach its store; try again later.")
+            response = JSONResponse(
+                {"jsonrpc": "2.0", "id": None, "error": away.to_jsonrpc()},
+                503,
+                headers={"retry-after": str(away.retry_after)},
+            )
+            await response(scope, receive, send)
+            return
+        answer = await self._endpoint.serve(Request(scope, receive), self._pinned)
+        await answer(scope, receive, send)
+
+
+class _Card:
+    """ASGI endpoint that serves a card."""
+
+    def __init__(self, node: Node, card: AgentCard) -> None:
+        self._node = node
+        self._card = card
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        base = base_url(Request(scope), self._node.settings)
+        response = JSONResponse(
+            card_json(self._card, base), headers={"cache-control": "public, max-age=60"}
+        )
+        await response(scope, receive, send)
+
+
+class _Home:
+    """ASGI endpoint that tells a newcomer what to do."""
+
+    def __init__(self, node: Node, card: AgentCard) -> None:
+        self._node = node
+        self._card = card
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        base = base_url(Request(scope), self._node.settings)
+        text = _HOME.format(name=self._card.name, description=self._card.description, base=base)
+        await PlainTextResponse(text)(scope, receive, send)
+
+
+class _Readiness:
+    """ASGI endpoint that says whether this process can serve clients."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = PlainTextResponse("ready\n")
+        try:
+            await self._node.start()
+            await self._node.manager.ping()
+        except (SetupError, RequestError) as error:
+            response = PlainTextResponse(f"not ready: {error}\n", 503)
+        if self._node.draining:
+            response = PlainTextResponse("not ready: shutting down\n", 503)
+        await response(scope, receive, send)
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("alive\n")
+
+
+def base_url(request: Request, settings: Settings) -> str:
+    """Return the address under which clients reach an agent, without a slash at its end.
+
+    Args:
+        request: A request to it.
+        settings: `public_url` takes the place of scheme and host.
+    """
+    path = str(request.scope.get("root_path", ""))
+    if settings.public_url:
+        return f"{settings.public_url.rstrip('/')}{path}"
+    return f"{request.url.scheme}://{request.url.netloc}{path}"

@@ -1,0 +1,235 @@
+"""The first dialect's endpoints: JSON-RPC in, JSON or a stream out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from a2a_streaming import sse
+from a2a_streaming.errors import (
+    BodyTooLarge,
+    InternalError,
+    InvalidParams,
+    InvalidPosition,
+    InvalidRequest,
+    MethodNotFound,
+    PushNotificationNotSupported,
+    RequestError,
+    Unavailable,
+)
+from a2a_streaming.event import Event
+from a2a_streaming.http.stream import EventStream
+from a2a_streaming.node import Node
+from a2a_streaming.position import Position
+from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.session import Reset, StreamSession
+from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire import jsonrpc, legacy
+from a2a_streaming.wire.jsonrpc import Call
+
+_log = get_logger(__name__)
+
+ENVELOPE_HEADER = "A2A-Legacy-SSE"
+"""Request header that chooses `bare` or `enveloped` events for one stream."""
+_ANONYMOUS = ""
+"""The owner of every task while there is no authentication."""
+
+
+class LegacyEndpoint:
+    """Serves one agent's tasks in the first dialect.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+    """
+
+    def __init__(self, node: Node, agent: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._methods: dict[str, Callable[[Request, Call], Awaitable[ASGIApp]]] = {
+            "tasks/send": self._send,
+            "tasks/sendSubscribe": self._send_subscribe,
+            "tasks/get": self._get,
+            "tasks/cancel": self._cancel,
+            "tasks/resubscribe": self._resubscribe,
+            "tasks/pushNotification/set": self._push,
+            "tasks/pushNotification/get": self._push,
+        }
+
+    async def serve(self, request: Request, pinned: str | None = None) -> ASGIApp:
+        """Answer one request; every error becomes a JSON-RPC error.
+
+        Args:
+            request: The HTTP request.
+            pinned: The method that the path names; None where the body alone chooses.
+        """
+        body = b""
+        try:
+            body = await read_body(request, self._node.settings.max_body_bytes)
+            call = jsonrpc.parse_call(body)
+            return await self._choose(call, pinned)(request, call)
+        except RequestError as error:
+            return _error(body, error)
+        except Exception:  # whatever fails, the client gets an answer and the server lives
+            _log.exception("a request failed", agent=self._agent)
+            return _error(body, InternalError())
+
+    def _choose(
+        self, call: Call, pinned: str | None
+    ) -> Callable[[Request, Call], Awaitable[ASGIApp]]:
+        if pinned is not None and call.method != pinned:
+            raise InvalidRequest(
+                f'The path asks for {pinned}, but "method" says {call.method[:64]!r}. Make them agree.'
+            )
+        handle = self._methods.get(call.method)
+        if handle is None:
+            raise MethodNotFound(call.method, legacy.METHODS)
+        if self._node.draining:
+            raise Unavailable("This process is shutting down; another one serves you.")
+        return handle
+
+    @property
+    def _service(self) -> TaskService:
+        return self._node.service(self._agent)
+
+    async def _send(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(legacy.TaskSendParams, call.params)
+        sent = await self._accept(params)
+        task = await self._service.wait_for_turn(
+            sent, owner=_ANONYMOUS, seconds=self._node.settings.send_seconds
+        )
+        return _result(call, legacy.tell_task(task, history_length=params.historyLength))
+
+    async def _send_subscribe(self, request: Request, call: Call) -> ASGIApp:
+        after, malformed = _last_event_id(request)
+        params = legacy.read_params(legacy.TaskSendParams, call.params)
+        sent = await self._accept(params)
+        session = await self._service.watch(
+            sent.task_id, owner=_ANONYMOUS, after=after or sent.after, malformed=malformed
+        )
+        turn = sent.turn if after is None and not malformed else None
+        return await self._stream(request, call, session, turn)
+
+    async def _get(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(legacy.TaskQueryParams, call.params)
+        task = await self._service.get(params.id, owner=_ANONYMOUS)
+        return _result(call, legacy.tell_task(task, history_length=params.historyLength))
+
+    async def _cancel(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(legacy.TaskIdParams, call.params)
+        task = await self._service.cancel(params.id, owner=_ANONYMOUS)
+        return _result(call, legacy.tell_task(task, history_length=None))
+
+    async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
+        after, malformed = _last_event_id(request)
+        params = legacy.read_params(legacy.TaskQueryParams, call.params)
+        session = await self._service.watch(
+            params.id, owner=_ANONYMOUS, after=after, malformed=malformed
+        )
+        return await self._stream(request, call, session, None)
+
+    async def _push(self, _: Request, call: Call) -> ASGIApp:
+        raise PushNotificationNotSupported(
+            f"This agent sends no push notifications, so {call.method} has nothing to do; its card says so. "
+            "Follow the task with tasks/resubscribe."
+        )
+
+    async def _accept(self, params: legacy.TaskSendParams) -> Sent:
+        params.check_supported()
+        return await self._service.send(
+            params.message.to_parts(),
+            owner=_ANONYMOUS,
+            task_id=params.id,
+            context=params.sessionId,
+            message_metadata=params.message.metadata,
+            task_metadata=params.metadata,
+            dialect=legacy.DIALECT,
+        )
+
+    async def _stream(
+        self, request: Request, call: Call, session: StreamSession, turn: str | None
+    ) -> ASGIApp:
+        mode = _mode(request, self._node.settings.legacy_sse)
+        before, behind = jsonrpc.envelope(call.id) if mode == "enveloped" else (b"", b"")
+
+        def encode(event: Event, final: bool) -> bytes:
+            kind, told = legacy.tell_event(event, final=final)
+            return sse.frame(b"%b%b%b" % (before, told, behind), event=kind, id=str(event.position))
+
+        def encode_reset(reset: Reset) -> bytes:
+            told = legacy.tell_reset(reset.task, reset.reason)
+            return sse.frame(
+                b"%b%b%b" % (before, told, behind), event="status", id=str(reset.position)
+            )
+
+        await session.__aenter__()
+        return EventStream(self._node, session, encode=encode, encode_reset=encode_reset, turn=turn)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a request's body.
+
+    Args:
+        request: The request.
+        limit: The most bytes that it may have.
+
+    Raises:
+        BodyTooLarge: It has more.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise BodyTooLarge(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+    return bytes(body)
+
+
+def _last_event_id(request: Request) -> tuple[Position | None, bool]:
+    """Return the position that the client has seen, and whether it sent one that can't be read."""
+    text = request.headers.get("last-event-id")
+    if not text:
+        return None, False
+    try:
+        return Position.parse(text), False
+    except InvalidPosition:
+        return None, True
+
+
+def _mode(request: Request, default: Literal["bare", "enveloped"]) -> str:
+    mode = request.headers.get(ENVELOPE_HEADER, default)
+    if mode not in ("bare", "enveloped"):
+        raise InvalidParams(
+            f"The header {ENVELOPE_HEADER} must be bare or enveloped, not {mode[:40]!r}."
+        )
+    return mode
+
+
+def _result(call: Call, value: object) -> Response:
+    return _json(jsonrpc.result(call.id, value))
+
+
+def _error(body: bytes, error: RequestError) -> Response:
+    # JSON-RPC's errors travel under status 200, but for those that concern HTTP itself.
+    status = error.http_status if isinstance(error, BodyTooLarge | Unavailable) else 200
+    response = _json(jsonrpc.error(jsonrpc.id_of(body), error), status)
+    if isinstance(error, Unavailable):
+        response.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, BodyTooLarge):
+        response.headers["connection"] = "close"  # the rest of the body is still on its way
+    return response
+
+
+def _json(content: bytes, status: int = 200) -> Response:
+    return Response(
+        content,
+        status,
+        headers={"cache-control": "no-store"},
+        media_type="application/json",
+    )

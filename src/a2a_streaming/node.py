@@ -1,0 +1,141 @@
+"""A node: one process's share of the platform, whatever its role."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from typing import Literal
+
+from a2a_streaming.agent import Agent
+from a2a_streaming.backbone.embedded import EmbeddedStore
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.errors import SetupError
+from a2a_streaming.feed import Feeds
+from a2a_streaming.service import TaskService
+from a2a_streaming.settings import Settings
+from a2a_streaming.telemetry import get_logger
+from a2a_streaming.worker import Worker
+
+Role = Literal["all", "front", "worker"]
+
+_log = get_logger(__name__)
+
+
+class Node:
+    """One process's connection to Redis, its feeds, its agents' services and workers.
+
+    Args:
+        agents: The agents, each with a name of its own.
+        settings: The settings.
+        role: `front` serves clients, `worker` runs agents, `all` does both.
+        exclusive: Whether the embedded store must be this process's alone.
+
+    Raises:
+        SetupError: Two agents have the same name.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        settings: Settings,
+        *,
+        role: Role = "all",
+        exclusive: bool = False,
+    ) -> None:
+        names = [agent.name for agent in agents]
+        if len(set(names)) != len(names):
+            raise SetupError(f"Agents need different names; these are {', '.join(names)}.")
+        self.agents = list(agents)
+        self.settings = settings
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._role = role
+        self._exclusive = exclusive
+        self._store: EmbeddedStore | None = None
+        self._manager: RedisManager | None = None
+        self._feeds: Feeds | None = None
+        self._services: dict[str, TaskService] = {}
+        self._workers: list[Worker] = []
+        self._streams: set[asyncio.Task[None]] = set()
+        self._starting: asyncio.Task[None] | None = None
+        self.draining = False
+        """Whether the process is on its way out."""
+
+    @property
+    def manager(self) -> RedisManager:
+        """The way to Redis, once the node has started."""
+        if self._manager is None:
+            raise RuntimeError("the node hasn't started")
+        return self._manager
+
+    def service(self, agent: str) -> TaskService:
+        """Return an agent's tasks, once the node has started."""
+        return self._services[agent]
+
+    async def start(self) -> None:
+        """Start, once; who calls while it starts waits for the same start, and after a failure it is tried anew.
+
+        Raises:
+            SetupError: The set-up needs a hand; the message says which.
+        """
+        if self._starting is None or (
+            self._starting.done() and (self._starting.cancelled() or self._starting.exception())
+        ):
+            self._starting = asyncio.create_task(self._start(), name="start")
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        try:
+            url = self.settings.redis_url
+            if not url:
+                self._store = EmbeddedStore(
+                    self.settings.data_dir,
+                    server=self.settings.redis_server or None,
+                    exclusive=self._exclusive,
+                )
+                await self._store.start()
+                url = self._store.url
+            manager = self._manager = RedisManager(url, self.settings)
+            await manager.start()
+        except BaseException:
+            await self._close_store()
+            raise
+        feeds = self._feeds = Feeds(manager)
+        feeds.start()
+        for agent in self.agents:
+            self._services[agent.name] = TaskService(manager, feeds, agent.name)
+            if self._role != "front":
+                worker = Worker(manager, agent, self.name)
+                worker.start()
+                self._workers.append(worker)
+        _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
+
+    def track(self, stream: asyncio.Task[None]) -> None:
+        """Count a stream in, so that `drain` can end it."""
+        self._streams.add(stream)
+        stream.add_done_callback(self._streams.discard)
+
+    async def drain(self) -> None:
+        """Hand running work over, and end every stream: its client reconnects elsewhere."""
+        self.draining = True
+        for stream in self._streams:
+            stream.cancel()
+        await asyncio.gather(*(worker.drain() for worker in self._workers))
+        self._workers.clear()
+
+    async def aclose(self) -> None:
+        """Drain, then let go of everything."""
+        await self.drain()
+        if self._feeds is not None:
+            await self._feeds.aclose()
+        await self._close_store()
+
+    async def _close_store(self) -> None:
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            await manager.aclose()
+        store, self._store = self._store, None
+        if store is not None:
+            await store.stop()

@@ -1,0 +1,130 @@
+"""Fixtures: a real Redis for each test process, a real server, real HTTP clients."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+import redis.asyncio
+import uvicorn
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from starlette.types import ASGIApp
+
+from a2a_streaming.backbone.embedded import EmbeddedStore
+from a2a_streaming.settings import Settings
+
+hypothesis_settings.register_profile(
+    "suite",
+    deadline=None,  # timing belongs in the benchmarks
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def redis_socket() -> Iterator[Path]:
+    """A Redis of this test process's own, on its own socket."""
+    directory = Path(tempfile.mkdtemp(prefix="a2a-test-"))
+    path = directory / "redis.sock"
+    server = subprocess.Popen(
+        [
+            str(EmbeddedStore(directory).find_server()),
+            *("--port", "0", "--unixsocket", str(path), "--dir", str(directory)),
+            *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
+        ]
+    )
+    try:
+        _until_up(path, server)
+        yield path
+    finally:
+        server.terminate()
+        server.wait(10)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _until_up(path: Path, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the test's Redis ended"
+        client = redis.Redis(unix_socket_path=str(path))
+        try:
+            client.ping()
+        except redis.exceptions.ConnectionError:
+            time.sleep(0.01)
+        else:
+            return
+        finally:
+            client.close()
+    raise AssertionError("the test's Redis didn't come up")
+
+
+@pytest.fixture
+async def raw(redis_socket: Path) -> AsyncIterator[redis.asyncio.Redis]:
+    """A plain client of an empty Redis, to look at what is stored."""
+    client = redis.asyncio.Redis(unix_socket_path=str(redis_socket), protocol=2)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def settings(redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path) -> Settings:
+    """Settings of a process that uses the test's Redis; quick enough for tests."""
+    return Settings(
+        redis_url=f"unix://{redis_socket}",
+        data_dir=tmp_path / "data",
+        lease_seconds=2.0,
+        cancel_seconds=1.0,
+        _env_file=None,
+    )
+
+
+class Served:
+    """A real server in this process: uvicorn on a loopback port."""
+
+    def __init__(self, url: str, server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+        self.url = url
+        self.server = server
+        self.task = task
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, *, lifespan: str = "on") -> AsyncIterator[Served]:
+    """Serve an application over real HTTP."""
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle's algorithm on
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(128)
+    config = uvicorn.Config(
+        app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve([listening]))
+    while not server.started:
+        if task.done():
+            task.result()
+            raise AssertionError("the server ended at its start")
+        await asyncio.sleep(0.005)
+    try:
+        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", server, task)
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    """An HTTP client."""
+    async with httpx2.AsyncClient(timeout=20) as client:
+        yield client
