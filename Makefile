@@ -8,12 +8,13 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check format lock clean
+.PHONY: help setup up test check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
 	@echo "make check   format, lint, types, layers, docs"
+	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
 	@echo "make clean   remove .venv and caches (.data stays)"
@@ -41,6 +42,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/make_docs.py --check
+
+docs: $(READY)
+	$(BIN)/python tools/make_docs.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix --quiet . || true

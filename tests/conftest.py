@@ -11,14 +11,17 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 import pytest
 import redis
 import redis.asyncio
 import uvicorn
+from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.types import ASGIApp
 
 from a2a_streaming.backbone.embedded import EmbeddedStore
@@ -60,13 +63,24 @@ def _until_up(path: Path, server: subprocess.Popen[bytes]) -> None:
         client = redis.Redis(unix_socket_path=str(path))
         try:
             client.ping()
-        except redis.exceptions.ConnectionError:
+        except RedisConnectionError:
             time.sleep(0.01)
         else:
             return
         finally:
             client.close()
     raise AssertionError("the test's Redis didn't come up")
+
+
+@pytest.fixture(autouse=True)
+def no_blocking() -> Iterator[None]:
+    """Fail a test in which our code blocks the event loop."""
+    with blockbuster_ctx("a2a_streaming") as buster:
+        # redis-py looks up its own version when a client is made, once.
+        for function in buster.functions.values():
+            function.can_block_in("importlib/metadata/__init__.py", "mtime")
+            function.can_block_in("importlib/metadata/__init__.py", "read_text")
+        yield
 
 
 @pytest.fixture
@@ -86,7 +100,6 @@ def settings(redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path) -> Se
         data_dir=tmp_path / "data",
         lease_seconds=2.0,
         cancel_seconds=1.0,
-        _env_file=None,
     )
 
 
@@ -100,7 +113,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, lifespan: str = "on") -> AsyncIterator[Served]:
+async def serving(app: ASGIApp, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[Served]:
     """Serve an application over real HTTP."""
     listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle's algorithm on
     listening.bind(("127.0.0.1", 0))
