@@ -6,8 +6,10 @@ them, and exits with 1 if they aren't.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,10 @@ def _describe(module: str, name: str) -> list[str]:
 
 
 def _members(cls: type) -> Iterator[str]:
+    fields = [] if dataclasses.is_dataclass(cls) else inspect.get_annotations(cls).items()
+    for name, annotation in fields:
+        if not name.startswith("_"):
+            yield f"{name}: {annotation}"
     for name, member in vars(cls).items():
         if name.startswith("_"):
             continue
@@ -98,9 +104,11 @@ def _members(cls: type) -> Iterator[str]:
 
 def _signature(found: Any) -> str:
     try:
-        return str(inspect.signature(found)).replace("'", "")
+        written = str(inspect.signature(found))
     except ValueError:
         return "(...)"
+    # Annotations are strings, so they are written in quotes; defaults keep theirs.
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", written)
 
 
 def _first(found: Any) -> str:

@@ -32,6 +32,19 @@ class Run:
         steps: Results of the steps that earlier attempts finished, by name.
     """
 
+    task_id: str
+    """The task."""
+    context_id: str
+    """The conversation that the task belongs to."""
+    owner: str
+    """Whose task it is; empty without authentication."""
+    attempt: int
+    """Which attempt at this turn it is, from 1."""
+    message: Json
+    """The customer's message (A2A 1.0 JSON)."""
+    message_id: str
+    """Its id."""
+
     def __init__(
         self,
         grant: Grant,
@@ -41,18 +54,12 @@ class Run:
         writer: LogWriter,
         steps: dict[str, bytes],
     ) -> None:
-        self.task_id: str = grant.task_id
-        """The task."""
-        self.context_id: str = grant.context
-        """The conversation that the task belongs to."""
-        self.owner: str = grant.owner
-        """Whose task it is; empty without authentication."""
-        self.attempt: int = attempt
-        """Which attempt at this turn it is, from 1."""
-        self.message: Json = entry.message
-        """The customer's message (A2A 1.0 JSON)."""
-        self.message_id: str = entry.message_id
-        """Its id."""
+        self.task_id = grant.task_id
+        self.context_id = grant.context
+        self.owner = grant.owner
+        self.attempt = attempt
+        self.message = entry.message
+        self.message_id = entry.message_id
         self._writer = writer
         self._finished = steps
         self._begun: set[str] = set()

@@ -131,10 +131,10 @@ class _Server(uvicorn.Server):
         await self._node.drain()
         await super().shutdown(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        # The signal is handled: uvicorn raises it again at its end, which would look like a failure.
-        self._captured_signals.clear()
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # uvicorn would raise the signal again at its end; here a server that was told to stop has done well.
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def _run(

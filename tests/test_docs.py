@@ -1,0 +1,65 @@
+"""What the documentation says is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pytest
+
+import a2a_streaming
+from a2a_streaming import create_app
+from a2a_streaming.settings import Settings
+from conftest import serving
+from streams import called, message, states
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+
+def test_the_pages_made_from_the_code_are_as_the_code_has_them() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "make_docs.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_public_names_are_those_that_are_exported_on_purpose() -> None:
+    assert a2a_streaming.__all__ == [
+        "Agent",
+        "RedisManager",
+        "Run",
+        "Settings",
+        "StreamSession",
+        "agent_card",
+        "create_app",
+    ]
+    for name in a2a_streaming.__all__:
+        assert getattr(a2a_streaming, name).__name__ == name
+    with pytest.raises(AttributeError, match="Manager2"):
+        _ = a2a_streaming.Manager2  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def test_the_readmes_agent_runs(settings: Settings, http: httpx2.AsyncClient) -> None:
+    [code] = re.findall(r"^```python agent\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    module = ModuleType("greeting")
+    exec(code, module.__dict__)  # noqa: S102 - our own README
+    app = create_app(module.__dict__["GreetingAgent"](), settings=settings)
+    async with serving(app) as served:
+        told = await called(http, f"{served.url}/", "tasks/sendSubscribe", "t1", message("you"))
+    assert states(told) == ["submitted", "working", "completed"]
+    chunks = [frame.data["artifact"]["parts"] for frame in told if "artifact" in frame.data]
+    assert "".join(part["text"] for parts in chunks for part in parts) == "Hello, you!"
