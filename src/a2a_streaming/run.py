@@ -14,7 +14,7 @@ import orjson
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.writer import LogWriter
-from a2a_streaming.errors import RunEnded, StepRepeated
+from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
 from a2a_streaming.event import artifact_event, message, status_event, text_part
 from a2a_streaming.task import Json, State, artifact_index, find_artifact
 
@@ -255,7 +255,7 @@ class Run:
         self._begun.add(name)
         if name in self._finished:
             return orjson.loads(self._finished[name])
-        if "idempotency_key" in inspect.signature(function).parameters:
+        if _takes_key(function):
             kwargs.setdefault("idempotency_key", self.step_key(name))
         result = function(*args, **kwargs)
         if inspect.isawaitable(result):
@@ -297,7 +297,11 @@ class Run:
         self._check_open()
         event = self._status_event(state, text, parts, metadata)
         self._ended = True
-        self.following = await self._writer.append(event, settles=self.message_id)
+        try:
+            self.following = await self._writer.append(event, settles=self.message_id)
+        except (InvalidTransition, TypeError, ValueError):  # nothing was appended: the turn goes on
+            self._ended = False
+            raise
 
     def _status_event(
         self, state: State, text: str | None, parts: tuple[Json, ...], metadata: Json | None
@@ -379,3 +383,10 @@ class ArtifactStream:
 
 def _part(part: str | Json) -> Json:
     return text_part(part) if isinstance(part, str) else part
+
+
+def _takes_key(function: Callable[..., Any]) -> bool:
+    try:
+        return "idempotency_key" in inspect.signature(function).parameters
+    except ValueError:  # some built-in functions have no signature
+        return False

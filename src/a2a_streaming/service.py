@@ -27,7 +27,7 @@ from a2a_streaming.errors import (
 from a2a_streaming.event import message, new_task, status_event, text_part, timestamp
 from a2a_streaming.feed import Feeds
 from a2a_streaming.position import Position
-from a2a_streaming.session import StreamSession
+from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import Json, State, state_of
 from a2a_streaming.telemetry import get_logger
 
@@ -171,7 +171,7 @@ class TaskService:
         async with await self.watch(sent.task_id, owner=owner, after=sent.after) as session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)
-                if not isinstance(got, list | tuple):
+                if isinstance(got, Reset):
                     break  # a reset: the snapshot tells how it stands
                 ended = False
                 for event in got:
@@ -243,7 +243,7 @@ class TaskService:
         async with session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)
-                if not isinstance(got, list | tuple):
+                if isinstance(got, Reset):
                     return
                 if any(event.state is not None and event.state.terminal for event in got):
                     return

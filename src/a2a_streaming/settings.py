@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     """Every setting, with its default. A field `name` is read from `A2A_NAME`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="A2A_", env_file=".env", extra="ignore", populate_by_name=True, frozen=True
+        env_prefix="A2A_",
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     redis_url: str = ""
@@ -74,6 +79,8 @@ class Settings(BaseSettings):
     """The most seconds that a stream is silent."""
     retry_ms: Count = 1000
     """Milliseconds that clients wait before they reconnect."""
+    stall_seconds: Seconds = 60.0
+    """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0
     """Seconds after which a watcher that isn't renewed counts as gone."""
     public_url: str = ""

@@ -9,15 +9,14 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
-import uvicorn
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import SetupError
 from a2a_streaming.http.app import node_app
+from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import configure_logging
@@ -120,23 +119,6 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which waits for open streams at its end: so the node ends them first."""
-
-    def __init__(self, config: uvicorn.Config, node: Node) -> None:
-        super().__init__(config)
-        self._node = node
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._node.drain()
-        await super().shutdown(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        # uvicorn would raise the signal again at its end; here a server that was told to stop has done well.
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-
 def _run(
     node: Node,
     mounts: dict[str, Agent],
@@ -155,16 +137,8 @@ def _run(
         parts: What else to start before it and to stop after it.
     """
     app = node_app(node, mounts, owns_node=False)
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        backlog=_BACKLOG,
-    )
-    server = _Server(config, node)
+    served = config(app, backlog=_BACKLOG)
+    server = StreamServer(served, node)
 
     async def main() -> None:
         stop: list[Callable[[], Any]] = []
@@ -180,5 +154,5 @@ def _run(
             for close in reversed(stop):
                 await close()
 
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
         runner.run(main())

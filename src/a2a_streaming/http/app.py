@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import RequestError, SetupError, Unavailable
 from a2a_streaming.http.legacy import LegacyEndpoint
@@ -43,7 +44,8 @@ def create_app(
     """Make an ASGI application that serves one agent, for any server.
 
     It connects when it starts or, mounted in another application that doesn't run its lifespan, with
-    its first request. Several server processes may run it: they share the tasks through Redis.
+    its first request; then `app.state.node.aclose()` ends it. Several server processes may run it:
+    they share the tasks through Redis.
 
     Args:
         agent: The agent.
@@ -80,6 +82,7 @@ def node_app(
     routes: list[BaseRoute] = [
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
+        Route("/metrics", _metrics),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
         inner = _agent_routes(node, agent, cards.get(path, agent.card))
@@ -94,7 +97,9 @@ def node_app(
             if owns_node:
                 await node.aclose()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.node = node
+    return app
 
 
 def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRoute]:
@@ -109,6 +114,7 @@ def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRou
             Route(f"/{method}", _Call(node, endpoint, method), methods=["POST"])
             for method in legacy.METHODS
         ),
+        Route("/tasks/resubscribe", _Call(node, endpoint), methods=["GET"]),
         Route("/.well-known/agent-card.json", served, methods=["GET"]),
         Route("/.well-known/agent.json", served, methods=["GET"]),
     ]
@@ -183,6 +189,10 @@ class _Readiness:
         if self._node.draining:
             response = PlainTextResponse("not ready: shutting down\n", 503)
         await response(scope, receive, send)
+
+
+async def _metrics(_: Request) -> Response:
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 
 async def _healthz(_: Request) -> Response:

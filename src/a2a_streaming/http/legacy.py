@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from a2a_streaming import sse
 from a2a_streaming.errors import (
     BodyTooLarge,
     InternalError,
@@ -21,15 +20,16 @@ from a2a_streaming.errors import (
     RequestError,
     Unavailable,
 )
-from a2a_streaming.event import Event
+from a2a_streaming.http.reading import FollowReader, TaskReader
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
 from a2a_streaming.position import Position
 from a2a_streaming.service import Sent, TaskService
-from a2a_streaming.session import Reset, StreamSession
+from a2a_streaming.session import StreamSession
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
+from a2a_streaming.wire.legacy_frames import LegacyFrames
 
 _log = get_logger(__name__)
 
@@ -56,6 +56,7 @@ class LegacyEndpoint:
             "tasks/get": self._get,
             "tasks/cancel": self._cancel,
             "tasks/resubscribe": self._resubscribe,
+            "tasks/follow": self._follow,
             "tasks/pushNotification/set": self._push,
             "tasks/pushNotification/get": self._push,
         }
@@ -69,6 +70,8 @@ class LegacyEndpoint:
         """
         body = b""
         try:
+            if request.method == "GET":
+                return await self._event_source(request)
             body = await read_body(request, self._node.settings.max_body_bytes)
             call = jsonrpc.parse_call(body)
             return await self._choose(call, pinned)(request, call)
@@ -105,7 +108,7 @@ class LegacyEndpoint:
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
     async def _send_subscribe(self, request: Request, call: Call) -> ASGIApp:
-        after, malformed = _last_event_id(request)
+        after, malformed = _position(request.headers.get("last-event-id"))
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
         session = await self._service.watch(
@@ -125,12 +128,44 @@ class LegacyEndpoint:
         return _result(call, legacy.tell_task(task, history_length=None))
 
     async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
-        after, malformed = _last_event_id(request)
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
-        session = await self._service.watch(
-            params.id, owner=_ANONYMOUS, after=after, malformed=malformed
+        session = await self._watch(
+            params.id, request.headers.get("last-event-id"), owner=_ANONYMOUS
         )
         return await self._stream(request, call, session, None)
+
+    async def _event_source(self, request: Request) -> ASGIApp:
+        """Serve a browser's EventSource, which can only GET, and sends `Last-Event-ID` by itself."""
+        query = request.query_params
+        position = request.headers.get("last-event-id") or query.get("after")
+        session = await self._watch(query.get("id", ""), position, owner=_ANONYMOUS)
+        await session.__aenter__()
+        reader = _reader(session, LegacyFrames(), to_the_end=True)
+        if reader.ended:
+            await reader.aclose()
+            return Response(status_code=204)  # tells an EventSource to stop reconnecting
+        return EventStream(self._node, reader)
+
+    async def _follow(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(legacy.FollowParams, call.params)
+        sessions = [
+            await self._watch(wanted.id, wanted.after, owner=_ANONYMOUS) for wanted in params.tasks
+        ]
+        readers: list[TaskReader] = []
+        try:
+            for session in sessions:
+                await session.__aenter__()
+                frames = LegacyFrames(task_id=session.task_id)
+                readers.append(_reader(session, frames, to_the_end=True))
+        except BaseException:
+            for reader in readers:
+                await reader.aclose()
+            raise
+        return EventStream(self._node, FollowReader(readers))
+
+    async def _watch(self, task_id: str, position: str | None, *, owner: str) -> StreamSession:
+        after, malformed = _position(position)
+        return await self._service.watch(task_id, owner=owner, after=after, malformed=malformed)
 
     async def _push(self, _: Request, call: Call) -> ASGIApp:
         raise PushNotificationNotSupported(
@@ -153,21 +188,26 @@ class LegacyEndpoint:
     async def _stream(
         self, request: Request, call: Call, session: StreamSession, turn: str | None
     ) -> ASGIApp:
-        mode = _mode(request, self._node.settings.legacy_sse)
-        before, behind = jsonrpc.envelope(call.id) if mode == "enveloped" else (b"", b"")
-
-        def encode(event: Event, final: bool) -> bytes:
-            kind, told = legacy.tell_event(event, final=final)
-            return sse.frame(b"%b%b%b" % (before, told, behind), event=kind, id=str(event.position))
-
-        def encode_reset(reset: Reset) -> bytes:
-            told = legacy.tell_reset(reset.task, reset.reason)
-            return sse.frame(
-                b"%b%b%b" % (before, told, behind), event="status", id=str(reset.position)
-            )
-
+        enveloped = _mode(request, self._node.settings.legacy_sse) == "enveloped"
+        frames = LegacyFrames(envelope=(call.id,) if enveloped else None)
         await session.__aenter__()
-        return EventStream(self._node, session, encode=encode, encode_reset=encode_reset, turn=turn)
+        return EventStream(self._node, _reader(session, frames, turn=turn))
+
+
+def _reader(
+    session: StreamSession,
+    frames: LegacyFrames,
+    *,
+    turn: str | None = None,
+    to_the_end: bool = False,
+) -> TaskReader:
+    return TaskReader(
+        session,
+        encode=frames.event,
+        encode_reset=lambda reset: frames.reset(reset.task, reset.reason, reset.position),
+        turn=turn,
+        to_the_end=to_the_end,
+    )
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -191,9 +231,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _last_event_id(request: Request) -> tuple[Position | None, bool]:
+def _position(text: str | None) -> tuple[Position | None, bool]:
     """Return the position that the client has seen, and whether it sent one that can't be read."""
-    text = request.headers.get("last-event-id")
     if not text:
         return None, False
     try:

@@ -1,20 +1,17 @@
-"""A task's stream as an HTTP response: Server-Sent Events with positions, heartbeats and an end."""
+"""A stream as an HTTP response: Server-Sent Events with heartbeats, back-pressure and an end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-from a2a_streaming import sse
+from a2a_streaming import metrics, sse
 from a2a_streaming.errors import RequestError, Unavailable
-from a2a_streaming.event import Event
+from a2a_streaming.http.reading import Reader
+from a2a_streaming.http.server import abort
 from a2a_streaming.node import Node
-from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -26,121 +23,91 @@ HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 
-Encode: TypeAlias = Callable[[Event, bool], bytes]
-"""Makes a frame of an event; told whether the stream ends with it."""
-EncodeReset: TypeAlias = Callable[[Reset], bytes]
-"""Makes a frame of a reset."""
-
 
 class EventStream:
-    """An ASGI response that sends what a session reads, until the turn or the task has ended.
+    """An ASGI response that sends what a reader reads, until it has ended.
 
     Args:
         node: The process's node, which ends its streams when it drains.
-        session: The session, already entered; the response leaves it.
-        encode: Makes frames of events.
-        encode_reset: Makes frames of resets.
-        turn: The id of the message with which the stream begins; what comes before it is another
-            turn's. None to begin with what comes first.
+        reader: The reader; the response closes it.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        session: StreamSession,
-        *,
-        encode: Encode,
-        encode_reset: EncodeReset,
-        turn: str | None = None,
-    ) -> None:
+    def __init__(self, node: Node, reader: Reader) -> None:
         self._node = node
-        self._session = session
-        self._encode = encode
-        self._encode_reset = encode_reset
-        self._turn = turn
+        self._reader = reader
         self._first = True
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; returns when it has ended or the client has gone."""
-        pump = asyncio.create_task(self._pump(send), name=f"stream {self._session.task_id}")
+        pump = asyncio.create_task(self._pump(send), name=f"stream {self._reader.name}")
         gone = asyncio.create_task(_disconnected(receive))
         self._node.track(pump)
+        reason = "error"
+        metrics.STREAMS.inc()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
-            left = gone.done()
+            reason = self._why(pump, gone)
         finally:
             pump.cancel()
             gone.cancel()
             await asyncio.gather(pump, gone, return_exceptions=True)
-            await self._session.__aexit__(None, None, None)
-        if not pump.cancelled() and (error := pump.exception()) is not None and not left:
-            _log.error("a stream broke", task=self._session.task_id, exc_info=error)
+            await self._reader.aclose()
+            metrics.STREAMS.dec()
+            metrics.STREAMS_CLOSED.labels(reason).inc()
+        if reason == "stalled":
+            _log.warning("closed a stream whose client reads nothing", stream=self._reader.name)
+            abort(scope)
+            return  # what waits to be sent may never go, so there is no clean end
         with contextlib.suppress(OSError):
             await send(_body(b"", more=False))
 
+    def _why(self, pump: asyncio.Task[None], gone: asyncio.Task[None]) -> str:
+        """Say why the stream is over."""
+        if gone.done():
+            return "client"
+        if pump.cancelled():
+            return "drain"
+        error = pump.exception()
+        if isinstance(error, TimeoutError):
+            return "stalled"
+        if isinstance(error, RequestError):
+            _log.info("a stream ended early", stream=self._reader.name, reason=error.detail)
+            return "gone"
+        if error is not None:
+            _log.error("a stream broke", stream=self._reader.name, exc_info=error)
+            return "error"
+        return "end"
+
     async def _pump(self, send: Send) -> None:
         heartbeat = self._node.settings.heartbeat_seconds
-        while not self._task_is_over():
+        while not self._reader.ended:
             try:
-                got = await self._session.next(heartbeat)
+                frames = await self._reader.read(heartbeat)
             except Unavailable:
                 # The client keeps its stream; it goes on when Redis is back.
-                await send(_body(sse.HEARTBEAT))
+                await self._write(send, sse.HEARTBEAT)
                 await asyncio.sleep(1)
                 continue
-            except RequestError as error:
-                _log.info("a stream ended early", task=self._session.task_id, reason=error.detail)
-                return
-            if isinstance(got, Reset):
-                await self._send(send, [self._encode_reset(got)])
-                if state_of(got.task).terminal:
-                    return
-            elif not got:
-                await send(_body(sse.HEARTBEAT))
-            elif await self._send_events(send, got):
-                return
+            if not frames:
+                await self._write(send, sse.HEARTBEAT)
+                continue
+            if self._first:
+                frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
+                self._first = False
+            metrics.DELIVERIES.inc(len(frames))
+            await self._write(send, b"".join(frames))
 
-    async def _send_events(self, send: Send, events: Sequence[Event]) -> bool:
-        """Send events, and say whether the stream has ended with them."""
-        frames: list[bytes] = []
-        size = 0
-        newest = events[-1]
-        for event in events:
-            if self._turn is not None:
-                said = event.message
-                if said is None or said["messageId"] != self._turn:
-                    continue
-                self._turn = None
-            state = event.state
-            ends = state is not None and (
-                state.terminal
-                # What waits for its customer ends the stream, unless the story goes on already.
-                or (state.interrupted and event is newest and self._session.at_end)
-            )
-            frame = self._encode(event, ends)
-            frames.append(frame)
-            size += len(frame)
-            if ends or size >= _CHUNK:
-                await self._send(send, frames)
-                frames, size = [], 0
-            if ends:
-                return True
-        await self._send(send, frames)
-        return False
+    async def _write(self, send: Send, chunk: bytes) -> None:
+        """Write bytes, as fast as the client reads them.
 
-    def _task_is_over(self) -> bool:
-        """Say whether nothing can follow, because the watcher already has the task's last event."""
-        newest = self._session.newest
-        return newest is not None and newest.state is not None and newest.state.terminal
-
-    async def _send(self, send: Send, frames: list[bytes]) -> None:
-        if not frames:
-            return
-        if self._first:
-            frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
-            self._first = False
-        await send(_body(b"".join(frames)))
+        Raises:
+            TimeoutError: It reads nothing for too long.
+        """
+        # In slices: the server's buffer takes one beyond its limit, so it must not be a large one.
+        for start in range(0, len(chunk), _CHUNK):
+            async with asyncio.timeout(self._node.settings.stall_seconds):
+                await send(_body(chunk[start : start + _CHUNK]))
 
 
 def _body(chunk: bytes, *, more: bool = True) -> Message:

@@ -107,9 +107,11 @@ def _load(body: bytes) -> object:
 def _check_values(value: object) -> None:
     """Check depth and numbers, without recursion."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for depth in range(MAX_DEPTH + 1):
         below: list[object] = []
         for item in level:
+            if isinstance(item, dict | list) and depth == MAX_DEPTH:
+                raise InvalidRequest(_too_deep())
             if isinstance(item, dict):
                 below.extend(cast("Json", item).values())
             elif isinstance(item, list):
@@ -119,7 +121,6 @@ def _check_values(value: object) -> None:
         if not below:
             return
         level = below
-    raise InvalidRequest(_too_deep())
 
 
 def _check_id(request_id: object) -> None:

@@ -26,6 +26,7 @@ METHODS = (
     "tasks/get",
     "tasks/cancel",
     "tasks/resubscribe",
+    "tasks/follow",
     "tasks/pushNotification/set",
     "tasks/pushNotification/get",
 )
@@ -92,7 +93,10 @@ class Message(_Params):
         Raises:
             InvalidParams: A file has neither or both of bytes and URI, or its bytes are no base64.
         """
-        return [_incoming_part(part) for part in self.parts]
+        return [
+            _incoming_part(part, f"params.message.parts.{place}")
+            for place, part in enumerate(self.parts)
+        ]
 
 
 class TaskIdParams(_Params):
@@ -106,6 +110,19 @@ class TaskQueryParams(TaskIdParams):
     """Names a task, and how much of its messages to return."""
 
     historyLength: Annotated[int, Field(ge=0)] | None = None  # noqa: N815 - the wire's name
+
+
+class FollowedTask(_Params):
+    """A task to follow, and how far it has been seen."""
+
+    id: str
+    after: str | None = None
+
+
+class FollowParams(_Params):
+    """Names several tasks to follow on one connection; ours, not the first dialect's."""
+
+    tasks: Annotated[list[FollowedTask], Field(min_length=1, max_length=200)]
 
 
 class TaskSendParams(TaskQueryParams):
@@ -142,13 +159,21 @@ def read_params(model: type[P], params: Json) -> P:
         return model.model_validate(params)
     except ValidationError as cause:
         wrong = "; ".join(
-            f"{'.'.join(['params', *(str(part) for part in item['loc'])])}: {item['msg']}"
+            f"{_field(item['loc'])}: {item['msg'][:200]}"
             for item in cause.errors(include_url=False, include_input=False)[:5]
         )
         raise InvalidParams(f"{wrong}.") from cause
 
 
-def _incoming_part(part: TextPart | FilePart | DataPart) -> Json:
+def _field(loc: tuple[int | str, ...]) -> str:
+    """Return a field's path as the client wrote it: pydantic puts a part's type into it."""
+    fields = ["params", *(str(part) for part in loc)]
+    if fields[1:3] == ["message", "parts"]:
+        del fields[4:5]
+    return ".".join(fields)
+
+
+def _incoming_part(part: TextPart | FilePart | DataPart, place: str) -> Json:
     made: Json
     match part:
         case TextPart():
@@ -157,9 +182,9 @@ def _incoming_part(part: TextPart | FilePart | DataPart) -> Json:
             made = {"data": part.data, "mediaType": "application/json"}
         case FilePart(file=file):
             if (file.bytes is None) == (file.uri is None):
-                raise InvalidParams('A file has either "bytes" or "uri".')
+                raise InvalidParams(f'{place}.file: a file has either "bytes" or "uri".')
             if file.bytes is not None:
-                _check_base64(file.bytes)
+                _check_base64(file.bytes, place)
                 made = {"raw": file.bytes}
             else:
                 made = {"url": file.uri}
@@ -172,11 +197,11 @@ def _incoming_part(part: TextPart | FilePart | DataPart) -> Json:
     return made
 
 
-def _check_base64(text: str) -> None:
+def _check_base64(text: str, place: str) -> None:
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as cause:
-        raise InvalidParams(f"A file's bytes must be base64: {cause}.") from cause
+        raise InvalidParams(f"{place}.file.bytes: must be base64: {cause}.") from cause
 
 
 def tell_event(event: Event, *, final: bool) -> tuple[str, bytes]:

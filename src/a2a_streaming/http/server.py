@@ -1,0 +1,86 @@
+"""Our uvicorn: it ends open streams before it waits for them, and can drop a client that doesn't read."""
+
+from __future__ import annotations
+
+import socket
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from a2a_streaming.node import Node
+
+TRANSPORT = "a2a_streaming.transport"
+"""Extension of the ASGI scope: the connection's transport."""
+
+
+class StreamProtocol(HttpToolsProtocol):
+    """HTTP/1.1, with the connection's transport in the scope's extensions."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+
+def abort(scope: Scope) -> bool:
+    """Drop a request's connection at once, with all that waits to be sent on it.
+
+    Args:
+        scope: The request's scope.
+
+    Returns:
+        Whether it could be done: not under a server that doesn't show its transport.
+    """
+    extensions: dict[str, Any] = scope.get("extensions") or {}
+    shown = extensions.get(TRANSPORT)
+    if shown is None:
+        return False
+    shown["transport"].abort()
+    return True
+
+
+def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:
+    """Return uvicorn's configuration for an application of ours.
+
+    Args:
+        app: The application.
+        backlog: Connections that may wait to be accepted.
+    """
+    return uvicorn.Config(
+        app,
+        http=StreamProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        backlog=backlog,
+    )
+
+
+class StreamServer(uvicorn.Server):
+    """uvicorn waits for open streams at its end, so the node ends them first.
+
+    Args:
+        config: uvicorn's configuration.
+        node: The node whose streams it serves.
+    """
+
+    def __init__(self, config: uvicorn.Config, node: Node) -> None:
+        super().__init__(config)
+        self._node = node
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Hand running work over, end the streams, then the server."""
+        await self._node.drain()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Take a signal: the first one asks for a clean end, the second one for an end at once."""
+        # uvicorn would raise the signal again at its end; here a server that was told to stop has done well.
+        self.force_exit = self.should_exit
+        self.should_exit = True

@@ -1,0 +1,50 @@
+"""Frames of the first dialect: events and resets as they go over a stream."""
+
+from __future__ import annotations
+
+from a2a_streaming import sse
+from a2a_streaming.event import Event
+from a2a_streaming.position import Position
+from a2a_streaming.task import Json
+from a2a_streaming.wire import jsonrpc, legacy
+from a2a_streaming.wire.jsonrpc import RequestId
+
+
+class LegacyFrames:
+    """Makes the frames of one task in one stream.
+
+    Args:
+        task_id: The task, if the stream tells of several: its positions are then `<task>@<position>`.
+        envelope: The request's id, if each event goes in a JSON-RPC response of its own, in a tuple;
+            None for bare events.
+    """
+
+    def __init__(
+        self, *, task_id: str | None = None, envelope: tuple[RequestId] | None = None
+    ) -> None:
+        self._tag = f"{task_id}@" if task_id is not None else ""
+        self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
+
+    def event(self, event: Event, final: bool) -> bytes:
+        """Return an event's frame.
+
+        Args:
+            event: The event.
+            final: Whether the stream ends with it.
+        """
+        kind, told = legacy.tell_event(event, final=final)
+        return self._frame(kind, told, event.position)
+
+    def reset(self, task: Json, reason: str, position: Position) -> bytes:
+        """Return a reset's frame.
+
+        Args:
+            task: The task as it is now (A2A 1.0 JSON).
+            reason: Why the watcher's position can't be continued.
+            position: The last event that is in the task.
+        """
+        return self._frame("status", legacy.tell_reset(task, reason), position)
+
+    def _frame(self, kind: str, told: bytes, position: Position) -> bytes:
+        data = b"%b%b%b" % (self._before, told, self._behind)
+        return sse.frame(data, event=kind, id=f"{self._tag}{position}")
