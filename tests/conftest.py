@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -113,15 +113,22 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[Served]:
-    """Serve an application over real HTTP."""
-    listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle's algorithm on
+async def serving(
+    app: ASGIApp,
+    *,
+    lifespan: Literal["on", "off"] = "on",
+    config: Callable[[ASGIApp], uvicorn.Config] | None = None,
+) -> AsyncIterator[Served]:
+    """Serve an application over real HTTP: as any server does, or by a configuration of ours."""
+    # Named, because asyncio switches Nagle's algorithm off only where it knows that it is TCP.
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
-    config = uvicorn.Config(
-        app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
+    configured = config(app) if config is not None else uvicorn.Config(app, log_config=None)
+    configured.lifespan = lifespan
+    configured.access_log = False
+    configured.timeout_graceful_shutdown = 2
+    server = uvicorn.Server(configured)
     task = asyncio.create_task(server._serve([listening]))
     while not server.started:
         if task.done():

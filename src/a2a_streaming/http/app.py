@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
@@ -192,7 +193,9 @@ class _Readiness:
 
 
 async def _metrics(_: Request) -> Response:
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+    # In a thread: the process's own figures are read from files.
+    shown = await asyncio.to_thread(metrics.exposition)
+    return Response(shown, media_type=metrics.CONTENT_TYPE)
 
 
 async def _healthz(_: Request) -> Response:
