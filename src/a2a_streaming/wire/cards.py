@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+from a2a.types import AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentSkill
 from google.protobuf.json_format import MessageToDict, ParseDict
+
+RESUME = "urn:a2a-streaming:resume:v1"
+"""The extension by which streams are resumed; `docs/resume.md` describes it to clients' authors."""
 
 
 def agent_card(
@@ -61,6 +64,14 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
             url=f"{base_url}/rpc/0.1", protocol_binding="JSONRPC", protocol_version="0.1"
         )
     )
+    served.capabilities.streaming = True
+    if not any(extension.uri == RESUME for extension in served.capabilities.extensions):
+        served.capabilities.extensions.append(
+            AgentExtension(
+                uri=RESUME,
+                description="Each event has a position; streams go on after the one in Last-Event-ID.",
+            )
+        )
     body: dict[str, Any] = MessageToDict(served)
     body["url"] = f"{base_url}/"
     body["capabilities"] = {
