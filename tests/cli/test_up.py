@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -33,14 +34,13 @@ def run_blocks(kind: str, up: Running) -> str:
     script = script.replace(".data/redis/redis.sock", str(up.data_dir / "redis" / "redis.sock"))
     assert script, f"the README has no {kind} script"
     ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-uc", script],
         capture_output=True,
         text=True,
         timeout=40,
         check=False,
     )
-    # head closes the pipe on purpose: curl's complaint about it is the cut
-    assert ran.returncode in (0, 23), ran.stderr
+    assert not ran.stderr, ran.stderr
     return ran.stdout
 
 
@@ -49,7 +49,7 @@ def test_the_readmes_walk_tells_the_whole_story(tmp_path: Path) -> None:
     with started("up", data_dir=tmp_path / "data") as up:
         first = run_blocks("walk", up)
         again = run_blocks("walk", up)
-    assert first.count('"state":"submitted"') >= 4
+    assert first.count('"state":"submitted"') >= 3
     assert '{"id":"task-123","status":{"state":"submitted","timestamp":"' in first
     assert re.search(r'"id":"task-123","status":\{"state":"completed".*?"final":true\}', first)
     assert re.search(r'"id":"task-124","status":\{"state":"completed".*?"final":true\}', first)
@@ -67,9 +67,9 @@ def test_the_readmes_walk_tells_the_whole_story(tmp_path: Path) -> None:
 @needs("redis-cli", "timeout")
 def test_redis_cli_shows_the_keys_and_the_live_events(tmp_path: Path) -> None:
     with started("up", data_dir=tmp_path / "data") as up:
-        socket = str(up.data_dir / "redis" / "redis.sock")
+        place = str(up.data_dir / "redis" / "redis.sock")
         listening = subprocess.Popen(
-            ["redis-cli", "-s", socket, "PSUBSCRIBE", "channel:task:*"],
+            ["redis-cli", "-s", place, "PSUBSCRIBE", "channel:task:*"],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -90,16 +90,16 @@ def test_redis_cli_shows_the_keys_and_the_live_events(tmp_path: Path) -> None:
             listening.terminate()
             listening.communicate(timeout=10)
         assert "channel:task:{task-123}" in live
-        keys = _redis(socket, "--scan", "--pattern", "*").splitlines()
+        keys = _redis(place, "--scan", "--pattern", "*").splitlines()
         assert {"task:{task-123}", "task:{task-123}:meta", "task:{task-123}:stream"} <= set(keys)
         assert {"index:owner:", "index:agent:intent", "work:intent"} <= set(keys)
         for key in keys:
-            assert int(_redis(socket, "PTTL", key)) > 0, key
+            assert int(_redis(place, "PTTL", key)) > 0, key
         script = "\n".join(
             line for line in blocks("redis").splitlines() if "PSUBSCRIBE" not in line
         )
         shown = subprocess.run(
-            ["bash", "-euc", script.replace(".data/redis/redis.sock", socket)],
+            ["bash", "-euc", script.replace(".data/redis/redis.sock", place)],
             capture_output=True,
             text=True,
             check=True,
@@ -108,9 +108,9 @@ def test_redis_cli_shows_the_keys_and_the_live_events(tmp_path: Path) -> None:
         assert "TASK_STATE_SUBMITTED" in shown
 
 
-def _redis(socket: str, *arguments: str) -> str:
+def _redis(place: str, *arguments: str) -> str:
     shown = subprocess.run(
-        ["redis-cli", "-s", socket, *arguments], capture_output=True, text=True, check=True
+        ["redis-cli", "-s", place, *arguments], capture_output=True, text=True, check=True
     )
     return shown.stdout.strip()
 
@@ -135,8 +135,8 @@ async def test_a_killed_process_leaves_no_store_behind(
     tmp_path: Path, http: httpx2.AsyncClient
 ) -> None:
     with started("up", data_dir=tmp_path / "data") as up:
-        socket = up.data_dir / "redis" / "redis.sock"
-        assert socket.stat().st_mode & 0o777 == 0o700
+        place = up.data_dir / "redis" / "redis.sock"
+        assert place.stat().st_mode & 0o777 == 0o700
         assert _pids_of(up.data_dir)
         up.process.kill()
         up.process.wait(10)
@@ -212,26 +212,42 @@ def test_an_unreachable_redis_is_told_in_one_sentence(tmp_path: Path) -> None:
         assert "Traceback" not in ended.stderr
 
 
-def test_a_busy_port_a_wrong_setting_and_a_public_address_are_told(tmp_path: Path) -> None:
-    def failing(*arguments: str, **settings: str) -> str:
-        ended = subprocess.run(
-            command(*arguments),
-            env=environment(A2A_DATA_DIR=str(tmp_path / "data"), **settings),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert ended.returncode == 1, ended.stderr
-        assert "Traceback" not in ended.stderr
-        return ended.stderr
+def test_a_busy_port_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = failing(tmp_path, "up", "--port", str(taken.getsockname()[1]))
+    assert "--port" in said
 
-    with started("serve", "apps.greeting:GreetingAgent", data_dir=tmp_path / "other") as up:
-        port = up.url.rpartition(":")[2]
-        assert "--port" in failing("up", "--port", port)
-    assert "A2A_LEASE_SECONDS" in failing("up", A2A_LEASE_SECONDS="soon")
-    assert "loopback" in failing("up", "--host", "0.0.0.0")
-    assert "nothing.here" in failing("serve", "nothing.here:Agent")
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        (["up"], {"A2A_LEASE_SECONDS": "soon"}, "A2A_LEASE_SECONDS"),
+        (["up", "--host", "0.0.0.0"], {}, "loopback"),
+        (["serve", "nothing.here:Agent"], {}, "nothing.here"),
+    ],
+)
+def test_a_wrong_setting_is_told(
+    arguments: list[str], settings: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    assert said in failing(tmp_path, *arguments, "--port", port, **settings)
+
+
+def failing(tmp_path: Path, *arguments: str, **settings: str) -> str:
+    """What a command says that can't start."""
+    ended = subprocess.run(
+        command(*arguments),
+        env=environment(A2A_DATA_DIR=str(tmp_path / "data"), **settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
 
 
 async def test_one_agent_is_served_by_name_and_by_place(

@@ -1,0 +1,15 @@
+"""Short fault runs; `make chaos` runs long ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.streams import stream_run
+
+
+@pytest.mark.parametrize("seed", [3, 8, 21])
+async def test_every_watcher_sees_one_story_whatever_breaks(seed: int) -> None:
+    report = await stream_run(seed, faults=30, seconds=30)
+    print("\n".join(report.timeline))
+    assert report.violations == []
+    assert report.deliveries > 100
