@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from a2a_streaming.backbone.server import find_server
 from processes import free_port
 
+_SERVER = str(find_server())  # looks at files, so before any loop runs
+
 
 class StoreProcess:
     """One Redis server.
@@ -58,7 +60,7 @@ class StoreProcess:
         if self._durable:
             options += ["--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen(
-            [str(find_server()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [_SERVER, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         async with asyncio.timeout(20):
             while True:
