@@ -16,10 +16,22 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from enum import StrEnum
 
 from a2a.types import AgentCard
 
 from a2a_streaming.run import Run
+
+
+class Unwatched(StrEnum):
+    """What happens to a run when nobody watches its task any more, on any process."""
+
+    CARRY_ON = "carry on"
+    """Nothing: the story is there for whoever comes back."""
+    SLOW_DOWN = "slow down"
+    """It emits at most one event in half a second, until somebody watches again."""
+    CANCEL = "cancel"
+    """The task ends as canceled."""
 
 
 class Agent(ABC):
@@ -31,6 +43,10 @@ class Agent(ABC):
 
     card: AgentCard
     """What the agent can do; made by `agent_card`."""
+    unwatched: Unwatched = Unwatched.CARRY_ON
+    """What happens to a run that nobody watches."""
+    unwatched_seconds: float = 60.0
+    """For how long nobody must have watched, before that happens."""
 
     @property
     def name(self) -> str:

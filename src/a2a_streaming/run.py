@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import inspect
@@ -13,6 +14,7 @@ import orjson
 
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
 from a2a_streaming.event import artifact_event, message, status_event, text_part
@@ -30,6 +32,7 @@ class Run:
         attempt: Which attempt at this turn it is, from 1.
         writer: Appends to the log.
         steps: Results of the steps that earlier attempts finished, by name.
+        subscriptions: Knows who watches.
     """
 
     task_id: str
@@ -53,6 +56,7 @@ class Run:
         attempt: int,
         writer: LogWriter,
         steps: dict[str, bytes],
+        subscriptions: Subscriptions,
     ) -> None:
         self.task_id = grant.task_id
         self.context_id = grant.context
@@ -65,6 +69,9 @@ class Run:
         self._begun: set[str] = set()
         self._artifacts: dict[str, int] = {}
         self._ended = False
+        self._subscriptions = subscriptions
+        self.pause = 0.0
+        """Seconds that each event is held back; more than 0 while nobody watches an agent that slows down then."""
         self.following: InboxEntry | None = None
         """The message whose turn is next under the same lease, once this turn has ended."""
 
@@ -95,6 +102,14 @@ class Run:
     def ended(self) -> bool:
         """Whether the turn has ended."""
         return self._ended
+
+    async def watchers(self) -> int:
+        """Return how many watch the task now, on any process.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return await self._subscriptions.count(self.task_id)
 
     def close(self) -> None:
         """Let nothing more be emitted: the worker ends the turn."""
@@ -275,6 +290,8 @@ class Run:
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
+        if self.pause:
+            await asyncio.sleep(self.pause)
         self._check_open()
         await self._writer.append(event, wait=wait)
 

@@ -15,12 +15,12 @@ import contextlib
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from a2a_streaming.agent import Agent
+from a2a_streaming.agent import Agent, Unwatched
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
-from a2a_streaming.errors import A2AStreamingError, Fenced, Unavailable
+from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
 from a2a_streaming.run import Run
 from a2a_streaming.task import State, mentions
@@ -33,6 +33,9 @@ _SILENT = "We couldn't finish this: it ended without an answer. Please try again
 _SLOW = "This took longer than we allow, so we stopped it. Please try again."
 _EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
 _CANCELED = "This request was canceled."
+
+
+_UNWATCHED_PAUSE = 0.5
 
 
 class _Stop(Enum):
@@ -51,7 +54,8 @@ class _Running:
     writer: LogWriter
     renewed: float
     items: list[str] = field(default_factory=list[str])
-    turn: asyncio.Task[None] | None = None
+    watched: float = 0.0
+    run: Run | None = None
     stop: _Stop | None = None
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,8 +64,6 @@ class _Running:
         if self.stop is None or (self.stop is _Stop.CANCEL and why is not _Stop.CANCEL):
             self.stop = why
             self.stopped.set()
-            if self.turn is not None:
-                self.turn.cancel()
 
 
 class Worker:
@@ -91,6 +93,7 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._claim(), name=f"claim {self._agent.name}"),
             asyncio.create_task(self._tend(), name=f"tend {self._agent.name}"),
+            asyncio.create_task(self._stop_the_unrenewed(), name=f"watch {self._agent.name}"),
         ]
 
     async def drain(self) -> None:
@@ -101,11 +104,14 @@ class Worker:
         await asyncio.gather(*self._loops, return_exceptions=True)
         for running in self._running.values():
             running.halt(_Stop.DRAIN)
-        if self._jobs:
-            _, late = await asyncio.wait(self._jobs, timeout=self._settings.cancel_seconds)
+        if self._jobs:  # each waits for its agent for at most `cancel_seconds`, then hands over
+            _, late = await asyncio.wait(self._jobs, timeout=self._settings.cancel_seconds + 1)
             for job in late:
                 job.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._work.aclose()
+        with contextlib.suppress(Unavailable):  # others reclaim it once it has been idle
+            await self._work.give_up(self._name)
 
     def _cancel(self, task_id: str) -> None:
         if (running := self._running.get(task_id)) is not None:
@@ -121,7 +127,7 @@ class Worker:
                 free = self._settings.max_runs - len(self._jobs)
                 hints = await self._work.next(self._name, free)
                 pause = 0.05
-            except A2AStreamingError as error:
+            except Exception as error:  # a worker that fetches no more looks idle and is dead
                 _log.warning(
                     "can't fetch work; trying again", agent=self._agent.name, reason=str(error)
                 )
@@ -140,16 +146,18 @@ class Worker:
             rounds += 1
             try:
                 await self._renew()
-                if rounds % 2 == 0:
-                    for hint in await self._work.reclaim(self._name, self._settings.max_runs):
+                if self._agent.unwatched is not Unwatched.CARRY_ON:
+                    await self._mind_watchers()
+                free = self._settings.max_runs - len(self._jobs)
+                if rounds % 2 == 0 and free > 0:
+                    for hint in await self._work.reclaim(self._name, free):
                         self._take(hint)
                 if rounds % 8 == 0:
                     await self._sweep()
-            except A2AStreamingError as error:
+            except Exception as error:  # without this loop every run loses its lease
                 _log.warning(
                     "can't tend leases; trying again", agent=self._agent.name, reason=str(error)
                 )
-            self._stop_the_unrenewed()
 
     async def _renew(self) -> None:
         running = list(self._running.values())
@@ -166,12 +174,34 @@ class Worker:
                     one.halt(_Stop.CANCEL)
         await self._manager.index.open(self._agent.name, *self._running)
 
-    def _stop_the_unrenewed(self) -> None:
+    async def _mind_watchers(self) -> None:
+        """Do what the agent wants when nobody watches a run any more."""
+        running = list(self._running.values())
+        now = asyncio.get_running_loop().time()
+        counts = await self._manager.subscriptions.counts([r.grant.task_id for r in running])
+        for one, count in zip(running, counts, strict=True):
+            if count:
+                one.watched = now
+            unwatched = now - one.watched >= self._agent.unwatched_seconds
+            if unwatched and self._agent.unwatched is Unwatched.CANCEL:
+                _log.info("nobody watches; canceling", task=one.grant.task_id)
+                one.halt(_Stop.CANCEL)
+            elif one.run is not None:
+                one.run.pause = _UNWATCHED_PAUSE if unwatched else 0.0
+
+    async def _stop_the_unrenewed(self) -> None:
         """A run that can't renew its lease in time stops itself before the lease ends."""
-        limit = asyncio.get_running_loop().time() - 0.8 * self._settings.lease_seconds
-        for running in self._running.values():
-            if running.renewed < limit:
-                running.halt(_Stop.FENCED)
+        lease = self._settings.lease_seconds
+        loop = asyncio.get_running_loop()
+        while True:  # its own loop: the other may wait for Redis for longer than a lease
+            before = loop.time()
+            await asyncio.sleep(lease / 10)
+            if loop.time() - before > lease / 2:
+                continue  # the process stood still; the lease may be ours yet, so try to renew first
+            limit = loop.time() - 0.8 * lease
+            for running in self._running.values():
+                if running.renewed < limit:
+                    running.halt(_Stop.FENCED)
 
     async def _sweep(self) -> None:
         """Hint at open tasks at which nobody has looked for a while. A hint too many is harmless."""
@@ -197,13 +227,14 @@ class Worker:
             _log.error("a worker's job failed", agent=self._agent.name, exc_info=error)
 
     async def _do(self, hint: Hint) -> None:
+        began = asyncio.get_running_loop().time()
         try:
             lease = await self._manager.log.lease(hint.task_id, self._name)
         except Unavailable:
             return  # the hint stays pending
         except ValueError as error:
             _log.error("a task can't be worked on", task=hint.task_id, reason=str(error))
-            await self._settle(hint.task_id, [hint.item])
+            await self._forget(hint.task_id, [hint.item])
             return
         if not isinstance(lease, Grant):
             if lease.reason != "BUSY":
@@ -212,7 +243,7 @@ class Worker:
         writer = LogWriter(
             self._manager.log, lease, on_state=lambda now, was: self._record(lease, now, was)
         )
-        running = _Running(lease, writer, asyncio.get_running_loop().time(), [hint.item])
+        running = _Running(lease, writer, began, [hint.item], watched=began)
         self._running[hint.task_id] = running
         if self._draining:
             running.halt(_Stop.DRAIN)
@@ -235,10 +266,10 @@ class Worker:
         """Handle the waiting messages in order, until none waits or the run is stopped."""
         grant, writer = running.grant, running.writer
         attempt = grant.attempt
-        if grant.canceled:
-            running.halt(_Stop.CANCEL)
         while True:
             entry = grant.entry
+            if writer.canceled:
+                running.halt(_Stop.CANCEL)
             if running.stop is _Stop.CANCEL or entry is None:
                 await self._end(running, State.CANCELED, _CANCELED)
                 return
@@ -251,29 +282,41 @@ class Worker:
                     status_event(grant.task_id, grant.context, State.WORKING, entry.message)
                 )
             steps = await self._manager.log.steps(grant.task_id, entry.message_id)
-            run = Run(grant, entry, attempt=attempt, writer=writer, steps=steps)
+            run = running.run = Run(
+                grant,
+                entry,
+                attempt=attempt,
+                writer=writer,
+                steps=steps,
+                subscriptions=self._manager.subscriptions,
+            )
             await self._turn(running, run)
             if running.stop in (_Stop.DRAIN, _Stop.FENCED) or writer.state.terminal:
                 return
-            if grant.entry is None:
+            if grant.entry is None and not writer.canceled:
                 return
             attempt = 1
 
     async def _turn(self, running: _Running, run: Run) -> None:
         """Run the agent on one message, and see to it that the turn ends."""
-        turn = running.turn = asyncio.create_task(self._agent.run(run), name=f"run {run.task_id}")
+        turn = asyncio.create_task(self._agent.run(run), name=f"run {run.task_id}")
         if running.stop is not None:
             turn.cancel()
         finished = await self._finish(turn, running)
-        running.turn = None
+        answered = run.ended
+        run.close()  # also for an agent that doesn't stop
+        error = turn.exception() if turn.done() and not turn.cancelled() else None
+        if answered:
+            await running.writer.drain()  # a cancel may have cut the agent's waiting for it short
+            if error is not None:
+                _log.error("the agent raised after its answer", task=run.task_id, exc_info=error)
+            return
         if running.stop is _Stop.FENCED:
             raise Fenced(run.task_id, running.grant.epoch)
-        error = turn.exception() if turn.done() and not turn.cancelled() else None
         if isinstance(error, Fenced | Unavailable):
             raise error
-        if run.ended or running.stop is _Stop.DRAIN:
+        if running.stop is _Stop.DRAIN:
             return
-        run.close()
         if running.stop is _Stop.CANCEL:
             await self._clean_up(run)
             await self._end(running, State.CANCELED, _CANCELED)
@@ -309,11 +352,19 @@ class Worker:
             stopped.cancel()
 
     async def _clean_up(self, run: Run) -> None:
-        try:
-            async with asyncio.timeout(self._settings.cancel_seconds):
-                await self._agent.cancel(run)
-        except Exception:  # an agent's code may raise anything; the task ends all the same
-            _log.exception("the agent's cancel raised", task=run.task_id, agent=self._agent.name)
+        job = asyncio.create_task(self._agent.cancel(run), name=f"clean up {run.task_id}")
+        done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
+        if not done:
+            job.cancel()
+            _log.error("the agent's cancel is too slow", task=run.task_id, agent=self._agent.name)
+        elif not job.cancelled() and (error := job.exception()) is not None:
+            # An agent's code may raise anything; the task ends all the same.
+            _log.error(
+                "the agent's cancel raised",
+                task=run.task_id,
+                agent=self._agent.name,
+                exc_info=error,
+            )
 
     async def _end(self, running: _Running, state: State, text: str) -> None:
         grant = running.grant
@@ -332,12 +383,25 @@ class Worker:
             )
 
     async def _settle(self, task_id: str, items: list[str]) -> None:
+        index = self._manager.index
         with contextlib.suppress(Unavailable):  # found again by reclaim, and settled then
+            await index.settle(self._agent.name, task_id)
+            # A message may have come in since its inbox was seen to be empty, its hint be among these.
+            if await self._manager.inbox.waiting(task_id):
+                await index.open(self._agent.name, task_id)
+                await self._work.hint(task_id)
+            await self._work.done(*items)
+
+    async def _forget(self, task_id: str, items: list[str]) -> None:
+        """Look no more at a task, whatever waits for it."""
+        with contextlib.suppress(Unavailable):
             await self._manager.index.settle(self._agent.name, task_id)
             await self._work.done(*items)
 
     async def _hand_over(self, running: _Running) -> None:
-        with contextlib.suppress(Unavailable):  # the lease runs out, and the hint is reclaimed
+        # If it fails, the lease runs out, and the hint is reclaimed.
+        with contextlib.suppress(Unavailable, Fenced):
+            await running.writer.drain()  # a finished step's result may be on its way
             await self._manager.log.release(running.grant)
             await self._work.hint(running.grant.task_id)
             await self._work.done(*running.items)
