@@ -80,6 +80,8 @@ NO_POSITIONS = [
     "1\u20132",  # a dash that isn't the ASCII one
     "\u0661-\u0662",  # Arabic-Indic digits
     "\uff11-\uff12",  # full-width digits
+    "1-1\u0662",
+    "1\u0662-3",
     "1-\u00b2",  # superscript two
     "1-\U0001d7d0",  # mathematical bold two
     f"{MOST + 1}-1",

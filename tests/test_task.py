@@ -132,93 +132,99 @@ class Model:
     metadata: Json = field(default_factory=dict)
 
 
-numbers = st.integers(-(2**53), 2**53)
-scalars = st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | st.text(max_size=8)
-values = st.recursive(
-    scalars,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
-    max_leaves=6,
+values = st.sampled_from(
+    [None, True, 0, -(2**53), 1.5, "", "é\n\0\u2028😀", [], {}, [1, [2]], {"x": {"y": [1]}}]
 )
-metadata = st.none() | st.dictionaries(st.sampled_from("abc"), values, min_size=1, max_size=3)
+metadata = st.none() | st.dictionaries(st.sampled_from("abc"), values, min_size=1, max_size=2)
 parts = st.lists(
-    st.builds(lambda text: {"text": text}, st.text(max_size=10))
-    | st.builds(lambda data: {"data": data, "mediaType": "application/json"}, values)
-    | st.just({"raw": "aGk=", "filename": "hi.txt"})
-    | st.just({"url": "https://example.com/a", "metadata": {"x": {"y": [1]}}}),
-    max_size=3,
+    st.builds(lambda data: {"data": data, "mediaType": "application/json"}, values)
+    | st.sampled_from(
+        [
+            {"text": "one"},
+            {"text": "two"},
+            {"raw": "aGk=", "filename": "hi.txt"},
+            {"url": "https://example.com/a", "metadata": {"x": {"y": [1]}}},
+        ]
+    ),
+    max_size=2,
 )
+
+
+class Author:
+    """Writes a legal log event by event, and its model beside it.
+
+    Args:
+        draw: Hypothesis' hand on the pen.
+    """
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self._count = 0
+        self.events: list[Json] = []
+        self.model = Model(State.SUBMITTED)
+        self.begins()
+
+    def begins(self) -> None:
+        """Set the whole task, as a log's first event does, and a new attempt's."""
+        draw, before = self._draw, self.model
+        first = self.events == []
+        state = State.SUBMITTED if first else draw(st.sampled_from(OPEN))
+        model = self.model = Model(state)
+        task = new_task("t", "c", self._message(), at=AT, metadata=draw(metadata))
+        task["status"]["state"] = state.value
+        model.metadata = copy.deepcopy(task.get("metadata", {}))
+        if draw(st.booleans()):
+            task["status"]["message"] = self._message()
+        for name in ["kept"] if first else before.parts:
+            if draw(st.booleans()):
+                index = model.indexes[name] = before.indexes.get(name, 0)
+                kept = {"artifactId": name, "name": name, "parts": draw(parts)}
+                kept["metadata"] = {INTERNAL: {"index": index}}
+                task.setdefault("artifacts", []).append(kept)
+                model.parts[name] = list(kept["parts"])
+        self.events.append(task_event(task))
+
+    def takes_a_state(self) -> None:
+        draw, model = self._draw, self.model
+        model.state = draw(st.sampled_from(sorted(TRANSITIONS[model.state])))
+        extra = draw(metadata)
+        says = self._message() if draw(st.booleans()) else None
+        self.events.append(status_event("t", "c", model.state, says, metadata=extra))
+        model.metadata.update(copy.deepcopy(extra or {}))
+
+    def sends_a_piece(self) -> None:
+        draw, model = self._draw, self.model
+        name = draw(st.sampled_from(["a1", "a2", "a3"]))
+        new: Json = {"artifactId": name, "name": name, "parts": draw(parts)}
+        if (extra := draw(metadata)) is not None:
+            new["metadata"] = extra
+        append = draw(st.booleans())
+        index = model.indexes.setdefault(name, 1 + max(model.indexes.values(), default=-1))
+        last = draw(st.sampled_from([None, False, True]))
+        self.events.append(
+            artifact_event("t", "c", new, index=index, append=append, last_chunk=last)
+        )
+        model.parts[name] = (model.parts.get(name, []) if append else []) + new["parts"]
+
+    def says(self) -> None:
+        self.events.append({"message": self._message()})
+
+    def _message(self) -> Json:
+        self._count += 1
+        self.model.said.append(f"m{self._count}")
+        role = self._draw(st.sampled_from(["user", "agent"]))
+        return said(f"m{self._count}", *self._draw(parts), role=role, metadata=self._draw(metadata))
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[list[Json], Model]:
     """A legal log and its model: turns, chunks, several artifacts, restarts; ended or not."""
-    events: list[Json] = []
-    count = 0
-
-    def fresh() -> Json:
-        nonlocal count
-        count += 1
-        role = draw(st.sampled_from(["user", "agent"]))
-        return said(f"m{count}", *draw(parts), role=role, metadata=draw(metadata))
-
-    def begin(state: State, carry: Model | None = None) -> Model:
-        """Set the whole task: as a log's first event does, and a new attempt's."""
-        task = new_task("t", "c", fresh(), at=AT, metadata=draw(metadata))
-        task["status"]["state"] = state.value
-        model = Model(state, [task["history"][0]["messageId"]], metadata=task.get("metadata", {}))
-        if draw(st.booleans()):
-            task["status"]["message"] = fresh()
-            model.said.append(task["status"]["message"]["messageId"])
-        for name in draw(st.sets(st.sampled_from(sorted(carry.parts) if carry else ["kept"]))):
-            kept: Json = {"artifactId": name, "name": name, "parts": draw(parts)}
-            kept["metadata"] = {INTERNAL: {"index": (carry.indexes if carry else {}).get(name, 0)}}
-            task.setdefault("artifacts", []).append(kept)
-            model.parts[name] = list(kept["parts"])
-            model.indexes[name] = artifact_index(kept)
-        events.append(task_event(copy.deepcopy(task)))
-        return Model(
-            model.state,
-            model.said,
-            model.parts,
-            model.indexes,
-            copy.deepcopy(model.metadata),
-        )
-
-    model = begin(State.SUBMITTED)
+    author = Author(draw)
+    kinds = [author.takes_a_state] * 3 + [author.sends_a_piece] * 4 + [author.says, author.begins]
     for _ in range(draw(st.integers(0, 12))):
-        kind = draw(st.sampled_from(["status"] * 3 + ["artifact"] * 4 + ["message", "task"]))
-        if kind == "status":
-            model.state = draw(st.sampled_from(sorted(TRANSITIONS[model.state])))
-            extra = draw(metadata)
-            with_message = fresh() if draw(st.booleans()) else None
-            events.append(status_event("t", "c", model.state, with_message, metadata=extra))
-            model.metadata.update(copy.deepcopy(extra or {}))
-            if with_message is not None:
-                model.said.append(with_message["messageId"])
-            if model.state.terminal:
-                break
-        elif kind == "artifact":
-            name = draw(st.sampled_from(["a1", "a2", "a3"]))
-            new: Json = {"artifactId": name, "name": name, "parts": draw(parts)}
-            if (extra := draw(metadata)) is not None:
-                new["metadata"] = extra
-            append = draw(st.booleans())
-            index = model.indexes.setdefault(
-                name, 1 + max(model.indexes.values(), default=-1)
-            )
-            last = draw(st.sampled_from([None, False, True]))
-            events.append(
-                artifact_event("t", "c", new, index=index, append=append, last_chunk=last)
-            )
-            model.parts[name] = (model.parts.get(name, []) if append else []) + new["parts"]
-        elif kind == "message":
-            events.append({"message": fresh()})
-            model.said.append(events[-1]["message"]["messageId"])
-        else:
-            model = begin(draw(st.sampled_from(OPEN)), model)
-    return events, model
+        if not author.model.state.terminal:
+            draw(st.sampled_from(kinds))()
+    return author.events, author.model
 
 
 def fold(events: list[Json], task: Json | None = None) -> Json:

@@ -22,6 +22,7 @@ _POLL_SECONDS = 0.5
 _CHECK_EVERY = 10  # polls, while Pub/Sub is well
 _PAGE = 500
 _PAGE_BYTES = 512 * 1024
+_NOWHERE = Position(0, 0)  # no event stands there: a tail from here sends everybody to the log
 
 
 class Feed:
@@ -53,11 +54,15 @@ class Feed:
         """The log's last event, as far as the feed knows."""
         return self._tail.newest if self._tail is not None else None
 
+    @property
+    def gone(self) -> bool:
+        """Whether there is no log any more."""
+        return self.last == _NOWHERE
+
     async def start(self) -> None:
         """Join the task's channel, then read the log's end: in this order, so that nothing is missed.
 
         Raises:
-            HistoryLost: The task has no history.
             Unavailable: Redis is away.
         """
         await self._manager.broadcast.join(self.task_id, self)
@@ -118,11 +123,16 @@ class Feed:
                 self._manager.history.page(self.task_id, position, count=self._page_size())
             )
             self._pages[position] = page
-            page.add_done_callback(lambda _: self._pages.pop(position, None))
+            page.add_done_callback(lambda page: self._forget(position, page))
         events = await asyncio.shield(page)
         if not events and self.last != position:
             self.heal()
         return events
+
+    def _forget(self, position: Position | None, page: asyncio.Task[list[Event]]) -> None:
+        self._pages.pop(position, None)
+        if not page.cancelled():
+            page.exception()  # looked at, should everybody who waited for it have left
 
     def _page_size(self) -> int:
         """Return how many events make a page of about `_PAGE_BYTES`, if they are like the newest."""
@@ -134,13 +144,17 @@ class Feed:
         self._changed = asyncio.Event()
 
     async def _read_tail(self) -> None:
-        before, events = await self._manager.history.newest(self.task_id)
+        """Begin at the log's end; if there is no log any more, each watcher finds that out for itself."""
+        try:
+            before, events = await self._manager.history.newest(self.task_id)
+        except HistoryLost:
+            before, events = _NOWHERE, []
         tail = Tail(before)
         merge(tail, events)
         early, self._early = self._early, []
         _, gap = merge(tail, early)
         self._tail = tail
-        if gap is not None:
+        if gap is not None or self._stale:
             self.heal()
         self._notify()
 
@@ -151,12 +165,6 @@ class Feed:
                 self._stale = False
                 try:
                     await self._catch_up()
-                except HistoryLost:
-                    # Another log stands there now. Begin anew at its end; each watcher finds out for
-                    # itself whether it can go on from where it is.
-                    with contextlib.suppress(HistoryLost):
-                        await self._read_tail()
-                    self._notify()
                 except Unavailable:
                     self._stale = True
                     await asyncio.sleep(pause)
@@ -168,7 +176,13 @@ class Feed:
         tail = self._tail
         while tail is not None:
             count = self._page_size()
-            events = await self._manager.history.page(self.task_id, tail.last, count=count)
+            try:
+                events = await self._manager.history.page(self.task_id, tail.last, count=count)
+            except HistoryLost:
+                # Another log stands there now. Begin anew at its end; each watcher finds out for
+                # itself whether it can go on from where it is.
+                await self._read_tail()
+                return
             fresh, _ = merge(tail, events)
             if fresh:
                 self._notify()
@@ -194,7 +208,7 @@ class Feeds:
         self._patrol = asyncio.create_task(self._look_after(), name="feeds")
 
     async def aclose(self) -> None:
-        """Close every feed, and give back the watchers' claims."""
+        """Close every feed."""
         if self._patrol is not None:
             self._patrol.cancel()
             await asyncio.gather(self._patrol, return_exceptions=True)
@@ -210,7 +224,6 @@ class Feeds:
             watcher: Who watches; ids are unique.
 
         Raises:
-            HistoryLost: The task has no history.
             Unavailable: Redis is away.
         """
         feed = self._feeds.get(task_id)

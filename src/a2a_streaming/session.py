@@ -68,6 +68,8 @@ class StreamSession:
         """The id under which `subscriptions` knows this watcher."""
         self.position = after
         """The last position that was handed out."""
+        self._told: Position | None = None
+        """Where the last reset left the watcher."""
         self._feed: Feed | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,10 +79,15 @@ class StreamSession:
             TaskNotFound: There is nothing left of the task.
             Unavailable: Redis is away.
         """
+        feed = self._feed = await self._feeds.join(self.task_id, self.watcher)
         try:
-            self._feed = await self._feeds.join(self.task_id, self.watcher)
-        except HistoryLost as error:
-            raise TaskNotFound(self.task_id) from error
+            left = not feed.gone or await self._manager.snapshots.get(self.task_id) is not None
+        except BaseException:
+            await self.__aexit__()
+            raise
+        if not left:
+            await self.__aexit__()
+            raise TaskNotFound(self.task_id)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -105,25 +112,17 @@ class StreamSession:
         feed = self._feed
         if feed is None:
             raise RuntimeError("a session is read inside its `async with`")
-        if self._lost is not None:
-            return await self._reset(self._lost)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        try:
-            while True:
-                changed = feed.changed
-                events = await feed.after(self.position)
-                left = deadline - loop.time()
-                if events or left <= 0:
-                    break
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await changed.wait()
-        except HistoryLost as error:
-            return await self._reset(error.reason)
-        if events:
-            self.position = events[-1].position
-        return events
+        while True:
+            changed = feed.changed
+            got = await self._following(feed)
+            left = deadline - loop.time()
+            if got or left <= 0:
+                return got
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await changed.wait()
 
     @property
     def at_end(self) -> bool:
@@ -135,11 +134,25 @@ class StreamSession:
         """The log's last event, if the watcher has been handed it and the process still holds it."""
         return self._feed.newest if self._feed is not None and self.at_end else None
 
-    async def _reset(self, reason: str) -> Reset:
+    async def _following(self, feed: Feed) -> Sequence[Event] | Reset:
+        if self._lost is not None:
+            return await self._reset(self._lost)
+        try:
+            events = await feed.after(self.position)
+        except HistoryLost as error:
+            return await self._reset(error.reason)
+        if events:
+            self.position = events[-1].position
+        return events
+
+    async def _reset(self, reason: str) -> Sequence[Event] | Reset:
+        """Begin anew from the snapshot; nothing if the watcher was told so before, and nothing is new."""
         snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:
             raise TaskNotFound(self.task_id)
+        if self.position == self._told == snapshot.position:
+            return ()
         _log.info("stream reset", task=self.task_id, reason=reason, position=str(self.position))
         self._lost = None
-        self.position = snapshot.position
+        self.position = self._told = snapshot.position
         return Reset(reason, snapshot.task, snapshot.position)

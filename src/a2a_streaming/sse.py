@@ -73,6 +73,7 @@ class Decoder:
         """Milliseconds before a reconnect, as the server last asked; None if it never did."""
         self._rest = b""
         self._first = True
+        self._returned = False
         self._event = ""
         self._data: list[str] = []
         self._id = last_id
@@ -85,6 +86,9 @@ class Decoder:
                 return []
             self._rest = self._rest.removeprefix(b"\xef\xbb\xbf")
             self._first = False
+        if self._returned and self._rest:  # the chunk before ended in a carriage return
+            self._rest = self._rest.removeprefix(b"\n")
+            self._returned = False
         messages: list[Message] = []
         start = 0
         while (end := self._line_end(start)) is not None:
@@ -103,7 +107,8 @@ class Decoder:
         if carriage < 0:
             return (feed, feed + 1) if feed >= 0 else None
         if carriage + 1 == len(self._rest):
-            return None  # a newline may still follow
+            self._returned = True  # a newline that may still come belongs to it; don't wait for it
+            return carriage, carriage + 1
         return carriage, carriage + (2 if self._rest[carriage + 1] == 0x0A else 1)
 
     def _field(self, line: bytes) -> None:
@@ -116,7 +121,7 @@ class Decoder:
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
-        elif name == b"retry" and value.isdigit():
+        elif name == b"retry" and value.isdigit() and len(value) < 20:
             self.retry = int(value)
 
     def _dispatch(self, messages: list[Message]) -> None:

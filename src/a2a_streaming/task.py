@@ -101,9 +101,11 @@ def apply(task: Json | None, event: Json) -> Json:
         The task after the event. Its metadata are the events' metadata, merged, without `INTERNAL`.
 
     Raises:
-        InvalidTransition: The event's state can't follow on the task's.
+        InvalidTransition: The event's state can't follow on the task's, or the task has ended.
         ValueError: The event is of no known kind, or a log begins with another kind than `task`.
     """
+    if task is not None and "statusUpdate" not in event and (state := state_of(task)).terminal:
+        raise InvalidTransition(state.label, "anything else")
     if "task" in event:
         return _copy_task(event["task"])
     if task is None:
@@ -113,8 +115,7 @@ def apply(task: Json | None, event: Json) -> Json:
     if "artifactUpdate" in event:
         return _apply_artifact(task, event["artifactUpdate"])
     if "message" in event:
-        task.setdefault("history", []).append(event["message"])
-        return task
+        return _apply_message(task, event["message"])
     raise ValueError(
         f"an event has one of task, statusUpdate, artifactUpdate, message, not {[*event]}"
     )
@@ -148,6 +149,17 @@ def _apply_status(task: Json, update: Json) -> Json:
     metadata = {k: v for k, v in update.get("metadata", {}).items() if k != INTERNAL}
     if metadata:
         task.setdefault("metadata", {}).update(metadata)
+    return task
+
+
+def _apply_message(task: Json, said: Json) -> Json:
+    """Put a message into the history, behind the one that the status still carries, as a2a-sdk does."""
+    history: list[Json] = task.setdefault("history", [])
+    if "message" in task["status"]:
+        status = dict(task["status"])  # the event's own
+        history.append(status.pop("message"))
+        task["status"] = status
+    history.append(said)
     return task
 
 

@@ -47,7 +47,7 @@ class Broadcast:
     def __init__(self, store: Store, keys: Keys) -> None:
         self._store = store
         self._keys = keys
-        self._probe = f"{keys.prefix}channel:probe:{uuid.uuid4().hex}"
+        self._probe = keys.probe(uuid.uuid4().hex)
         self._listeners: dict[bytes, Listener] = {}
         self._confirmed: dict[bytes, asyncio.Future[None]] = {}
         self._controls: list[Callable[[str], None]] = []
@@ -57,7 +57,11 @@ class Broadcast:
 
     @property
     def healthy(self) -> bool:
-        """Whether the connection has lately been seen to deliver."""
+        """Whether there is a connection that has lately been seen to deliver."""
+        return self._connection is not None and self._hears
+
+    @property
+    def _hears(self) -> bool:
         return time.monotonic() - self._heard < _DEAF_SECONDS
 
     def start(self) -> None:
@@ -122,7 +126,7 @@ class Broadcast:
             try:
                 connection = self._store.dedicated()
                 await connection.connect()
-                self._connection = connection
+                self._connection, self._heard = connection, time.monotonic()
                 channels = [self._probe, self._keys.control, *self._listeners]
                 await connection.send("SUBSCRIBE", *channels)
                 pause = 0.05
@@ -132,6 +136,8 @@ class Broadcast:
                 _log.warning(
                     "the Pub/Sub connection broke; reconnecting", reason=str(error.__cause__)
                 )
+            except Exception:  # without this ear the whole process is deaf
+                _log.exception("listening failed; reconnecting")
             await self._drop()
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
@@ -140,11 +146,7 @@ class Broadcast:
         kind, channel, *rest = message
         if kind == b"message":
             self._heard = time.monotonic()
-            if (listener := self._listeners.get(channel)) is not None:
-                listener.received(_parse(rest[0]))
-            elif channel == self._keys.control.encode():
-                for callback in self._controls:
-                    callback(rest[0].decode())
+            self._hear(channel, rest[0])
         elif kind == b"subscribe":
             confirmed = self._confirmed.get(channel)
             if confirmed is None:
@@ -155,12 +157,24 @@ class Broadcast:
             elif (listener := self._listeners.get(channel)) is not None:
                 listener.interrupted()
 
+    def _hear(self, channel: bytes, payload: bytes) -> None:
+        if (listener := self._listeners.get(channel)) is not None:
+            try:
+                event = _parse(payload)
+            except ValueError:  # anybody may publish there; whatever it was, the log knows
+                listener.interrupted()
+            else:
+                listener.received(event)
+        elif channel == self._keys.control.encode():
+            for callback in self._controls:
+                callback(payload.decode(errors="replace"))
+
     async def _prove(self) -> None:
         while True:
             await asyncio.sleep(_PROBE_SECONDS)
             with contextlib.suppress(Unavailable, CommandFailed):
                 await self._store.call("PUBLISH", self._probe, "")
-            if not self.healthy and self._connection is not None:
+            if self._connection is not None and not self._hears:
                 _log.warning("the Pub/Sub connection delivers nothing; replacing it")
                 await self._drop()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -84,7 +84,9 @@ class Store:
                 url,
                 max_connections=max_connections,
                 timeout=timeout,
-                socket_timeout=timeout,
+                # The limits are ours: redis-py would send within `asyncio.wait_for`, which in Python
+                # 3.11 swallows a cancel that comes just as it is done, and the canceled task goes on.
+                socket_timeout=None,
                 socket_connect_timeout=timeout,
                 protocol=2,
                 client_name="a2a-streaming",
@@ -97,6 +99,7 @@ class Store:
         self._redis: Any = Redis(connection_pool=self._pool)
         # Replies as Redis sends them: one shape, in commands, pipelines and scripts alike.
         self._redis.response_callbacks.clear()
+        self._timeout = timeout
         self.url = url
 
     async def call(self, *command: str | bytes | float) -> Any:
@@ -106,12 +109,7 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: Redis refused the command.
         """
-        try:
-            return await self._redis.execute_command(*command)
-        except RedisError as error:
-            raise _translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
+        return await _within(self._timeout, self._redis.execute_command(*command))
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """Execute commands in one round trip, not as a transaction.
@@ -127,13 +125,12 @@ class Store:
         pipeline: Any = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        try:
-            replies = await pipeline.execute(raise_on_error=False)
-        except RedisError as error:
-            raise _translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
-        return [_translated(r) if isinstance(r, RedisError) else r for r in replies]
+        replies = await _within(self._timeout, pipeline.execute(raise_on_error=False))
+        replies = [_translated(r) if isinstance(r, RedisError) else r for r in replies]
+        for reply in replies:
+            if isinstance(reply, Unavailable):
+                raise reply
+        return replies
 
     async def script(self, script: Script, keys: Sequence[str], args: Command) -> Any:
         """Call a script; teach it to Redis first if Redis has forgotten it.
@@ -143,13 +140,11 @@ class Store:
             CommandFailed: The script failed.
         """
         try:
-            return await self._redis.execute_command(*script.command(keys, args))
-        except NoScriptError:
+            return await self.call(*script.command(keys, args))
+        except CommandFailed as error:
+            if not error.reason.startswith("NOSCRIPT"):
+                raise
             return await self.call("EVAL", script.source, len(keys), *keys, *args)
-        except RedisError as error:
-            raise _translated(error) from error
-        except OSError as error:
-            raise _away(error) from error
 
     async def scripts(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Command]]
@@ -198,7 +193,7 @@ class Store:
 
     def dedicated(self) -> Dedicated:
         """Return a connection of its own, for reads that block."""
-        return Dedicated(self._pool.make_connection())
+        return Dedicated(self._pool.make_connection(), self._timeout)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -211,10 +206,12 @@ class Dedicated:
 
     Args:
         connection: redis-py's.
+        timeout: Seconds that connecting or sending may take.
     """
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
         self._connection: Any = connection
+        self._timeout = timeout
 
     async def connect(self) -> None:
         """Connect.
@@ -223,9 +220,10 @@ class Dedicated:
             Unavailable: Redis is away.
         """
         try:
-            await self._connection.connect()
-        except (RedisError, OSError) as error:
-            raise _translated(error) from error
+            await _within(self._timeout, self._connection.connect())
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def send(self, *command: str | bytes | float) -> None:
         """Send a command without waiting for its reply.
@@ -233,10 +231,9 @@ class Dedicated:
         Raises:
             Unavailable: The connection is gone.
         """
-        try:
-            await self._connection.send_command(*command)
-        except (RedisError, OSError) as error:
-            raise _translated(error) from error
+        if not self._connection.is_connected:  # redis-py would connect anew, unknown to the reader
+            raise _away(ConnectionResetError("the connection is closed"))
+        await _within(self._timeout, self._connection.send_command(*command))
 
     async def read(self) -> Any:
         """Wait for the next reply, however long it takes.
@@ -259,12 +256,21 @@ class Dedicated:
             pass  # it was gone already
 
 
+async def _within(seconds: float, doing: Awaitable[Any]) -> Any:
+    """Await what Redis does; what says that it is away, or takes too long, becomes Unavailable."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await doing
+    except (RedisError, OSError) as error:
+        raise _translated(error) from error
+
+
 def _translated(error: Exception) -> Exception:
     if isinstance(error, (OutOfMemoryError, *_AWAY)):
         return _away(error)
     text = str(error)
     if isinstance(error, ResponseError) and text.startswith(
-        ("OOM", "LOADING", "MASTERDOWN", "BUSY ")
+        ("OOM", "LOADING", "MASTERDOWN", "BUSY ", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")
     ):
         return _away(error)
     if isinstance(error, NoScriptError) and not text.startswith("NOSCRIPT"):

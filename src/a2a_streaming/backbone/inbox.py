@@ -137,3 +137,11 @@ class Inbox:
             Position.parse(position) if position else None,
             State(state.decode()) if state else None,
         )
+
+    async def waiting(self, task_id: str) -> int:
+        """Return how many of a task's messages aren't settled yet.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return int(await self._store.call("LLEN", self._keys.inbox(task_id)))

@@ -64,6 +64,12 @@ KEYS: tuple[KeySpec, ...] = (
     ),
     KeySpec("channel:control", "channel", "-", "a task's id, when it is to be canceled"),
     KeySpec(
+        "channel:probe:<process>",
+        "channel",
+        "-",
+        "nothing: a process proves to itself that Pub/Sub delivers",
+    ),
+    KeySpec(
         "work:<agent>",
         "stream",
         "open_ttl since the last hint",
@@ -161,6 +167,10 @@ class Keys:
     def channel(self, task_id: str) -> str:
         """Where a task's live events go."""
         return f"{self.prefix}channel:task:{{{task_id}}}"
+
+    def probe(self, process: str) -> str:
+        """Where a process proves to itself that Pub/Sub delivers."""
+        return f"{self.prefix}channel:probe:{process}"
 
     def work(self, agent: str) -> str:
         """Hints for an agent's workers."""

@@ -11,6 +11,8 @@ from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json, State, apply
 
+_TRIES = 3  # of reading anew; what isn't whole then has lost a part for good
+
 
 @dataclass(frozen=True, slots=True)
 class Meta:
@@ -90,6 +92,23 @@ class Snapshots:
         Raises:
             Unavailable: Redis is away.
         """
+        task, position, entries = await self._read(task_id)
+        for _ in range(_TRIES):
+            if not entries or position is None or position.precedes(entries[0][0]):
+                break
+            # A newer snapshot was stored, and the history trimmed up to it, since we read ours.
+            task, position, entries = await self._read(task_id)
+        for here, data in entries:
+            event = orjson.loads(data)
+            if task is None and "task" not in event:
+                return None  # neither snapshot nor the log's start: nothing to fold
+            task, position = apply(task, event), here
+        return None if task is None or position is None else Snapshot(task, position)
+
+    async def _read(
+        self, task_id: str
+    ) -> tuple[Json | None, Position | None, list[tuple[Position, bytes]]]:
+        """Read the stored task, its position, and what follows on it."""
         stored: bytes | None = await self._store.call("GET", self._keys.snapshot(task_id))
         task: Json | None = None
         position: Position | None = None
@@ -97,11 +116,9 @@ class Snapshots:
             whole = orjson.loads(stored)
             task, position = whole["task"], Position.parse(whole["position"])
         start = f"({position}" if position else "-"
-        for entry_id, fields in await self._store.call(
-            "XRANGE", self._keys.stream(task_id), start, "+"
-        ):
-            event = orjson.loads(fields[1])
-            if task is None and "task" not in event:
-                return None  # neither snapshot nor the log's start: nothing to fold
-            task, position = apply(task, event), Position.parse(entry_id)
-        return None if task is None or position is None else Snapshot(task, position)
+        entries = await self._store.call("XRANGE", self._keys.stream(task_id), start, "+")
+        return (
+            task,
+            position,
+            [(Position.parse(entry_id), fields[1]) for entry_id, fields in entries],
+        )

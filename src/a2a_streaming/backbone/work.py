@@ -41,6 +41,7 @@ class Work:
         self._key = keys.work(agent)
         self._ttl = settings.open_ttl * 1000
         self._idle = int(settings.lease_seconds * 1000)
+        self._cursor: bytes | str = "0-0"
         self._connection: Dedicated | None = None
 
     async def hint(self, *task_ids: str) -> None:
@@ -58,12 +59,14 @@ class Work:
         Raises:
             Unavailable: Redis is away.
         """
-        try:
-            await self._store.call("XGROUP", "CREATE", self._key, WORKERS, "0", "MKSTREAM")
-        except CommandFailed as error:
-            if not error.reason.startswith("BUSYGROUP"):
-                raise
-        await self._store.call("PEXPIRE", self._key, self._ttl)
+        made, _ = await self._store.pipeline(
+            [
+                ["XGROUP", "CREATE", self._key, WORKERS, "0", "MKSTREAM"],
+                ["PEXPIRE", self._key, self._ttl],
+            ]
+        )
+        if isinstance(made, CommandFailed) and not made.reason.startswith("BUSYGROUP"):
+            raise made
 
     async def next(self, worker: str, count: int) -> list[Hint]:
         """Wait for new hints, for about a second.
@@ -115,15 +118,34 @@ class Work:
             Unavailable: Redis is away.
         """
         try:
+            # From where the last look ended: one look doesn't get past many that aren't idle.
             reply = await self._store.call(
-                "XAUTOCLAIM", self._key, WORKERS, worker, self._idle, "0", "COUNT", count
+                "XAUTOCLAIM", self._key, WORKERS, worker, self._idle, self._cursor, "COUNT", count
             )
         except CommandFailed as error:
             if not error.reason.startswith("NOGROUP"):
                 raise
             await self.prepare()
             return []
+        self._cursor = reply[0]
         return _hints(reply[1])
+
+    async def give_up(self, worker: str) -> None:
+        """Let others have at once what a worker was handed and hasn't done: it takes no more.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            reply = await self._store.call(
+                "XREADGROUP", "GROUP", WORKERS, worker, "STREAMS", self._key, "0"
+            )
+        except CommandFailed:
+            return  # the group is gone, and with it what was pending
+        hints = _hints(reply[0][1])
+        if hints:
+            await self.hint(*{hint.task_id for hint in hints})
+            await self.done(*(hint.item for hint in hints))
 
     async def done(self, *items: str) -> None:
         """Acknowledge hints whose tasks are settled.

@@ -17,9 +17,9 @@ import orjson
 
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Appended, Batch, Grant, Log
-from a2a_streaming.errors import A2AStreamingError, Fenced, Unavailable
+from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import encode, status_event
-from a2a_streaming.task import Json, State, apply, mentions, state_of
+from a2a_streaming.task import Json, State, apply, check_transition, mentions, state_of
 
 _SNAPSHOT_MIN = 16 * 1024
 _BATCH_BYTES = 1024 * 1024
@@ -87,7 +87,7 @@ class LogWriter:
         self._since = grant.tail_bytes
         self._snapshot_bytes = 0
         self._snapshot_due = False
-        self._failure: A2AStreamingError | None = None
+        self._failure: Exception | None = None
 
     @property
     def state(self) -> State:
@@ -115,31 +115,39 @@ class LogWriter:
 
         Raises:
             InvalidTransition: An event's state can't follow on the task's; nothing is appended.
+            TypeError: An event is no JSON; nothing is appended.
             Fenced: The lease is lost.
             Unavailable: Redis was away for longer than `retry_seconds`.
         """
         if self._failure is not None:
             raise self._failure
-        state: State | None = None
-        for event in events:
-            self.task = apply(self.task, event)
-            if "statusUpdate" in event or "task" in event:
-                state = self.state
-        write = _Write(
-            [encode(event) for event in events],
-            state,
-            settles,
-            step,
-            asyncio.get_running_loop().create_future(),
-        )
+        encoded = [encode(event) for event in events]
+        state = self._state_after(events)
+        for data in encoded:
+            # Folded as everybody else will read it: what the caller does to its objects later, and
+            # what JSON can't hold, must not make this fold another than theirs.
+            self.task = apply(self.task, orjson.loads(data))
+        write = _Write(encoded, state, settles, step, asyncio.get_running_loop().create_future())
+        write.done.add_done_callback(_retrieve)
         self._queue.append(write)
         self._backlog += write.size
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name=f"write {self._grant.task_id}")
         if wait or self._backlog > _BACKLOG_BYTES:
             return await asyncio.shield(write.done)
-        write.done.add_done_callback(_retrieve)
         return None
+
+    def _state_after(self, events: Sequence[Json]) -> State | None:
+        """Check the states that events put the task into, before any of them is applied; return the last."""
+        state, last = self.state, None
+        for event in events:
+            if "statusUpdate" in event:
+                last = State(event["statusUpdate"]["status"]["state"])
+                check_transition(state, last)
+            elif "task" in event:
+                last = state_of(event["task"])
+            state = last or state
+        return last
 
     async def drain(self) -> None:
         """Wait until Redis has all that was appended.
@@ -155,11 +163,11 @@ class LogWriter:
 
     async def _flush(self) -> None:
         try:
-            while self._queue:
+            while self._queue or self._snapshot_due:
                 writes = self._take()
                 try:
                     following = await self._commit(writes)
-                except A2AStreamingError as error:
+                except Exception as error:  # whatever it is, nobody may wait for ever
                     self._fail(error, writes)
                     return
                 for write in writes:
@@ -169,7 +177,9 @@ class LogWriter:
             self._flusher = None
 
     def _take(self) -> list[_Write]:
-        """Take from the queue what goes together."""
+        """Take from the queue what goes together; an empty write if only a snapshot is due."""
+        if not self._queue:
+            return [_Write((), None, None, None, asyncio.get_running_loop().create_future())]
         writes: list[_Write] = []
         size = 0
         while self._queue and (not writes or size + self._queue[0].size <= _BATCH_BYTES):
@@ -211,7 +221,7 @@ class LogWriter:
         self._remember(batch)
         if batch.snapshot is not None:
             self._since, self._snapshot_bytes = 0, len(batch.snapshot)
-        self._snapshot_due = answer.history_lost
+        self._snapshot_due = answer.history_lost and batch.snapshot is None
         self.canceled = self.canceled or answer.canceled
         if last.settles is not None:
             self._grant.entry = answer.following
@@ -292,7 +302,7 @@ class LogWriter:
         while self._memory_bytes > _MEMORY_BYTES and len(self._memory) > 1:
             self._memory_bytes -= _weight(self._memory.popleft())
 
-    def _fail(self, error: A2AStreamingError, writes: list[_Write]) -> None:
+    def _fail(self, error: Exception, writes: list[_Write]) -> None:
         self._failure = error
         for write in [*writes, *self._queue]:
             if not write.done.done():

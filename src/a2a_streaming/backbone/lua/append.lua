@@ -32,10 +32,10 @@ local position = epoch .. '-' .. string.format('%.0f', expected + count)
 local known = redis.call('HMGET', meta, 'epoch', 'offset', 'last', 'terminal', 'cancel', 'holder')
 local current, offset, last = known[1], tonumber(known[2] or '0'), known[3]
 
-if count > 0 and last and (last == position or current ~= epoch or offset ~= expected)
-    and #redis.call('XRANGE', stream, position, position) > 0 then
+if count > 0 and last and (last == position or ((current ~= epoch or offset ~= expected)
+    and #redis.call('XRANGE', stream, position, position) > 0)) then
   local following = ''
-  if last == position and current == epoch and known[6] == ARGV[5] then
+  if ARGV[9] ~= '' and last == position and current == epoch and known[6] == ARGV[5] then
     following = redis.call('LINDEX', inbox, 0) or ''
   end
   return { 'OK', known[5] or '', following, '' }
@@ -58,7 +58,7 @@ if current ~= epoch then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('HSET', meta, 'epoch', epoch, 'holder', ARGV[5],
-             'lease_end', string.format('%.0f', now + tonumber(ARGV[6])),
+             'lease_end', string.format('%.0f', now + tonumber(ARGV[6])), 'lease_length', ARGV[6],
              'e:' .. epoch, string.format('%.0f', expected + 1))
 end
 
@@ -83,6 +83,7 @@ if ARGV[11] ~= '' then
   redis.call('SET', snapshot, '{"position":"' .. previous .. '","task":' .. ARGV[11] .. '}', 'PX', open_ttl)
   redis.call('HSET', meta, 'snapshot', previous)
   redis.call('XTRIM', stream, 'MAXLEN', '~', ARGV[12])
+  for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], open_ttl) end
 end
 if ARGV[13] ~= '' then
   redis.call('HSET', KEYS[5], ARGV[13], ARGV[14])
@@ -94,7 +95,7 @@ if terminal then
   local longest = math.max(tonumber(ARGV[16]), tonumber(ARGV[17]))
   redis.call('DEL', inbox)
   redis.call('HSET', meta, 'terminal', '1')
-  redis.call('HDEL', meta, 'holder', 'lease_end', 'cancel')
+  redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length', 'cancel')
   redis.call('PEXPIRE', meta, string.format('%.0f', longest))
   redis.call('PEXPIRE', stream, ARGV[16])
   redis.call('PEXPIRE', snapshot, ARGV[17])
@@ -109,7 +110,8 @@ if message_id ~= '' then
   if head and string.sub(head, 1, #mark) == mark then redis.call('LPOP', inbox) end
   following = redis.call('LINDEX', inbox, 0) or ''
   if following == '' then
-    redis.call('HDEL', meta, 'holder', 'lease_end')
+    -- The lease stays with the writer if the task is to be canceled: it is the one to end it.
+    if not known[5] then redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length') end
     redis.call('HSET', meta, 'attempts', '0')
   else
     redis.call('HSET', meta, 'attempts', '1')

@@ -7,6 +7,6 @@
 
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'attempts')
 if known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then return 'FENCED' end
-redis.call('HDEL', KEYS[1], 'holder', 'lease_end')
+redis.call('HDEL', KEYS[1], 'holder', 'lease_end', 'lease_length')
 redis.call('HSET', KEYS[1], 'attempts', tostring(math.max(0, tonumber(known[3] or '1') - 1)))
 return 'OK'

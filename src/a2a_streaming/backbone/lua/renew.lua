@@ -9,6 +9,7 @@ local known = redis.call('HMGET', KEYS[1], 'epoch', 'holder', 'cancel')
 if known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then return { 'FENCED' } end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], 'lease_end', string.format('%.0f', now + tonumber(ARGV[3])))
+redis.call('HSET', KEYS[1], 'lease_end', string.format('%.0f', now + tonumber(ARGV[3])),
+           'lease_length', ARGV[3])
 for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
 return { 'OK', known[3] or '' }

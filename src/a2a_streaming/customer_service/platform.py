@@ -1,0 +1,97 @@
+"""The platform: its agents, made from the settings, and what they need to run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import URL
+
+from a2a_streaming import Agent, Settings
+from a2a_streaming.customer_service.billing import BillingAgent
+from a2a_streaming.customer_service.booking import BookingAgent
+from a2a_streaming.customer_service.detection import Detector, OfflineDetector
+from a2a_streaming.customer_service.intent import IntentAgent
+from a2a_streaming.customer_service.records import Records
+
+SPECIALISTS = ("booking", "billing")
+"""The specialists that come with the platform."""
+
+
+class Platform:
+    """The agents of one process. Start it before they run, and stop it after them.
+
+    Args:
+        settings: The settings.
+        base_url: The server's address, under which the specialists are found if the settings name none.
+        only: The agents to make, by name; all of them by default.
+
+    Raises:
+        InvalidSetting: The database's URL is none.
+        SetupError: A key for Claude is set, and its package isn't installed.
+    """
+
+    def __init__(
+        self, settings: Settings, base_url: str, *, only: Collection[str] | None = None
+    ) -> None:
+        self.agents: list[Agent] = []
+        """The agents."""
+        self._records: Records | None = None
+        self._intent: IntentAgent | None = None
+        self._detector: Detector | None = None
+        names = ("intent", *SPECIALISTS) if only is None else only
+        if "intent" in names:
+            base = base_url.rstrip("/")
+            urls = settings.agents or [f"{base}/agents/{name}" for name in SPECIALISTS]
+            self._detector = _detector(settings)
+            self._intent = IntentAgent(urls, self._detector)
+            self.agents.append(self._intent)
+        if "booking" in names or "billing" in names:
+            self._records = Records(_records_url(settings))
+        if self._records is not None and "booking" in names:
+            self.agents.append(BookingAgent(self._records))
+        if self._records is not None and "billing" in names:
+            self.agents.append(BillingAgent(self._records))
+
+    async def start(self) -> None:
+        """Open the systems of record.
+
+        Raises:
+            SetupError: The database can't be reached.
+        """
+        if self._records is not None:
+            await self._records.open()
+
+    async def stop(self) -> None:
+        """Close all connections."""
+        if self._intent is not None:
+            await self._intent.aclose()
+        if self._detector is not None:
+            await self._detector.aclose()
+        if self._records is not None:
+            await self._records.aclose()
+
+
+def agents(settings: Settings, base_url: str) -> list[Agent]:
+    """Return all the platform's agents; they open what they need when they first need it.
+
+    Args:
+        settings: The settings.
+        base_url: The server's address.
+    """
+    return Platform(settings, base_url).agents
+
+
+def _detector(settings: Settings) -> Detector:
+    """Return Claude's detector if there is a key for it, else the offline one."""
+    key = settings.anthropic_api_key
+    if key is None or not key.get_secret_value():
+        return OfflineDetector()
+    from a2a_streaming.customer_service.detection.claude import ClaudeDetector  # noqa: PLC0415 - an extra
+
+    return ClaudeDetector(key, settings.anthropic_model, base_url=settings.anthropic_base_url)
+
+
+def _records_url(settings: Settings) -> str | URL:
+    if settings.database_url:
+        return settings.database_url
+    return URL.create("sqlite+aiosqlite", database=str(settings.data_dir / "records.db"))

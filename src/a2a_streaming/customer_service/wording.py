@@ -1,0 +1,88 @@
+"""What the Intent Agent says in its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from a2a_streaming.customer_service import company
+from a2a_streaming.customer_service.detection import Specialist
+
+PERSON = (
+    "I can't put you through to a colleague from here yet. "
+    f"To reach a person, please {company.CONTACT}."
+)
+NOBODY = (
+    "Our specialists can't be reached right now, so I can't help you with this. Please try again in "
+    f"a minute, or {company.CONTACT}."
+)
+PART = "Part of our service can't be reached right now; if it is about that, please try again in a minute."
+MORE = "We need an answer from you to go on."
+DONE = "That's done."
+
+
+def unreachable(agent: str) -> str:
+    """Return what to say when a specialist can't be reached."""
+    return (
+        f"I couldn't get through to our {agent} specialist, so this isn't finished. "
+        f"Please try again in a minute, or {company.CONTACT}."
+    )
+
+
+def failed(agent: str) -> str:
+    """Return what to say when a specialist failed without a word."""
+    return f"Our {agent} specialist couldn't finish this. Please try again, or {company.CONTACT}."
+
+
+def stopped(agent: str) -> str:
+    """Return what to say when a specialist's work was stopped by somebody else."""
+    return (
+        f"Our {agent} specialist's work on this was stopped. Please ask again if you still need it."
+    )
+
+
+def small_talk(intent: str, known: Sequence[Specialist]) -> str:
+    """Return the answer to small talk.
+
+    Args:
+        intent: What kind of small talk.
+        known: The specialists that there are.
+    """
+    match intent:
+        case "thanks":
+            return "You're welcome!"
+        case "goodbye":
+            return "Goodbye, and thank you for getting in touch."
+        case "about_me":
+            return f"I'm the automatic assistant of {company.NAME}. {_can_do(known)}"
+        case "help":
+            return _can_do(known)
+        case _:
+            return f"Hello! {_can_do(known)} What can I do for you?"
+
+
+def which(known: Sequence[Specialist]) -> str:
+    """Return the question what a customer means.
+
+    Args:
+        known: The specialists that there are.
+    """
+    choices = "\n".join(f"- {specialist.name}: {specialist.description}" for specialist in known)
+    return (
+        f"I'm not sure I understood you. What is it about?\n{choices}\n- a person: how to reach one"
+    )
+
+
+def out_of_scope(known: Sequence[Specialist]) -> str:
+    """Return what to say to a request that is none of ours.
+
+    Args:
+        known: The specialists that there are.
+    """
+    return f"I'm sorry, I can't help with that. {_can_do(known)}"
+
+
+def _can_do(known: Sequence[Specialist]) -> str:
+    skills = [skill.name.lower() for specialist in known for skill in specialist.skills]
+    if not skills:
+        return f"If you need help, please {company.CONTACT}."
+    return f"I can help you with these things: {', '.join(skills)}."

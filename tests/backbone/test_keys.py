@@ -1,0 +1,265 @@
+"""Every key has a name of the table, and a lifetime; an id can't break either."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import redis.asyncio
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming.backbone.keys import KEYS, Keys, check_id
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.errors import InvalidParams
+from a2a_streaming.event import text_part
+from a2a_streaming.node import Node
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import State
+from tasks import accepted, batch, connected, leased, status, until
+
+TYPES = {"sorted set": "zset"}
+WITHOUT_LIFETIME: set[str] = set()
+"""Keys that may live for ever."""
+
+
+@pytest.fixture
+async def manager(settings: Settings) -> AsyncIterator[RedisManager]:
+    async with connected(settings) as manager:
+        yield manager
+
+
+class Desk(Agent):
+    """Does a step and sends an artifact; then completes, asks, or waits for ever."""
+
+    card = agent_card("desk")
+
+    async def run(self, run: Run) -> None:
+        await run.step("look", lambda: 1)
+        await run.attach("thing", "one")
+        if run.text == "ask":
+            await run.input_required("What?")
+        elif run.text == "wait":
+            await asyncio.Event().wait()
+        else:
+            await run.complete("done")
+
+
+def text(reply: Any) -> str:
+    """What Redis says, as text."""
+    return reply.decode()
+
+
+def row(key: str, prefix: str) -> str | None:
+    """The row of the table that a key or channel belongs to."""
+    for spec in KEYS:
+        pattern = re.escape(spec.pattern).replace(r"\{id\}", r"\{[^{}]+\}")
+        if re.fullmatch(re.escape(prefix) + re.sub("<[a-z]+>", "[^{}]*", pattern), key):
+            return spec.pattern
+    return None
+
+
+async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[str]:
+    """Check every key there is; returns the rows of the table that were found."""
+    types = {spec.pattern: TYPES.get(spec.type, spec.type) for spec in KEYS}
+    found: set[str] = set()
+    async for key in raw.scan_iter(count=1000):
+        name = text(key)
+        pattern = row(name, prefix)
+        assert pattern is not None, f"{name} isn't in the table"
+        kind, lifetime = text(await raw.type(key)), await raw.pttl(key)
+        if kind == "none":
+            continue  # it was deleted in the meantime
+        assert types[pattern] == kind, name
+        assert lifetime > 0 or name in WITHOUT_LIFETIME, f"{name} has no lifetime"
+        found.add(pattern)
+    return found
+
+
+@pytest.mark.parametrize("prefix", ["", "shop:"])
+async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
+    settings: Settings, raw: redis.asyncio.Redis, prefix: str
+) -> None:
+    node = Node([Desk()], settings.model_copy(update={"key_prefix": prefix}))
+    await node.start()
+    service = node.service("desk")
+
+    async def sent(task: str, words: str) -> None:
+        await service.send([text_part(words)], owner="o", task_id=task, context="c", dialect="0.1")
+
+    async def has(task: str, state: State) -> bool:
+        return (await service.get(task, owner="o"))["status"]["state"] == state
+
+    try:
+        for wanted in ("done", "ask", "wait"):
+            await sent(wanted, wanted)
+        await sent("wait", "a message that waits")
+        await until(lambda: has("done", State.COMPLETED))
+        await until(lambda: has("ask", State.INPUT_REQUIRED))
+        await until(lambda: raw.exists(f"{prefix}task:{{wait}}:steps"))
+        async with await service.watch("ask", owner="o"):
+            found = await no_key_lives_for_ever(raw, prefix)
+            channels = [text(channel) for channel in await raw.pubsub_channels()]
+        assert found == {spec.pattern for spec in KEYS if spec.type != "channel"}
+        assert {row(channel, prefix) for channel in channels} == {
+            spec.pattern for spec in KEYS if spec.type == "channel"
+        }
+        await service.cancel("wait", owner="o")
+        await no_key_lives_for_ever(raw, prefix)
+    finally:
+        await node.aclose()
+    await no_key_lives_for_ever(raw, prefix)
+
+
+async def test_an_open_tasks_keys_expire_as_a_unit(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with connected(settings, open_ttl=1000) as manager:
+        keys = manager.keys.task("t1")[:5]
+
+        async def is_a_unit() -> None:
+            ends = {await raw.pexpiretime(key) for key in keys if await raw.exists(key)}
+            assert max(ends) - min(ends) <= 1  # a script's clock stands still, but not to the bit
+
+        await accepted(manager)
+        await is_a_unit()
+        grant = await leased(manager)
+        assert grant.entry is not None
+        await is_a_unit()
+        await manager.log.append(grant, batch(1, step=(f"{grant.entry.message_id}:look", b"1")))
+        await manager.log.renew([grant])
+        await is_a_unit()
+        asked = batch(
+            1,
+            status(State.INPUT_REQUIRED),
+            state=State.INPUT_REQUIRED,
+            settles=grant.entry.message_id,
+            snapshot=b'{"id":"t1"}',
+        )
+        await manager.log.append(grant, asked)
+        await is_a_unit()
+        await accepted(manager, text="again")
+        await is_a_unit()
+
+
+async def test_after_the_end_history_and_snapshot_have_lifetimes_of_their_own(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with connected(settings, history_ttl=100, snapshot_ttl=5000) as manager:
+        await accepted(manager)
+        grant = await leased(manager)
+        await manager.log.append(grant, batch(1, step=("m:look", b"1")))
+        done = batch(
+            1,
+            status(State.COMPLETED),
+            state=State.COMPLETED,
+            waiting=1,
+            snapshot=b'{"id":"t1"}',
+        )
+        assert (await manager.log.append(grant, done)).code == "OK"
+        meta, stream, snapshot, inbox, steps = manager.keys.task("t1")[:5]
+        assert 0 < await raw.pttl(stream) <= 100_000
+        assert 0 < await raw.pttl(steps) <= 100_000
+        assert 100_000 < await raw.pttl(snapshot) <= 5_000_000
+        assert 100_000 < await raw.pttl(meta) <= 5_000_000
+        assert not await raw.exists(inbox)
+
+
+async def test_an_inbox_that_is_made_again_has_a_lifetime_again(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    assert grant.entry is not None
+    await manager.log.append(grant, batch(1, status(), settles=grant.entry.message_id))
+    inbox = manager.keys.inbox("t1")
+    assert not await raw.exists(inbox)
+    await accepted(manager, text="again")
+    assert await raw.pttl(inbox) > 0
+
+
+async def test_a_work_stream_has_a_lifetime_before_its_first_hint(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    work = manager.work("desk")
+    await work.prepare()
+    await work.prepare()  # the second worker's
+    assert await raw.pttl(manager.keys.work("desk")) > 0
+
+
+GOOD = st.text("abcXYZ019._~@:+=-", min_size=1, max_size=128)
+
+
+@given(GOOD)
+def test_an_ordinary_id_is_taken(value: str) -> None:
+    assert check_id(value, "The id") == value
+
+
+def could_break_a_key(value: str) -> bool:
+    printable = value.isascii() and value.isprintable()
+    return not printable or not 0 < len(value) <= 128 or bool(set(value) & set("{}*?[] /\\\"'"))
+
+
+@given((st.text() | st.text("a{}\n\0 ", max_size=8)).filter(could_break_a_key))
+@example("")
+@example("a" * 129)
+@example("a" * 10_000)
+@example("}{")
+@example("{}")
+@example("a}:meta")
+@example("a b")
+@example("a\n")
+@example("\0")
+@example("ä")
+@example("٣")  # a digit, but none of ours
+@example("*")
+@example("[a]")
+def test_an_id_that_could_break_a_key_is_refused(value: str) -> None:
+    with pytest.raises(InvalidParams, match="The id must be") as refused:
+        check_id(value, "The id")
+    assert len(str(refused.value)) < 500
+
+
+@given(GOOD, GOOD)
+def test_different_tasks_have_different_keys_and_all_of_a_tasks_keys_one_slot(
+    one: str, other: str
+) -> None:
+    keys = Keys()
+
+    def of(task: str) -> list[str]:
+        return [*keys.task(task), keys.subscriptions(task)]
+
+    assert len(set(of(one))) == 7
+    assert one == other or not set(of(one)) & set(of(other))
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in of(one)} == {one}
+
+
+@pytest.mark.parametrize("task", ["", "a b", "a{b}", "a\nb", "x" * 129])
+async def test_nothing_is_stored_for_an_id_that_is_refused(
+    settings: Settings, raw: redis.asyncio.Redis, task: str
+) -> None:
+    node = Node([Desk()], settings, role="front")
+    await node.start()
+    try:
+        service = node.service("desk")
+        with pytest.raises(InvalidParams):
+            await service.send(
+                [text_part("hello")], owner="", task_id=task, context=None, dialect="0.1"
+            )
+        with pytest.raises(InvalidParams):
+            await service.send(
+                [text_part("hello")], owner="", task_id="t1", context=task or " ", dialect="0.1"
+            )
+        with pytest.raises(InvalidParams):
+            await service.get(task, owner="")
+        with pytest.raises(InvalidParams):
+            await service.cancel(task, owner="")
+        with pytest.raises(InvalidParams):
+            await service.watch(task, owner="")
+    finally:
+        await node.aclose()
+    assert await raw.dbsize() == 0

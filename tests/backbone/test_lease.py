@@ -1,0 +1,401 @@
+"""The right to write: who gets it, when it ends, and that its token is never handed out twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+
+from a2a_streaming.backbone.log import Grant, NoLease
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.errors import Fenced
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import State
+from tasks import (
+    accepted,
+    batch,
+    connected,
+    folded,
+    lapse,
+    leased,
+    log_of,
+    meta_of,
+    now_ms,
+    saved,
+    status,
+    story,
+    turn_of,
+)
+
+
+@pytest.fixture
+async def manager(settings: Settings) -> AsyncIterator[RedisManager]:
+    async with connected(settings) as manager:
+        yield manager
+
+
+async def asked(manager: RedisManager, grant: Grant) -> LogWriter:
+    """A turn that has ended with a question: the lease is given back."""
+    writer = LogWriter(manager.log, grant)
+    await writer.append(status(State.INPUT_REQUIRED, "What?"), settles=turn_of(grant))
+    return writer
+
+
+async def test_a_waiting_message_gets_a_lease_with_all_that_its_holder_needs(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    created = await accepted(manager)
+    grant = await leased(manager, holder="w1")
+    assert (grant.task_id, grant.holder, grant.context, grant.owner) == ("t1", "w1", "c1", "")
+    assert (grant.dialect, grant.attempt, grant.canceled) == ("0.1", 1, False)
+    assert created.position is not None
+    assert grant.base == created.position
+    assert grant.previous_epoch == created.position.epoch
+    assert grant.epoch > grant.previous_epoch
+    assert grant.entry is not None
+    assert grant.entry.message == grant.task["history"][0]
+    assert grant.task == folded(await log_of(manager))
+    meta = await meta_of(raw, manager)
+    assert (meta["holder"], meta["epoch"]) == ("w1", str(grant.epoch))
+    assert meta[f"e:{grant.epoch}"] == "2"  # the offset at which its events begin
+    assert 0 < int(meta["lease_end"]) - await now_ms(raw) <= 2000
+
+
+async def test_a_lease_brings_the_task_as_it_is_also_where_no_snapshot_is_yet(
+    manager: RedisManager,
+) -> None:
+    await accepted(manager)
+    first = await leased(manager)
+    events = [status(text=f"{n}") for n in range(20)]
+    await manager.log.append(first, batch(1, *events, state=State.WORKING))
+    await manager.log.release(first)
+    grant = await leased(manager)
+    log = await log_of(manager)
+    assert grant.task == folded(log)
+    assert grant.base == log[-1].position
+    assert grant.tail_bytes == sum(len(event.data) for event in log[1:])
+
+
+async def test_a_live_lease_is_its_holders_alone(manager: RedisManager) -> None:
+    await accepted(manager)
+    await leased(manager, holder="w1")
+    for holder in ("w2", "w1"):
+        refused = await manager.log.lease("t1", holder)
+        assert isinstance(refused, NoLease)
+        assert refused.reason == "BUSY"
+        assert 0 < refused.seconds <= 2
+
+
+async def test_of_many_who_ask_at_once_one_gets_the_lease(settings: Settings) -> None:
+    async with connected(settings) as one, connected(settings) as other:
+        await accepted(one)
+        answers = await asyncio.gather(
+            *(process.log.lease("t1", f"w{n}") for n in range(25) for process in (one, other))
+        )
+    assert sum(isinstance(answer, Grant) for answer in answers) == 1
+    refused = {answer.reason for answer in answers if isinstance(answer, NoLease)}
+    assert refused == {"BUSY"}
+
+
+async def test_a_task_with_nothing_to_do_is_idle(manager: RedisManager) -> None:
+    await accepted(manager)
+    await asked(manager, await leased(manager))
+    assert await manager.log.lease("t1", "w2") == NoLease("IDLE")
+
+
+@pytest.mark.parametrize("purpose", ["run", "cancel"])
+async def test_a_task_that_has_ended_says_how(manager: RedisManager, purpose: str) -> None:
+    await accepted(manager)
+    await LogWriter(manager.log, await leased(manager)).append(status(State.REJECTED))
+    refused = await manager.log.lease(
+        "t1", "w2", purpose="cancel" if purpose == "cancel" else "run"
+    )
+    assert refused == NoLease("TERMINAL", state=State.REJECTED)
+
+
+async def test_a_task_that_isnt_there_is_gone(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    assert await manager.log.lease("t1", "w1") == NoLease("GONE")
+    assert await manager.log.lease("t1", "w1", purpose="cancel") == NoLease("GONE")
+    assert await raw.dbsize() == 0
+
+
+async def test_a_task_of_which_too_much_is_lost_is_told_so(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    await manager.log.append(grant, batch(1, status()))
+    await manager.log.release(grant)
+    await raw.delete(manager.keys.snapshot("t1"))
+    await raw.xtrim(manager.keys.stream("t1"), maxlen=1, approximate=False)
+    with pytest.raises(ValueError, match="begins with a task event"):
+        await manager.log.lease("t1", "w1")
+
+
+async def test_an_expired_lease_is_granted_anew_and_its_old_holder_is_fenced(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    zombie = LogWriter(manager.log, old := await leased(manager, holder="w1"))
+    await zombie.append(status(text="alive"))
+    await lapse(raw, manager)
+    grant = await leased(manager, holder="w2")
+    assert (grant.attempt, grant.entry) == (2, old.entry)
+    before = await log_of(manager)
+    assert grant.base == before[-1].position
+    with pytest.raises(Fenced):
+        await zombie.append(status(text="still alive"))
+    assert await manager.log.renew([old]) == [None]
+    await manager.log.release(old)
+    assert story(await log_of(manager)) == story(before)
+    assert (await meta_of(raw, manager))["holder"] == "w2"
+    await LogWriter(manager.log, grant).append(status(State.COMPLETED))
+
+
+async def test_an_expired_lease_still_writes_as_long_as_nobody_else_has_one(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    writer = LogWriter(manager.log, grant := await leased(manager))
+    await lapse(raw, manager)
+    await writer.append(status())
+    assert await manager.log.renew([grant]) == [False]
+    assert isinstance(await manager.log.lease("t1", "w2"), NoLease)
+
+
+async def test_a_lease_that_ends_absurdly_late_is_dead(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    old = await leased(manager)
+    late = await now_ms(raw) + 3_600_000  # the clock stepped back by an hour since it was granted
+    await raw.hset(manager.keys.meta("t1"), "lease_end", str(late))
+    grant = await leased(manager, holder="w2")
+    assert grant.epoch > old.epoch
+
+
+async def test_a_lease_lives_as_long_as_its_own_length_says_whoever_asks(
+    settings: Settings,
+) -> None:
+    async with connected(settings, lease_seconds=60) as slow, connected(settings) as quick:
+        await accepted(slow)
+        grant = await leased(slow)
+        assert isinstance(await quick.log.lease("t1", "w2"), NoLease)
+        assert await slow.log.renew([grant]) == [False]
+        assert isinstance(await quick.log.lease("t1", "w2"), NoLease)
+
+
+async def test_epochs_always_grow(manager: RedisManager, raw: redis.asyncio.Redis) -> None:
+    await accepted(manager)
+    grants = []
+    for _ in range(20):
+        grants.append(await leased(manager))
+        await lapse(raw, manager)
+    epochs = [grant.epoch for grant in grants]
+    assert epochs == sorted(set(epochs))
+    assert [grant.previous_epoch for grant in grants[1:]] == epochs[:-1]
+
+
+async def test_an_epoch_is_never_handed_out_twice_also_when_redis_lost_its_last_writes(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    # Epochs ahead of the clock: as if Redis' clock had stepped back, so that it is of no help.
+    ahead = (await now_ms(raw) + 3_600_000) * 1000
+    await raw.hset(manager.keys.meta("t1"), "epoch", str(ahead))
+    replica = await saved(raw, manager)
+    lost = await leased(manager)
+    await replica.restore()
+    grant = await leased(manager)
+    assert min(lost.epoch, grant.epoch) > ahead
+    assert lost.epoch != grant.epoch
+    with pytest.raises(Fenced):
+        await LogWriter(manager.log, lost).append(status())
+
+
+async def test_attempts_are_counted_until_a_step_or_the_next_message(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    async def died() -> Grant:
+        await lapse(raw, manager)
+        return await leased(manager)
+
+    await accepted(manager)
+    await accepted(manager, text="more")
+    grant = await leased(manager)
+    assert grant.attempt == 1
+    for attempt in (2, 3):
+        grant = await died()
+        assert grant.attempt == attempt
+    writer = LogWriter(manager.log, grant)
+    await writer.append(status())
+    grant = await died()
+    assert grant.attempt == 4  # an event is no progress
+    writer = LogWriter(manager.log, grant)
+    await writer.append(step=(f"{turn_of(grant)}:look", b"1"))
+    grant = await died()
+    assert grant.attempt == 2
+    writer = LogWriter(manager.log, grant)
+    await writer.append(status(), settles=turn_of(grant))
+    grant = await died()
+    assert grant.attempt == 2  # the first was under the lease before
+    writer = LogWriter(manager.log, grant)
+    await writer.append(status(State.INPUT_REQUIRED), settles=turn_of(grant))
+    await accepted(manager, text="and more")
+    assert (await leased(manager)).attempt == 1
+
+
+async def test_a_lease_given_back_is_free_at_once_and_costs_no_attempt(
+    manager: RedisManager,
+) -> None:
+    await accepted(manager)
+    for holder in ("w1", "w2", "w3"):
+        grant = await leased(manager, holder=holder)
+        assert grant.attempt == 1
+        await manager.log.release(grant)
+    grant = await leased(manager)
+    await manager.log.append(grant, batch(1, step=(f"{turn_of(grant)}:look", b"1")))
+    await manager.log.release(grant)
+    assert (await leased(manager)).attempt == 1
+
+
+async def test_renewing_moves_the_end_and_says_whether_to_cancel(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    for task in ("t1", "t2", "t3"):
+        await accepted(manager, task)
+    grants = [await leased(manager, task) for task in ("t1", "t2", "t3")]
+    end = int((await meta_of(raw, manager))["lease_end"])
+    await raw.hset(manager.keys.meta("t1"), "lease_end", str(end - 500))
+    await manager.log.lease("t2", "desk", purpose="cancel")
+    await lapse(raw, manager, "t3")
+    await leased(manager, "t3", holder="w2")
+    assert await manager.log.renew(grants) == [False, True, None]
+    assert int((await meta_of(raw, manager))["lease_end"]) >= end
+    assert await manager.log.renew([]) == []
+
+
+async def test_renewing_keeps_an_open_tasks_keys_alive(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    await manager.log.append(grant, batch(1, step=("m:look", b"1")))
+    keys = manager.keys.task("t1")[:5]
+    for key in keys:
+        await raw.pexpire(key, 20_000)
+    await manager.log.renew([grant])
+    assert min([await raw.pttl(key) for key in keys]) > 20_000
+
+
+async def test_a_lease_that_was_given_back_cant_be_renewed(manager: RedisManager) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    await asked(manager, grant)
+    assert await manager.log.renew([grant]) == [None]
+
+
+async def test_renewing_survives_a_redis_that_forgot_the_script(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    await raw.script_flush()
+    assert await manager.log.renew([grant]) == [False]
+    await raw.script_flush()
+    await manager.log.release(grant)
+    await raw.script_flush()
+    assert (await leased(manager)).attempt == 1
+
+
+async def test_a_cancel_takes_a_task_that_waits_for_a_worker_or_for_its_customer(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    for task in ("t1", "t2"):
+        await accepted(manager, task)
+    await asked(manager, await leased(manager, "t2"))
+    queued = await manager.log.lease("t1", "desk", purpose="cancel")
+    waiting = await manager.log.lease("t2", "desk", purpose="cancel")
+    assert isinstance(queued, Grant)
+    assert isinstance(waiting, Grant)
+    assert queued.canceled
+    assert waiting.canceled
+    assert queued.entry is not None
+    assert waiting.entry is None
+    assert (await meta_of(raw, manager))["attempts"] == "0"
+
+
+async def test_a_cancel_tells_the_holder_of_a_live_lease(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    pubsub = raw.pubsub()
+    await pubsub.subscribe(manager.keys.control)
+    assert await pubsub.get_message(timeout=5) is not None
+    await accepted(manager)
+    writer = LogWriter(manager.log, grant := await leased(manager))
+    for _ in range(2):
+        refused = await manager.log.lease("t1", "desk", purpose="cancel")
+        assert isinstance(refused, NoLease)
+        assert refused.reason == "BUSY"
+        told = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+        assert told is not None
+        assert told["data"] == b"t1"
+    assert await manager.log.renew([grant]) == [True]
+    assert not writer.canceled
+    await writer.append(status())
+    assert writer.canceled
+    await pubsub.aclose()
+
+
+async def test_whoever_takes_over_a_task_to_be_canceled_is_told_so(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    await leased(manager)
+    await manager.log.lease("t1", "desk", purpose="cancel")
+    await lapse(raw, manager)
+    assert (await leased(manager, holder="w2")).canceled
+
+
+async def test_a_cancel_isnt_lost_between_two_turns(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    refused = await manager.log.lease("t1", "desk", purpose="cancel")
+    assert isinstance(refused, NoLease)
+    writer = await asked(manager, grant)  # its holder asked before it heard of the cancel
+    assert writer.canceled
+    assert (await meta_of(raw, manager))["holder"] == "w1"  # so that it can end the task itself
+    await writer.append(status(State.CANCELED))
+    assert await manager.log.lease("t1", "w2") == NoLease("TERMINAL", state=State.CANCELED)
+
+
+async def test_a_task_to_be_canceled_has_something_to_do_without_a_message(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    await asked(manager, await leased(manager))
+    canceller = await manager.log.lease("t1", "desk", purpose="cancel")
+    assert isinstance(canceller, Grant)  # and dies
+    await lapse(raw, manager)
+    grant = await leased(manager, holder="w2")
+    assert grant.canceled
+    assert grant.entry is None
+
+
+async def test_a_turn_finds_the_steps_of_its_own_message_alone(manager: RedisManager) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    for n, (message_id, name) in enumerate([("m1", "look"), ("m1", "a:b"), ("m10", "look")]):
+        step = (f"{message_id}:{name}", b"%d" % n)
+        assert (await manager.log.append(grant, batch(1, step=step))).code == "OK"
+    assert await manager.log.steps("t1", "m1") == {"look": b"0", "a:b": b"1"}
+    assert await manager.log.steps("t1", "m10") == {"look": b"2"}
+    assert await manager.log.steps("t1", "m") == {}
+    assert await manager.log.steps("t2", "m1") == {}

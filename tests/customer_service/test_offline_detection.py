@@ -1,0 +1,174 @@
+"""The offline detector, on sentences of our own."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2a_streaming.customer_service import cards
+from a2a_streaming.customer_service.detection import (
+    OfflineDetector,
+    Reading,
+    Skill,
+    Specialist,
+    words,
+)
+
+BOOKING = Specialist.from_card("booking", MessageToDict(cards.BOOKING))
+BILLING = Specialist.from_card("billing", MessageToDict(cards.BILLING))
+ROUTES = [BOOKING, BILLING]
+
+BY_ROUTE: dict[str | None, list[str]] = {
+    "booking": [
+        "I need to be in Lisbon a day later, can my flight be moved?",
+        "please show my reservations",
+        "Reschedule the hotel in Vienna to the weekend",
+        "cancel my trip to Oslo",
+        "I'd like to book a room for two nights",
+        "has my plane to Rome been delayed?",
+        "Could you push my hotel stay back by three days",
+        "what do you have booked for me in June",
+        "MT4821 needs another date",
+        "can i chnage my fligth",
+        "reserve a table for six tonight",
+    ],
+    "billing": [
+        "What's my account balance?",
+        "how much do I owe you guys",
+        "send me last month's invoice",
+        "I was charged twice for the same thing",
+        "my payment didn't go through",
+        "I'd like my money back",
+        "why is there a cancellation fee on my bill",
+        "there is a charge I don't recognise, I think it's fraud",
+        "which payment methods do you accept",
+        "when is my bill due",
+        "what is INV-20417",
+        "i want a refnud",
+    ],
+    "human": [
+        "Let me talk to a real person",
+        "get me an agent now",
+        "how can I reach customer service",
+        "I want to speak with your supervisor",
+        "what's the phone number of your support team",
+    ],
+    None: [
+        "Hi there!",
+        "thank you so much",
+        "are you a robot?",
+        "what can you do",
+        "write a poem about autumn",
+        "what's the weather like in Paris",
+        "set an alarm for six",
+        "how many moons does Jupiter have",
+        "translate good evening into Finnish",
+        "asdf qwer",
+        "???",
+        "",
+    ],
+}
+
+
+async def read(text: str, routes: list[Specialist] | None = None) -> Reading:
+    return await OfflineDetector().detect(text, ROUTES if routes is None else routes)
+
+
+@pytest.mark.parametrize(("route", "text"), [(r, t) for r, ts in BY_ROUTE.items() for t in ts])
+async def test_a_message_is_routed_as_a_person_would(route: str | None, text: str) -> None:
+    reading = await read(text)
+    [intent] = reading.intents
+    assert (intent.route if intent.confidence >= 0.5 else None) == route
+    assert reading.detector == "offline"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hello", "greeting"),
+        ("Thanks, bye!", "goodbye"),
+        ("cheers", "thanks"),
+        ("who are you?", "about_me"),
+        ("hi, how can you help?", "help"),
+        ("I demand my money back", "refund_request"),
+        ("what's left on my account balance", "account_balance"),
+        ("move my flight to Tuesday", "change_booking"),
+        ("Cancel my hotel", "cancel_booking"),
+        ("Is it going to rain?", "out_of_scope"),
+    ],
+)
+async def test_an_intent_has_a_name(text: str, name: str) -> None:
+    assert (await read(text)).intents[0].intent == name
+
+
+async def test_two_wishes_of_different_specialists_are_read_in_their_order() -> None:
+    reading = await read("Show my invoices, and then move my flight to Friday")
+    assert [intent.route for intent in reading.intents] == ["billing", "booking"]
+
+
+async def test_one_wish_in_two_clauses_is_one_intent() -> None:
+    reading = await read("I cancelled my flight last week. Can I get a refund for it?")
+    assert [intent.route for intent in reading.intents] == ["billing"]
+
+
+async def test_a_new_specialist_is_found_by_its_card_alone() -> None:
+    parcels = Specialist(
+        "parcels",
+        "Finds parcels",
+        (
+            Skill(
+                "find_parcel",
+                "Find a parcel",
+                "Tells where a parcel is",
+                ("parcel", "courier"),
+                ("Where is my parcel?", "The courier didn't ring", "My parcel arrived broken"),
+            ),
+        ),
+    )
+    reading = await read("the courier says he left the parcel somewhere", [*ROUTES, parcels])
+    assert (reading.intents[0].intent, reading.intents[0].route) == ("find_parcel", "parcels")
+    assert reading.intents[0].confidence >= 0.5
+
+
+async def test_a_specialist_that_is_not_there_is_never_a_route() -> None:
+    for texts in BY_ROUTE.values():
+        for text in texts:
+            for intent in (await read(text, [BILLING])).intents:
+                assert intent.route in ("billing", "human", None)
+            for intent in (await read(text, [])).intents:
+                assert intent.route in ("human", None)
+
+
+@given(st.text(max_size=300))
+async def test_any_text_has_a_reading(text: str) -> None:
+    reading = await read(text)
+    assert reading.intents
+    for intent in reading.intents:
+        assert 0 <= intent.confidence <= 1
+
+
+async def test_a_very_long_text_is_read_by_its_beginning() -> None:
+    reading = await read("What's my account balance? " + "la " * 200_000)
+    assert reading.intents[0].route == "billing"
+
+
+def test_forms_of_a_word_meet() -> None:
+    for forms in (
+        ("cancel", "cancelled", "cancelling", "cancellation", "canceled", "cancels"),
+        ("change", "changes", "changed", "changing"),
+        ("invoice", "invoices", "invoiced"),
+        ("reserve", "reservation", "reservations", "reserved"),
+        ("family", "families"),
+    ):
+        assert len({words.stem(form) for form in forms}) == 1
+
+
+def test_a_typing_error_is_mended_and_a_known_word_is_left_alone() -> None:
+    speller = words.Speller({"refund", "balanc", "flight", "fight"})
+    assert speller.mend("refnd") == "refund"
+    assert speller.mend("refuund") == "refund"
+    assert speller.mend("balnc") == "balanc"
+    assert speller.mend("fight") == "fight"
+    assert speller.mend("zebra") == "zebra"
