@@ -23,6 +23,7 @@ from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,11 @@ class StreamSession:
             got = await self._following(feed)
             left = deadline - loop.time()
             if got or left <= 0:
-                return got
+                return got or ()
+            # Where there is no history, the snapshot moves on without a word.
+            wait = left if got is not None else min(left, _LOOK_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(wait):
                     await changed.wait()
 
     @property
@@ -134,7 +137,7 @@ class StreamSession:
         """The log's last event, if the watcher has been handed it and the process still holds it."""
         return self._feed.newest if self._feed is not None and self.at_end else None
 
-    async def _following(self, feed: Feed) -> Sequence[Event] | Reset:
+    async def _following(self, feed: Feed) -> Sequence[Event] | Reset | None:
         if self._lost is not None:
             return await self._reset(self._lost)
         try:
@@ -145,13 +148,13 @@ class StreamSession:
             self.position = events[-1].position
         return events
 
-    async def _reset(self, reason: str) -> Sequence[Event] | Reset:
-        """Begin anew from the snapshot; nothing if the watcher was told so before, and nothing is new."""
+    async def _reset(self, reason: str) -> Reset | None:
+        """Begin anew from the snapshot; None if the watcher was told so before, and nothing is new."""
         snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:
             raise TaskNotFound(self.task_id)
         if self.position == self._told == snapshot.position:
-            return ()
+            return None
         _log.info("stream reset", task=self.task_id, reason=reason, position=str(self.position))
         self._lost = None
         self.position = self._told = snapshot.position

@@ -317,6 +317,35 @@ async def test_another_process_goes_on_with_the_child_that_runs(settings: Settin
     assert gate.runs == 1
 
 
+class Doorman(Gate):
+    """Asks before it looks; counts the answers."""
+
+    async def run(self, run: Run) -> None:
+        if run.text != "yes":
+            await run.input_required("Shall I look?")
+        else:
+            await super().run(run)
+
+
+async def test_an_answer_is_passed_on_once_even_when_its_process_ends(settings: Settings) -> None:
+    doorman = Doorman()
+    async with served([doorman], settings) as url:
+        urls = [f"{url}/agents/parcels"]
+        async with intent_agent(urls, settings) as client:
+            asked = await story(client, "t1", "Where is my parcel?")
+            assert text_of(asked[-1]) == "Shall I look?"
+            after = asked[-1].position
+            async with aclosing(client.send_subscribe("t1", "yes", after=after)) as events:
+                async for event in events:
+                    if event.kind == "artifact" and text_of(event) == "depot, ":
+                        break
+        doorman.open.set()
+        async with intent_agent(urls, settings) as client:
+            events = [event async for event in client.resubscribe("t1", after)]
+            assert events[-1].state == "completed"
+    assert doorman.runs == 1
+
+
 async def test_specialists_that_cannot_be_reached_are_told_of_honestly(
     settings: Settings,
 ) -> None:

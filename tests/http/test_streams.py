@@ -126,7 +126,7 @@ async def test_an_event_source_gets_the_story_and_is_told_when_to_stop(
 async def test_a_client_that_reads_nothing_is_closed_and_slows_nobody(
     settings: Settings, http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    impatient = settings.model_copy(update={"stall_seconds": 0.3})
+    impatient = settings.model_copy(update={"stall_seconds": 2.0})
     app = create_app(Talker(), settings=impatient)
     async with serving(app, config=config) as served:
         url = f"{served.url}/"

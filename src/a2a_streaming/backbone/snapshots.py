@@ -11,7 +11,7 @@ from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json, State, apply
 
-_TRIES = 3  # of reading anew; what isn't whole then has lost a part for good
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class Snapshots:
                 break
             # A newer snapshot was stored, and the history trimmed up to it, since we read ours.
             task, position, entries = await self._read(task_id)
+        else:
+            entries = []  # the history was lost, and its writer hasn't stored a snapshot since
         for here, data in entries:
             event = orjson.loads(data)
             if task is None and "task" not in event:

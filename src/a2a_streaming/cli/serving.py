@@ -68,8 +68,8 @@ def _load(target: str, settings: Settings, base: str) -> tuple[Agent, list[Any]]
     if target in ("intent", "booking", "billing"):
         from a2a_streaming.customer_service.platform import Platform  # noqa: PLC0415 - other agents don't need it
 
-        platform = Platform(settings, base)
-        return next(agent for agent in platform.agents if agent.name == target), [platform]
+        platform = Platform(settings, base, only=(target,))
+        return platform.agents[0], [platform]
     module_name, colon, name = target.partition(":")
     if not colon:
         raise typer.BadParameter(
@@ -77,13 +77,14 @@ def _load(target: str, settings: Settings, base: str) -> tuple[Agent, list[Any]]
         )
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found: object = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise SetupError(f"Can't load {target}: {error}.") from error
-    agent = found() if isinstance(found, type) and issubclass(found, Agent) else found
-    if not isinstance(agent, Agent):
+    if isinstance(found, type) and issubclass(found, Agent):
+        found = found()
+    if not isinstance(found, Agent):
         raise SetupError(f"{target} is no Agent; derive it from a2a_streaming.Agent.")
-    return agent, []
+    return found, []
 
 
 def _listen(host: str, port: int) -> socket.socket:

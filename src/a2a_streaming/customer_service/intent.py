@@ -12,8 +12,10 @@ message ──► waits a specialist for it? ──yes──► that child task 
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import structlog
 
@@ -211,8 +213,14 @@ class IntentAgent(Agent):
 async def _follow_up_events(
     run: Run, client: Client, child: Delegation
 ) -> AsyncGenerator[StreamEvent]:
-    """Send the customer's answer to a child, unless an earlier attempt has, and yield what follows."""
-    if run.attempt > 1 and await _has_moved(client, child):
+    """Send the customer's answer to a child, unless an earlier attempt has, and yield what follows.
+
+    An answer that is sent twice is two answers. So before it is sent, this attempt's mark is stored; who
+    finds another's mark looks whether the child still waits.
+    """
+    mark = uuid.uuid4().hex
+    again = await run.step("answer", _keep, mark) != mark
+    if again and await _has_moved(client, child):
         events = client.resubscribe(child.task, child.after)
     else:
         message = {"role": "user", "parts": _told(run.message)}
@@ -240,8 +248,8 @@ def child_id(task_id: str, message_id: str, agent: str) -> str:
     return f"c-{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
-def _keep(message: Json) -> Json:
-    return message
+def _keep(value: Any) -> Any:
+    return value
 
 
 def _waiting(run: Run) -> Json | None:

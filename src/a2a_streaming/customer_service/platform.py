@@ -71,16 +71,6 @@ class Platform:
             await self._records.aclose()
 
 
-def agents(settings: Settings, base_url: str) -> list[Agent]:
-    """Return all the platform's agents; they open what they need when they first need it.
-
-    Args:
-        settings: The settings.
-        base_url: The server's address.
-    """
-    return Platform(settings, base_url).agents
-
-
 def _detector(settings: Settings) -> Detector:
     """Return Claude's detector if there is a key for it, else the offline one."""
     key = settings.anthropic_api_key
