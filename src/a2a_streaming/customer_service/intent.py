@@ -17,8 +17,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-import structlog
-
 from a2a_streaming import Agent, Run
 from a2a_streaming.client import AgentUnreachable, Client, RemoteError, StreamEvent, StreamLost
 from a2a_streaming.customer_service import cards, wording
@@ -34,8 +32,9 @@ from a2a_streaming.customer_service.relay import KEY, Delegation, Outcome, relay
 from a2a_streaming.customer_service.specialists import Directory
 from a2a_streaming.event import data_part
 from a2a_streaming.task import Json
+from a2a_streaming.telemetry import get_logger
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""

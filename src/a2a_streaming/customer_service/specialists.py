@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import structlog
-
 from a2a_streaming.client import AgentUnreachable, Client, http_client
 from a2a_streaming.customer_service.detection import Specialist
+from a2a_streaming.telemetry import get_logger
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 _CARD_SECONDS = 3.0
 """How long a card may take: the customer waits for it."""

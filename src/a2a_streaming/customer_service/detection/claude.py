@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-import structlog
 from pydantic import BaseModel, Field, SecretStr
 
 from a2a_streaming.customer_service.detection.offline import OfflineDetector
@@ -25,8 +24,9 @@ from a2a_streaming.customer_service.detection.reading import (
     Specialist,
 )
 from a2a_streaming.errors import SetupError
+from a2a_streaming.telemetry import get_logger
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 _TOOL = "tell_intents"
 _NONE = "none"

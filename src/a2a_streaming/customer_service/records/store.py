@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqlalchemy import URL, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
@@ -35,8 +34,9 @@ from a2a_streaming.customer_service.records.models import (
     InvoiceLine,
 )
 from a2a_streaming.errors import InvalidSetting, SetupError
+from a2a_streaming.telemetry import get_logger
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 
 _UNUSABLE = (
     "A2A_DATABASE_URL can't be used: {}. Give an async SQLAlchemy URL whose driver is installed, "
