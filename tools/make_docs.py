@@ -29,7 +29,7 @@ PUBLIC: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a2a_streaming.backbone.subscriptions", ("Subscriptions",)),
     ("a2a_streaming.backbone.broadcast", ("Broadcast", "Listener")),
     ("a2a_streaming.backbone.history", ("History",)),
-    ("a2a_streaming.run", ("ArtifactStream",)),
+    ("a2a_streaming.artifact", ("ArtifactStream",)),
     ("a2a_streaming.session", ("Reset",)),
     ("a2a_streaming.event", ("Event", "text_part", "data_part")),
     ("a2a_streaming.position", ("Position",)),

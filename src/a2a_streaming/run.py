@@ -7,17 +7,17 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import orjson
 
+from a2a_streaming.artifact import ArtifactStream, as_part
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
-from a2a_streaming.event import artifact_event, message, status_event, text_part
+from a2a_streaming.event import message, status_event, text_part
 from a2a_streaming.task import Json, State, artifact_index, find_artifact
 
 
@@ -208,7 +208,7 @@ class Run:
             Fenced: Another process has taken the task over.
         """
         artifact = self.artifact(name, description=description, metadata=metadata)
-        await artifact.send([_part(part) for part in parts], last=True)
+        await artifact.send([as_part(part) for part in parts], last=True)
 
     def artifact(
         self, name: str, *, description: str | None = None, metadata: Json | None = None
@@ -332,74 +332,6 @@ class Run:
     def _check_open(self) -> None:
         if self._ended:
             raise RunEnded(self.task_id)
-
-
-class ArtifactStream:
-    """An artifact that is sent in chunks.
-
-    Args:
-        run: The run that sends it.
-        artifact: Its id, name and what else belongs to it, without parts.
-    """
-
-    def __init__(self, run: Run, artifact: Json) -> None:
-        self._run = run
-        self._artifact = artifact
-        self._begun = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            await self.send([], last=True)
-
-    async def write(self, *parts: str | Json) -> None:
-        """Send a chunk; returns before Redis has it, unless much is on its way.
-
-        Args:
-            parts: Its parts; a string is a text part.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self.send([_part(part) for part in parts], last=False, wait=False)
-
-    async def send(self, parts: list[Json], *, last: bool, wait: bool = True) -> None:
-        """Send parts, and say whether they are the last ones.
-
-        Args:
-            parts: A2A parts.
-            last: Whether the artifact is complete with them.
-            wait: Whether to return only when Redis has them.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        run, artifact = self._run, self._artifact
-        if self._begun:
-            artifact = {"artifactId": artifact["artifactId"], "name": artifact["name"]}
-        event = artifact_event(
-            run.task_id,
-            run.context_id,
-            {**artifact, "parts": parts},
-            index=run.index_of(artifact["artifactId"]),
-            append=self._begun,
-            last_chunk=last,
-        )
-        self._begun = True
-        await run.emit(event, wait=wait)
-
-
-def _part(part: str | Json) -> Json:
-    return text_part(part) if isinstance(part, str) else part
 
 
 def _takes_key(function: Callable[..., Any]) -> bool:
