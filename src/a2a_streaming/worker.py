@@ -299,7 +299,7 @@ class Worker:
 
     async def _turn(self, running: _Running, run: Run) -> None:
         """Run the agent on one message, and see to it that the turn ends."""
-        turn = asyncio.create_task(self._agent.run(run), name=f"run {run.task_id}")
+        turn = asyncio.create_task(self._run_agent(run), name=f"run {run.task_id}")
         if running.stop is not None:
             turn.cancel()
         finished = await self._finish(turn, running)
@@ -331,6 +331,12 @@ class Worker:
             f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
         )
         await self._end(running, State.FAILED, text)
+
+    async def _run_agent(self, run: Run) -> None:
+        try:
+            await self._agent.run(run)
+        except SystemExit as error:  # it would end this process, and every other run in it
+            raise RuntimeError("the agent called sys.exit()") from error
 
     async def _finish(self, turn: asyncio.Task[None], running: _Running) -> bool:
         """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.

@@ -905,3 +905,38 @@ async def test_whatever_is_posted_gets_a_json_rpc_answer_or_a_stream(
     else:
         assert checked(response)["error"]["code"] not in (-32603, None)
         assert response.status_code in (200, 413)
+
+
+@pytest.mark.parametrize("size", [2_000_000, 20_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_client_that_sends_far_too_much_reads_why(
+    server: Server, chunked: bool, size: int
+) -> None:
+    body = b" " * size
+
+    async def piecewise() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    response = await server.client.post(f"{server.url}/", content=piecewise() if chunked else body)
+    assert response.status_code == 413
+    assert "A2A_MAX_BODY_BYTES" in response.json()["error"]["data"]["detail"]
+
+
+async def test_a_wrong_header_of_a_new_task_stores_nothing(server: Server) -> None:
+    body = call("tasks/sendSubscribe", id="t1", message=says("hi"))
+    answer = await server.refuses(body, mode="wrong")
+    assert answer["error"]["code"] == -32602
+
+
+@pytest.mark.parametrize("place", ["task", "message", "part"])
+async def test_our_own_metadata_key_is_refused_instead_of_being_lost(
+    server: Server, place: str
+) -> None:
+    reserved = {"a2a_streaming": {"index": 7}}
+    said = says("hi")
+    params: dict[str, Any] = {"id": "t1", "message": said}
+    {"task": params, "message": said, "part": said["parts"][0]}[place]["metadata"] = reserved
+    answer = await server.refuses(call("tasks/send", **params))
+    assert answer["error"]["code"] == -32602
+    assert "reserved" in answer["error"]["data"]["detail"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -35,6 +35,8 @@ _log = get_logger(__name__)
 
 ENVELOPE_HEADER = "A2A-Legacy-SSE"
 """Request header that chooses `bare` or `enveloped` events for one stream."""
+_DISCARDED = 64 * 1024 * 1024
+"""Bytes beyond the limit that are read and thrown away, so that the client reads the answer."""
 _ANONYMOUS = ""
 """The owner of every task while there is no authentication."""
 
@@ -77,6 +79,8 @@ class LegacyEndpoint:
             return await self._choose(call, pinned)(request, call)
         except RequestError as error:
             return _error(body, error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # for nobody: it left before it had said all
         except Exception:  # whatever fails, the client gets an answer and the server lives
             _log.exception("a request failed", agent=self._agent)
             return _error(body, InternalError())
@@ -108,6 +112,7 @@ class LegacyEndpoint:
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
     async def _send_subscribe(self, request: Request, call: Call) -> ASGIApp:
+        frames = self._frames(request, call)
         after, malformed = _position(request.headers.get("last-event-id"))
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
@@ -115,7 +120,7 @@ class LegacyEndpoint:
             sent.task_id, owner=_ANONYMOUS, after=after or sent.after, malformed=malformed
         )
         turn = sent.turn if after is None and not malformed else None
-        return await self._stream(request, call, session, turn)
+        return await self._stream(frames, session, turn)
 
     async def _get(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
@@ -128,11 +133,12 @@ class LegacyEndpoint:
         return _result(call, legacy.tell_task(task, history_length=None))
 
     async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
+        frames = self._frames(request, call)
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
         session = await self._watch(
             params.id, request.headers.get("last-event-id"), owner=_ANONYMOUS
         )
-        return await self._stream(request, call, session, None)
+        return await self._stream(frames, session, None)
 
     async def _event_source(self, request: Request) -> ASGIApp:
         """Serve a browser's EventSource, which can only GET, and sends `Last-Event-ID` by itself."""
@@ -185,11 +191,13 @@ class LegacyEndpoint:
             dialect=legacy.DIALECT,
         )
 
-    async def _stream(
-        self, request: Request, call: Call, session: StreamSession, turn: str | None
-    ) -> ASGIApp:
+    def _frames(self, request: Request, call: Call) -> LegacyFrames:
         enveloped = _mode(request, self._node.settings.legacy_sse) == "enveloped"
-        frames = LegacyFrames(envelope=(call.id,) if enveloped else None)
+        return LegacyFrames(envelope=(call.id,) if enveloped else None)
+
+    async def _stream(
+        self, frames: LegacyFrames, session: StreamSession, turn: str | None
+    ) -> ASGIApp:
         await session.__aenter__()
         return EventStream(self._node, _reader(session, frames, turn=turn))
 
@@ -221,13 +229,20 @@ async def read_body(request: Request, limit: int) -> bytes:
         BodyTooLarge: It has more.
     """
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise BodyTooLarge(limit)
-    body = bytearray()
+    too_large = length.isdigit() and int(length) > limit
+    if too_large and request.headers.get("expect", "").lower() == "100-continue":
+        raise BodyTooLarge(limit)  # the client waits for a word before it sends
+    body, size = bytearray(), 0
+    # Read on past the limit for a while: a client that is still sending doesn't read our answer.
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(limit)
+        size += len(chunk)
+        too_large = too_large or size > limit
+        if size > limit + _DISCARDED:
+            break
+        if not too_large:
+            body += chunk
+    if too_large:
+        raise BodyTooLarge(limit)
     return bytes(body)
 
 

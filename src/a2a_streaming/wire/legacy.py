@@ -12,7 +12,7 @@ import binascii
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported
 from a2a_streaming.event import Event
@@ -37,6 +37,15 @@ _STATES = {
 }
 
 
+def _not_ours(metadata: Json) -> Json:
+    if INTERNAL in metadata:
+        raise ValueError(f"the key {INTERNAL!r} is reserved; choose another")
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_not_ours)]
+
+
 class _Params(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -49,7 +58,7 @@ class TextPart(_Params):
 
     type: Literal["text"]
     text: str
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class FileContent(_Params):
@@ -66,7 +75,7 @@ class FilePart(_Params):
 
     type: Literal["file"]
     file: FileContent
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class DataPart(_Params):
@@ -74,7 +83,7 @@ class DataPart(_Params):
 
     type: Literal["data"]
     data: dict[str, Any]
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class Message(_Params):
@@ -85,7 +94,7 @@ class Message(_Params):
         list[Annotated[TextPart | FilePart | DataPart, Field(discriminator="type")]],
         Field(min_length=1),
     ]
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
     def to_parts(self) -> list[Json]:
         """Return its parts in A2A 1.0 terms.
@@ -103,7 +112,7 @@ class TaskIdParams(_Params):
     """Names a task."""
 
     id: str
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class TaskQueryParams(TaskIdParams):
