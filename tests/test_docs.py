@@ -54,7 +54,9 @@ def test_the_public_names_are_those_that_are_exported_on_purpose() -> None:
 
 
 async def test_the_readmes_agent_runs(settings: Settings, http: httpx2.AsyncClient) -> None:
-    [code] = re.findall(r"^```python agent\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    [code] = re.findall(
+        r"^```python agent\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     module = ModuleType("greeting")
     exec(code, module.__dict__)  # noqa: S102 - our own README
     app = create_app(module.__dict__["GreetingAgent"](), settings=settings)

@@ -34,7 +34,10 @@ PUBLIC: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a2a_streaming.event", ("Event", "text_part", "data_part")),
     ("a2a_streaming.position", ("Position",)),
     ("a2a_streaming.task", ("State",)),
-    ("a2a_streaming.client", ("Client", "StreamEvent", "RemoteError", "StreamLost", "AgentUnreachable")),
+    (
+        "a2a_streaming.client",
+        ("Client", "StreamEvent", "RemoteError", "StreamLost", "AgentUnreachable"),
+    ),
 )
 SKIPPED = {"Settings"}  # its fields have a page of their own
 

@@ -30,7 +30,7 @@ _HOME = """a2a_streaming: {name}
 {description}
 
 Agent card        {base}/.well-known/agent-card.json
-Start a task      curl -N {base}/ -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":"1","method":"tasks/sendSubscribe","params":{{"id":"task-123","message":{{"role":"user","parts":[{{"type":"text","text":"What's my account balance?"}}]}}}}}}'
+Start a task      curl -N {base}/ -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":"1","method":"tasks/sendSubscribe","params":{{"id":"task-123","message":{{"role":"user","parts":[{{"type":"text","text":"Show me my account balance"}}]}}}}}}'
 See it again      the same with "method":"tasks/resubscribe" and "params":{{"id":"task-123"}}
 """
 
