@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -23,7 +24,9 @@ from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 _PROBE_SECONDS = 1.0
+_FRESH_SECONDS = 1.5
 _DEAF_SECONDS = 3.0
+_CONFIRM_SECONDS = 1.0
 
 
 class Listener(Protocol):
@@ -52,21 +55,21 @@ class Broadcast:
         self._confirmed: dict[bytes, asyncio.Future[None]] = {}
         self._controls: list[Callable[[str], None]] = []
         self._connection: Dedicated | None = None
-        self._heard = 0.0
+        self._heard = self._connected = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def healthy(self) -> bool:
-        """Whether there is a connection that has lately been seen to deliver."""
-        return self._connection is not None and self._hears
+        """Whether the connection has just been seen to deliver. Else look into the logs."""
+        return time.monotonic() - self._heard < _FRESH_SECONDS
 
     @property
-    def _hears(self) -> bool:
-        return time.monotonic() - self._heard < _DEAF_SECONDS
+    def _deaf(self) -> bool:
+        """Whether the connection has had its time, and delivers nothing."""
+        return time.monotonic() - max(self._heard, self._connected) > _DEAF_SECONDS
 
     def start(self) -> None:
         """Begin to listen; returns at once, and goes on whatever becomes of Redis."""
-        self._heard = time.monotonic()
         self._tasks = [
             asyncio.create_task(self._listen(), name="broadcast"),
             asyncio.create_task(self._prove(), name="broadcast-probe"),
@@ -86,14 +89,14 @@ class Broadcast:
         self._controls.append(callback)
 
     async def join(self, task_id: str, listener: Listener) -> None:
-        """Listen to a task's channel; returns once Redis has confirmed that nothing is missed from now on.
+        """Listen to a task's channel; returns when Redis has confirmed that nothing is missed from now on.
+
+        If it doesn't, in time, the listener is joined all the same: it is told to look into the log
+        when the confirmation comes, and until then `healthy` says what to make of the silence.
 
         Args:
             task_id: The task, to which nobody here listens yet.
             listener: Who is told.
-
-        Raises:
-            Unavailable: Redis is away. The listener stays joined, and hears once Redis is back.
         """
         channel = self._keys.channel(task_id).encode()
         self._listeners[channel] = listener
@@ -101,11 +104,9 @@ class Broadcast:
         if self._connection is not None:
             with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
                 await self._connection.send("SUBSCRIBE", channel)
-        try:
-            async with asyncio.timeout(_DEAF_SECONDS):
-                await asyncio.shield(confirmed)
-        except TimeoutError:
-            raise Unavailable("The store is away for the moment; try again.") from None
+        await asyncio.wait({confirmed}, timeout=_CONFIRM_SECONDS)
+        if not confirmed.done():
+            confirmed.set_result(None)
 
     async def leave(self, task_id: str, listener: Listener) -> None:
         """Listen no longer to a task's channel, unless another listener has joined it since."""
@@ -126,7 +127,7 @@ class Broadcast:
             try:
                 connection = self._store.dedicated()
                 await connection.connect()
-                self._connection, self._heard = connection, time.monotonic()
+                self._connection, self._connected = connection, time.monotonic()
                 channels = [self._probe, self._keys.control, *self._listeners]
                 await connection.send("SUBSCRIBE", *channels)
                 pause = 0.05
@@ -174,12 +175,13 @@ class Broadcast:
             await asyncio.sleep(_PROBE_SECONDS)
             with contextlib.suppress(Unavailable, CommandFailed):
                 await self._store.call("PUBLISH", self._probe, "")
-            if self._connection is not None and not self._hears:
+            if self._connection is not None and self._deaf:
                 _log.warning("the Pub/Sub connection delivers nothing; replacing it")
                 await self._drop()
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        self._heard = -math.inf
         if connection is not None:
             await connection.aclose()
 

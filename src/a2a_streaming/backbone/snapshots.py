@@ -98,8 +98,8 @@ class Snapshots:
                 break
             # A newer snapshot was stored, and the history trimmed up to it, since we read ours.
             task, position, entries = await self._read(task_id)
-        else:
-            entries = []  # the history was lost, and its writer hasn't stored a snapshot since
+        # Where a part of the history was lost for good, what is left is folded all the same: so the
+        # state is right, whatever else is missing. Watchers are told of the loss by a reset.
         for here, data in entries:
             event = orjson.loads(data)
             if task is None and "task" not in event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
@@ -10,6 +10,11 @@ import orjson
 from a2a_streaming.errors import A2AStreamingError
 from a2a_streaming.sse import Message
 from a2a_streaming.task import Json
+
+TERMINAL = frozenset({"completed", "failed", "canceled", "rejected"})
+"""States after which nothing follows (first dialect, and A2A 1.0's own)."""
+NOT_FOUND = -32001
+"""JSON-RPC error code: there is no such task."""
 
 _COME_BACK = frozenset({502, 503, 504})
 _STREAM = "the stream"
@@ -35,8 +40,9 @@ class StreamLost(A2AStreamingError):
     """A stream was cut and couldn't be taken up again in time.
 
     Args:
-        task_id: The task.
-        position: The last position received, with which `resubscribe` can try again; empty if none.
+        task_id: The task; of several, those that hadn't ended, joined by commas.
+        position: The last position received, with which `resubscribe` can try again; empty if none,
+            or of several tasks.
         reason: What happened last.
     """
 
@@ -65,25 +71,48 @@ class AgentUnreachable(A2AStreamingError):
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """The story couldn't be continued from the position that was sent: it begins anew from a snapshot.
+
+    Args:
+        reason: Why: `trimmed`, `forked`, `future`, `malformed` or `gone`; docs/resume.md explains them.
+        task: The whole task as it is now (first dialect). It takes the place of all that was told before.
+    """
+
+    reason: str
+    task: Json
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEvent:
     """One event of a task's stream.
 
     Args:
-        kind: `status`, `artifact`, or another that the server names.
-        data: The event (first dialect).
+        kind: `status`, `artifact`, `reset`, or another that the server names.
+        data: The event (first dialect); a reset is a status with the task in its metadata.
         position: Where it stands in the task's log; empty if the server doesn't say.
         final: Whether the stream ends with it: the task has ended, or waits for its customer.
+        task: The task's id.
     """
 
     kind: str
     data: Json
     position: str
     final: bool
+    task: str = ""
 
     @property
     def state(self) -> str | None:
-        """The state that a status event reports; None in another event."""
-        return self.data["status"]["state"] if self.kind == "status" else None
+        """The state that a status or a reset reports; None in another event."""
+        return self.data["status"]["state"] if self.kind in ("status", "reset") else None
+
+    @property
+    def reset(self) -> Reset | None:
+        """What to begin anew from: throw away what came before; None in an event of another kind."""
+        if self.kind != "reset":
+            return None
+        told = self.data["metadata"]["reset"]
+        return Reset(told["reason"], told["task"])
 
 
 class ComeBack(Exception):
@@ -143,8 +172,12 @@ def _raise(error: Any) -> None:
     )
 
 
-def event_of(message: Message) -> StreamEvent:
+def event_of(message: Message, task_id: str) -> StreamEvent:
     """Read an event; in a JSON-RPC envelope too, as servers of the first days send it.
+
+    Args:
+        message: What the stream said.
+        task_id: Whose event it is.
 
     Raises:
         RemoteError: It is an error.
@@ -164,7 +197,36 @@ def event_of(message: Message) -> StreamEvent:
         raise AgentUnreachable(_STREAM, "a status event without a state")
     if kind == "artifact" and not _has(data.get("artifact"), "parts", list):
         raise AgentUnreachable(_STREAM, "an artifact event without parts")
-    return StreamEvent(kind, data, message.id, data.get("final") is True)
+    if kind == "status" and _is_reset(data.get("metadata")):
+        kind = "reset"
+    return StreamEvent(kind, data, message.id, data.get("final") is True, task_id)
+
+
+def tagged_event_of(message: Message) -> StreamEvent:
+    """Read an event of a stream that tells of several tasks: its id is `<task>@<position>`.
+
+    Raises:
+        RemoteError: It is an error.
+        AgentUnreachable: It is no event, or names no task.
+        ComeBack: The server can't go on now.
+    """
+    task_id, _, position = message.id.rpartition("@")  # a task's id may hold an @ of its own
+    event = event_of(replace(message, id=position), task_id)
+    if not task_id:
+        raise AgentUnreachable(_STREAM, "an event that names no task")
+    return event
+
+
+def _is_reset(metadata: Any) -> bool:
+    """Say whether a status' metadata are a reset's, and not an agent's own that are called so."""
+    match metadata:
+        case {"reset": {"reason": str(), "task": {"status": {"state": str()}, **task}}}:
+            artifacts: Any = task.get("artifacts", [])
+            return isinstance(artifacts, list) and all(
+                _has(artifact, "parts", list) for artifact in cast("list[Any]", artifacts)
+            )
+        case _:
+            return False
 
 
 def _has(value: Any, key: str, kind: type) -> bool:
@@ -184,6 +246,21 @@ def object_of(url: str, body: bytes | str) -> Json:
     if not isinstance(value, dict):
         raise AgentUnreachable(url, "the answer is no JSON object")
     return cast("Json", value)
+
+
+def state_of(url: str, task: Json) -> str:
+    """Return a task's state.
+
+    Args:
+        url: What was asked.
+        task: The task (first dialect).
+
+    Raises:
+        AgentUnreachable: It is no task.
+    """
+    if not _has(task.get("status"), "state", str):
+        raise AgentUnreachable(url, "a task without a state")
+    return task["status"]["state"]
 
 
 def _seconds(text: Any) -> float:

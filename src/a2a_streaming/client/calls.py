@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Self
 
 import httpx2
@@ -15,11 +15,14 @@ from a2a_streaming.client.answers import (
     StreamEvent,
     object_of,
     result_of,
+    state_of,
 )
-from a2a_streaming.client.stream import follow, reason_of
+from a2a_streaming.client.connection import reason_of
+from a2a_streaming.client.several import follow_several
+from a2a_streaming.client.stream import follow
 from a2a_streaming.task import Json
 
-_TIMEOUT = httpx2.Timeout(45.0, connect=5.0)  # a server sends a heartbeat each 15 s
+_SILENCE = 45.0  # a server sends a heartbeat each 15 s
 
 
 class Client:
@@ -30,6 +33,7 @@ class Client:
         token: Sent as bearer token.
         http: An HTTP client to share; it stays open.
         patience: Seconds without any progress after which a cut stream is given up.
+        silence: Seconds without a single byte after which a connection counts as dead.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Client:
         token: str | None = None,
         http: httpx2.AsyncClient | None = None,
         patience: float = 60.0,
+        silence: float = _SILENCE,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._url = f"{self.base_url}/"
@@ -46,6 +51,7 @@ class Client:
         self._own = http is None
         self._http = http if http is not None else http_client()
         self._patience = patience
+        self._timeout = _timeout(silence)
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,7 +72,7 @@ class Client:
         """
         url = f"{self.base_url}/.well-known/agent.json"
         try:
-            response = await self._http.get(url, headers=self._headers, timeout=_TIMEOUT)
+            response = await self._http.get(url, headers=self._headers, timeout=self._timeout)
         except httpx2.RequestError as error:
             raise AgentUnreachable(url, reason_of(error)) from error
         if response.status_code != 200:
@@ -134,6 +140,10 @@ class Client:
     ) -> AsyncGenerator[StreamEvent]:
         """Send a message, and follow the task until its turn has ended.
 
+        An event of kind `reset` says that what was told before can't be continued: begin anew from the
+        task in it. After a reset to a task that waits for its customer the stream stays open, for the
+        message may not have been worked on yet.
+
         Args:
             task_id: The task, new or waiting.
             message: The text, or a message (first dialect).
@@ -152,6 +162,10 @@ class Client:
     def resubscribe(self, task_id: str, after: str | None = None) -> AsyncGenerator[StreamEvent]:
         """Follow a task: what came after a position, or its whole story, and then live.
 
+        It ends with the turn or the task; at once, without an event, if the task has ended and all was
+        told before. An event of kind `reset` says that the position can't be continued: begin anew from
+        the task in it.
+
         Args:
             task_id: The task.
             after: The position of the last event that is known; None for the story from its start.
@@ -163,6 +177,29 @@ class Client:
         """
         return self._follow(task_id, None, after)
 
+    def follow(self, tasks: Mapping[str, str | None]) -> AsyncGenerator[StreamEvent]:
+        """Follow several tasks on one connection (`tasks/follow`), each to its end, over all its turns.
+
+        An event's `task` says whose it is; a `reset` concerns that task alone. To go on later, call it
+        again with each task's last position. A task that is forgotten while it is followed, because its
+        time is over, is left out.
+
+        Args:
+            tasks: The tasks, at most 200, each with the position of the last event that is known; None
+                for its story from its start.
+
+        Raises:
+            RemoteError: The agent refuses, for example because there is no such task.
+            AgentUnreachable: Something other than an agent answers there.
+            StreamLost: The stream was cut and couldn't be taken up in time.
+        """
+
+        def open_(positions: Mapping[str, str]) -> AsyncGenerator[bytes]:
+            wanted = [{"id": i, "after": at} if at else {"id": i} for i, at in positions.items()]
+            return self._stream(_request("tasks/follow", {"tasks": wanted}), {})
+
+        return follow_several(open_, self._state, tasks, self._patience)
+
     def _follow(
         self, task_id: str, message: Json | None, after: str | None
     ) -> AsyncGenerator[StreamEvent]:
@@ -172,17 +209,25 @@ class Client:
             last = {"last-event-id": position} if position else {}
             return self._stream(_request("tasks/resubscribe", {"id": task_id}), last)
 
-        return follow(open_, task_id, message, after, self._patience)
+        return follow(open_, self._state, task_id, message, after, self._patience)
 
     async def _call(self, method: str, params: Json) -> Json:
-        headers = {**self._headers, "content-type": "application/json"}
         try:
-            response = await self._http.post(
-                self._url, content=_request(method, params), headers=headers, timeout=_TIMEOUT
-            )
-            return self._result(response)
+            return await self._ask(method, params)
         except (httpx2.RequestError, ComeBack) as error:
             raise AgentUnreachable(self._url, reason_of(error)) from error
+
+    async def _ask(self, method: str, params: Json) -> Json:
+        headers = {**self._headers, "content-type": "application/json"}
+        response = await self._http.post(
+            self._url, content=_request(method, params), headers=headers, timeout=self._timeout
+        )
+        return self._result(response)
+
+    async def _state(self, task_id: str) -> str:
+        """Return a task's state; network errors and `ComeBack` are raised as they are."""
+        task = await self._ask("tasks/get", {"id": task_id})
+        return state_of(self._url, task)
 
     async def _stream(self, body: bytes, headers: dict[str, str]) -> AsyncGenerator[bytes]:
         """Open one connection, and yield its bytes."""
@@ -193,7 +238,7 @@ class Client:
             "accept": "text/event-stream, application/json",
         }
         async with self._http.stream(
-            "POST", self._url, content=body, headers=headers, timeout=_TIMEOUT
+            "POST", self._url, content=body, headers=headers, timeout=self._timeout
         ) as response:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if response.status_code != 200 or kind != "text/event-stream":
@@ -212,10 +257,14 @@ def http_client() -> httpx2.AsyncClient:
     """Return an HTTP client fit for many streams at once; proxies don't apply to this machine."""
     here = ("all://127.0.0.1", "all://localhost", "all://[::1]")
     return httpx2.AsyncClient(
-        timeout=_TIMEOUT,
+        timeout=_timeout(_SILENCE),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
         mounts=dict.fromkeys(here),
     )
+
+
+def _timeout(silence: float) -> httpx2.Timeout:
+    return httpx2.Timeout(silence, connect=5.0)
 
 
 def _message(

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import httpx2
 
-from a2a_streaming.client.answers import ComeBack, StreamEvent, StreamLost, event_of
-from a2a_streaming.sse import Decoder
+from a2a_streaming.client.answers import TERMINAL, ComeBack, StreamEvent, event_of
+from a2a_streaming.client.connection import ENDED_EARLY, Pause, answers, read, reason_of
 from a2a_streaming.task import Json
 
-_log = logging.getLogger(__name__)
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-_LINGER = 2.0
-"""Seconds in which a server closes a stream after `final: true`, or goes on with the next turn."""
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 Open = Callable[[Json | None, str], AsyncGenerator[bytes]]
 """Opens one connection: it sends the message, or resubscribes after the position if that is None."""
+StateOf = Callable[[str], Awaitable[str]]
+"""Asks for a task's state; raises what a connection raises."""
 
 
 async def follow(
-    open_: Open, task_id: str, message: Json | None, after: str | None, patience: float
+    open_: Open,
+    state_of: StateOf,
+    task_id: str,
+    message: Json | None,
+    after: str | None,
+    patience: float,
 ) -> AsyncGenerator[StreamEvent]:
     """Yield a task's events, none missed, none twice.
 
     Args:
         open_: Opens one connection.
+        state_of: Asks for the task's state.
         task_id: The task.
         message: The parameters of the message to send first; None to resubscribe.
         after: The last position known; None for the task's beginning.
@@ -42,105 +42,43 @@ async def follow(
         AgentUnreachable: Something other than an agent answers.
         StreamLost: The patience is over.
     """
-    pause = _Pause(patience)
+    pause = Pause(patience)
     position = after or ""
-    follow_up = message is not None and after is not None
+    unanswered = message is not None and after is not None
+    over = False  # whether the task had ended before the last connection was opened
     last: StreamEvent | None = None
     while True:
-        unanswered = follow_up and last is None
+        silent = message is None and position != ""
+        lost = unanswered  # whether a follow-up may be on its way, and must not be sent again
         retry_after = 0.0
         try:
             async with (
                 aclosing(open_(message, position)) as chunks,
-                aclosing(_read(chunks, pause, last, unanswered=unanswered)) as events,
+                aclosing(
+                    read(chunks, pause, lambda m: event_of(m, task_id), unanswered=unanswered)
+                ) as events,
             ):
                 async for event in events:
                     position = event.position or position
-                    message, last = None, event
+                    message, last, silent, over = None, event, False, False
+                    unanswered = unanswered and not answers(event)
                     yield event
-            reason = "the server ended the stream early"
+            if silent and over:
+                return
+            # Nothing came after a position: all was told before, or it is a cut. An ended task has
+            # nothing more to tell than what the next connection brings.
+            over = silent and await state_of(task_id) in TERMINAL
+            if over:
+                continue
+            reason = ENDED_EARLY
         except ComeBack as error:
             reason, retry_after = str(error), error.after
         except (httpx2.RequestError, TimeoutError) as error:
             reason = reason_of(error)
             if isinstance(error, _NEVER_SENT):
-                unanswered = False
+                lost = False
         if last is not None and last.final:
             return
-        if unanswered:
+        if lost:
             message = None  # it may have arrived: look for what it brought about
         await pause.wait(task_id, position, reason, retry_after)
-
-
-async def _read(
-    chunks: AsyncGenerator[bytes], pause: _Pause, last: StreamEvent | None, *, unanswered: bool
-) -> AsyncGenerator[StreamEvent]:
-    """Read one connection's events, and count what shows that the other side is alive.
-
-    While nothing shows that a follow-up arrived, heartbeats don't count: they might go on for ever.
-    """
-    decoder = Decoder()
-    while True:
-        limit = None
-        if last is not None and last.final:
-            limit = _LINGER
-        elif unanswered:
-            limit = pause.left
-        async with asyncio.timeout(limit):
-            chunk = await anext(chunks, b"")
-        if not chunk:
-            return
-        for message in decoder.feed(chunk):
-            last, unanswered = event_of(message), False
-            pause.progress()
-            yield last
-        if not unanswered:
-            pause.progress()
-
-
-class _Pause:
-    """Pauses between connections: they grow, at random, and end when the patience does.
-
-    Args:
-        patience: Seconds without any progress after which to give up.
-    """
-
-    def __init__(self, patience: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._patience = patience
-        self._since = self._loop.time()
-        self._next = _FIRST_PAUSE
-
-    @property
-    def left(self) -> float:
-        """Seconds of patience that are left."""
-        return max(0.0, self._since + self._patience - self._loop.time())
-
-    def progress(self) -> None:
-        """Begin anew: something came."""
-        self._since = self._loop.time()
-        self._next = _FIRST_PAUSE
-
-    async def wait(self, task_id: str, position: str, reason: str, at_least: float) -> None:
-        """Wait before the next connection.
-
-        Args:
-            task_id: The task.
-            position: The last position received.
-            reason: Why another connection is needed.
-            at_least: Seconds that the server asked for.
-
-        Raises:
-            StreamLost: The patience is over.
-        """
-        seconds = max(at_least, self._next * random.uniform(0.5, 1.0))
-        self._next = min(self._next * 2, _LONGEST_PAUSE)
-        if seconds >= self.left:
-            raise StreamLost(task_id, position, reason)
-        _log.info("stream of task %s cut (%s); again in %.1f s", task_id, reason, seconds)
-        await asyncio.sleep(seconds)
-
-
-def reason_of(error: Exception) -> str:
-    """Return what went wrong, in words: many network errors have none of their own."""
-    return str(error) or type(error).__name__
