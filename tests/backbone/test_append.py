@@ -571,6 +571,21 @@ async def test_what_was_trimmed_is_in_the_snapshot(
         assert await raw.xlen(stream) < 1200
 
 
+async def test_a_history_that_was_lost_is_begun_anew_with_a_lifetime(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    stream = manager.keys.stream("t1")
+    await manager.log.append(grant, batch(1, status()))
+    await raw.delete(stream)
+    call = batch(2, status(), status())
+    assert await manager.log.append(grant, call) == Appended("OK", history_lost=True)
+    assert await raw.xlen(stream) == 2
+    assert await raw.pttl(stream) > 0
+    assert await manager.log.append(grant, batch(4, status())) == Appended("OK")
+
+
 async def test_a_history_that_was_lost_goes_on_with_a_lifetime_and_a_snapshot(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:

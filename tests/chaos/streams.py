@@ -340,8 +340,11 @@ class StreamRun:
         await self._stack.enter_async_context(replica)
         await replica.follow(self._store)
         await replica.stand_alone()
+        if self.rng.random() < 0.5:  # an epoch is among what gets lost
+            await self.take_over()
         for _ in range(self.rng.randint(1, 6)):
             await self._write()
+        await asyncio.sleep(0.02)  # so that somebody may have seen it
         self._store.kill()
         self._store = replica
         for link in (self._link, self._other):

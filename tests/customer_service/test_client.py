@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -16,20 +15,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from a2a_streaming import sse
-from a2a_streaming.client import (
-    AgentUnreachable,
-    Client,
-    RemoteError,
-    StreamEvent,
-    StreamLost,
-)
+from a2a_streaming.client import AgentUnreachable, Client, RemoteError, Reset, StreamLost
 from conftest import serving
-
-
-def status(offset: int, state: str = "working", *, final: bool = False) -> bytes:
-    data = {"id": "t1", "status": {"state": state}, "final": final}
-    return sse.frame(json.dumps(data).encode(), event="status", id=f"7-{offset}")
-
+from customer_service.scripted import (
+    Call,
+    agent,
+    away,
+    error,
+    frames,
+    reset,
+    status,
+    task_as,
+    told,
+)
 
 STORY = [
     status(1, "submitted"),
@@ -38,70 +36,6 @@ STORY = [
     status(4),
     status(5, "completed", final=True),
 ]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request that the server got."""
-
-    method: str
-    params: dict[str, Any]
-    after: str | None
-    authorization: str | None
-
-
-@dataclass
-class Server:
-    """Answers each request with the next entry of its script; remembers what it was asked."""
-
-    script: list[Callable[[Call], Response]]
-    calls: list[Call] = field(default_factory=list[Call])
-
-    async def serve(self, request: Request) -> Response:
-        body = json.loads(await request.body())
-        call = Call(
-            body["method"],
-            body["params"],
-            request.headers.get("last-event-id"),
-            request.headers.get("authorization"),
-        )
-        self.calls.append(call)
-        return self.script[min(len(self.calls), len(self.script)) - 1](call)
-
-
-def frames(*parts: bytes, cut: bool = False) -> Callable[[Call], Response]:
-    """A stream of these bytes; cut off hard at its end, or ended in order."""
-
-    async def body() -> AsyncGenerator[bytes]:
-        for part in parts:
-            yield part
-        if cut:
-            raise ConnectionResetError
-
-    return lambda _: StreamingResponse(body(), media_type="text/event-stream")
-
-
-def error(code: int, http: int = 200, **data: Any) -> Callable[[Call], Response]:
-    body = {"jsonrpc": "2.0", "id": "1", "error": {"code": code, "message": "No", "data": data}}
-    return lambda _: JSONResponse(body, http)
-
-
-def away(http: int = 503) -> Callable[[Call], Response]:
-    return lambda _: PlainTextResponse("away", http, headers={"retry-after": "0"})
-
-
-@asynccontextmanager
-async def agent(
-    *script: Callable[[Call], Response], **options: Any
-) -> AsyncIterator[tuple[Client, Server]]:
-    server = Server(list(script))
-    app = Starlette(routes=[Route("/", server.serve, methods=["POST"])])
-    async with serving(app) as running, Client(running.url, **options) as client:
-        yield client, server
-
-
-async def told(events: AsyncGenerator[StreamEvent]) -> list[str]:
-    return [event.position async for event in events]
 
 
 ALL = [f"7-{n}" for n in range(1, 6)]
@@ -283,6 +217,108 @@ async def test_an_agent_that_is_not_there_is_given_up_on() -> None:
         for call in (client.get("t1"), client.card(), client.cancel("t1")):
             with pytest.raises(AgentUnreachable, match=r"http://127.0.0.1:1/"):
                 await call
+
+
+async def test_a_reset_tells_the_task_to_begin_anew_from_and_the_story_goes_on_after_it() -> None:
+    parts = [{"type": "text", "text": "all of it"}]
+    anew = reset(7, artifacts=[{"index": 0, "parts": parts}])
+    end = status(8, "completed", final=True)
+    async with agent(frames(*STORY[:2], anew), frames(end)) as (client, server):
+        events = [event async for event in client.send_subscribe("t1", "Hi")]
+    assert [e.kind for e in events] == ["status", "status", "reset", "status"]
+    assert [e.reset is None for e in events] == [True, True, False, True]
+    assert isinstance(events[2].reset, Reset)
+    assert events[2].reset.reason == "trimmed"
+    assert events[2].reset.task["artifacts"][0]["parts"] == parts
+    assert (events[2].state, events[2].task) == ("working", "t1")
+    assert server.calls[1].after == "7-7"
+
+
+async def test_a_reset_to_a_task_that_has_ended_is_the_streams_end() -> None:
+    async with agent(frames(STORY[0], reset(5, "completed"), cut=True)) as (client, server):
+        events = [event async for event in client.resubscribe("t1")]
+    assert [(e.kind, e.state, e.final) for e in events][1:] == [("reset", "completed", True)]
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "own",
+    [True, {}, {"reason": "x"}, {"reason": "x", "task": {}}, {"reason": 1, "task": {"status": {"state": "working"}}}],
+)  # fmt: skip
+async def test_an_agents_own_word_of_a_reset_is_not_taken_for_one(own: Any) -> None:
+    odd = status(1, reset=own)
+    async with agent(frames(odd, *STORY[1:])) as (client, _):
+        events = [event async for event in client.resubscribe("t1")]
+    assert events[0].kind == "status"
+    assert events[0].reset is None
+
+
+async def test_a_task_that_was_told_to_its_end_ends_without_an_event() -> None:
+    script = [frames(), task_as("completed"), frames()]
+    async with agent(*script, patience=5) as (client, server):
+        assert await told(client.resubscribe("t1", after="7-5")) == []
+    assert [c.method for c in server.calls] == [
+        "tasks/resubscribe",
+        "tasks/get",
+        "tasks/resubscribe",
+    ]
+
+
+async def test_an_empty_stream_of_a_task_that_ended_meanwhile_is_a_cut() -> None:
+    """It was closed before the task ended; what came then is not lost."""
+    script = [frames(sse.HEARTBEAT), task_as("completed"), frames(*STORY[3:])]
+    async with agent(*script) as (client, server):
+        assert await told(client.resubscribe("t1", after="7-3")) == ALL[3:]
+    assert [c.after for c in server.calls] == ["7-3", None, "7-3"]
+
+
+async def test_an_empty_stream_of_a_task_that_goes_on_is_a_cut() -> None:
+    script = [frames(), away(), frames(), task_as("working"), frames(*STORY[3:])]
+    async with agent(*script) as (client, server):
+        assert await told(client.resubscribe("t1", after="7-3")) == ALL[3:]
+    assert [c.method for c in server.calls[:4]] == ["tasks/resubscribe", "tasks/get"] * 2
+
+
+async def test_a_task_that_is_gone_after_an_empty_stream_is_told_as_an_error() -> None:
+    async with agent(frames(), error(-32001)) as (client, _):
+        with pytest.raises(RemoteError) as refused:
+            await told(client.resubscribe("t1", after="7-3"))
+    assert refused.value.code == -32001
+
+
+async def test_a_connection_without_a_byte_is_dead_and_the_story_goes_on_over_another() -> None:
+    released = asyncio.Event()
+
+    def silent(_: Call) -> Response:
+        async def body() -> AsyncGenerator[bytes]:
+            yield STORY[0]
+            await released.wait()
+
+        return StreamingResponse(body(), media_type="text/event-stream")
+
+    async with agent(silent, frames(*STORY[1:]), silence=0.2) as (client, server):
+        assert await told(client.send_subscribe("t1", "Hi")) == ALL
+        released.set()
+    assert server.calls[1].after == "7-1"
+
+
+async def test_a_reset_to_an_old_question_doesnt_show_that_the_answer_arrived() -> None:
+    """Heartbeats after it don't count: the answer may have been lost."""
+
+    def waiting(_: Call) -> Response:
+        async def body() -> AsyncGenerator[bytes]:
+            yield reset(4, "input-required")
+            while True:
+                yield sse.HEARTBEAT
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(body(), media_type="text/event-stream")
+
+    async with agent(away(), waiting, patience=0.5) as (client, server):
+        with pytest.raises(StreamLost) as lost:
+            await told(client.send_subscribe("t1", "yes", after="7-3"))
+    assert lost.value.position == "7-4"  # the reset's
+    assert [c.method for c in server.calls[:2]] == ["tasks/sendSubscribe", "tasks/resubscribe"]
 
 
 async def test_who_stops_listening_closes_the_connection() -> None:

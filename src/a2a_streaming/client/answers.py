@@ -116,16 +116,18 @@ class StreamEvent:
 
 
 class ComeBack(Exception):
-    """The server can't serve this now.
+    """The server can't serve this now, or can't be reached.
 
     Args:
         reason: Why.
         after: Seconds after which to try again.
+        sent: Whether the request may have arrived.
     """
 
-    def __init__(self, reason: str, after: float) -> None:
+    def __init__(self, reason: str, after: float = 0.0, *, sent: bool = True) -> None:
         super().__init__(reason)
         self.after = after
+        self.sent = sent
 
 
 def result_of(url: str, status: int, body: bytes, retry_after: str | None) -> Json:

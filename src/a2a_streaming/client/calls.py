@@ -17,12 +17,12 @@ from a2a_streaming.client.answers import (
     result_of,
     state_of,
 )
-from a2a_streaming.client.connection import reason_of
 from a2a_streaming.client.several import follow_several
 from a2a_streaming.client.stream import follow
 from a2a_streaming.task import Json
 
 _SILENCE = 45.0  # a server sends a heartbeat each 15 s
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 class Client:
@@ -74,7 +74,7 @@ class Client:
         try:
             response = await self._http.get(url, headers=self._headers, timeout=self._timeout)
         except httpx2.RequestError as error:
-            raise AgentUnreachable(url, reason_of(error)) from error
+            raise AgentUnreachable(url, _reason(error)) from error
         if response.status_code != 200:
             raise AgentUnreachable(url, f"HTTP {response.status_code}")
         return object_of(url, response.content)
@@ -214,18 +214,20 @@ class Client:
     async def _call(self, method: str, params: Json) -> Json:
         try:
             return await self._ask(method, params)
-        except (httpx2.RequestError, ComeBack) as error:
-            raise AgentUnreachable(self._url, reason_of(error)) from error
+        except ComeBack as error:
+            raise AgentUnreachable(self._url, str(error)) from error
 
     async def _ask(self, method: str, params: Json) -> Json:
         headers = {**self._headers, "content-type": "application/json"}
-        response = await self._http.post(
-            self._url, content=_request(method, params), headers=headers, timeout=self._timeout
-        )
+        try:
+            response = await self._http.post(
+                self._url, content=_request(method, params), headers=headers, timeout=self._timeout
+            )
+        except httpx2.RequestError as error:
+            raise _come_back(error) from error
         return self._result(response)
 
     async def _state(self, task_id: str) -> str:
-        """Return a task's state; network errors and `ComeBack` are raised as they are."""
         task = await self._ask("tasks/get", {"id": task_id})
         return state_of(self._url, task)
 
@@ -237,16 +239,19 @@ class Client:
             "content-type": "application/json",
             "accept": "text/event-stream, application/json",
         }
-        async with self._http.stream(
-            "POST", self._url, content=body, headers=headers, timeout=self._timeout
-        ) as response:
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if response.status_code != 200 or kind != "text/event-stream":
-                await response.aread()
-                self._result(response)
-                raise AgentUnreachable(self._url, "it answers, but not with a stream")
-            async for chunk in response.aiter_bytes():
-                yield chunk
+        try:
+            async with self._http.stream(
+                "POST", self._url, content=body, headers=headers, timeout=self._timeout
+            ) as response:
+                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if response.status_code != 200 or kind != "text/event-stream":
+                    await response.aread()
+                    self._result(response)
+                    raise AgentUnreachable(self._url, "it answers, but not with a stream")
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx2.RequestError as error:
+            raise _come_back(error) from error
 
     def _result(self, response: httpx2.Response) -> Json:
         retry_after: str | None = response.headers.get("retry-after")
@@ -265,6 +270,15 @@ def http_client() -> httpx2.AsyncClient:
 
 def _timeout(silence: float) -> httpx2.Timeout:
     return httpx2.Timeout(silence, connect=5.0)
+
+
+def _come_back(error: httpx2.RequestError) -> ComeBack:
+    return ComeBack(_reason(error), sent=not isinstance(error, _NEVER_SENT))
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, in words: many network errors have none of their own."""
+    return str(error) or type(error).__name__
 
 
 def _message(

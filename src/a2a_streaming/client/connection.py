@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable
 
-from a2a_streaming.client.answers import StreamEvent, StreamLost
+from a2a_streaming.client.answers import ComeBack, StreamEvent, StreamLost
 from a2a_streaming.sse import Decoder, Message
 
 _log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ async def read(
     event_of: Callable[[Message], StreamEvent],
     *,
     unanswered: bool = False,
+    linger: float | None = _LINGER,
 ) -> AsyncGenerator[StreamEvent]:
     """Read one connection's events, and count what shows that the other side is alive.
 
@@ -35,17 +36,26 @@ async def read(
         pause: Counts progress.
         event_of: Reads an event.
         unanswered: Whether a follow-up was sent of which nothing has been seen yet.
+        linger: Seconds to wait for more after a final event; None for as long as after any other.
+
+    Raises:
+        RemoteError: The agent refuses.
+        AgentUnreachable: Something other than an agent answers.
+        ComeBack: The connection is over before its time.
     """
     decoder = Decoder()
     last: StreamEvent | None = None
     while True:
         limit = None
         if last is not None and last.final:
-            limit = _LINGER
+            limit = linger
         elif unanswered:
             limit = pause.left
-        async with asyncio.timeout(limit):
-            chunk = await anext(chunks, b"")
+        try:
+            async with asyncio.timeout(limit):
+                chunk = await anext(chunks, b"")
+        except TimeoutError as error:
+            raise ComeBack("nothing came") from error
         if not chunk:
             return
         for message in decoder.feed(chunk):
@@ -77,6 +87,8 @@ class Pause:
         self._patience = patience
         self._since = self._loop.time()
         self._next = _FIRST_PAUSE
+        self.progressed = False
+        """Whether anything has come yet."""
 
     @property
     def left(self) -> float:
@@ -87,6 +99,7 @@ class Pause:
         """Begin anew: something came."""
         self._since = self._loop.time()
         self._next = _FIRST_PAUSE
+        self.progressed = True
 
     async def wait(self, task_id: str, position: str, reason: str, at_least: float) -> None:
         """Wait before the next connection.
@@ -106,8 +119,3 @@ class Pause:
             raise StreamLost(task_id, position, reason)
         _log.info("stream of task %s cut (%s); again in %.1f s", task_id, reason, seconds)
         await asyncio.sleep(seconds)
-
-
-def reason_of(error: Exception) -> str:
-    """Return what went wrong, in words: many network errors have none of their own."""
-    return str(error) or type(error).__name__

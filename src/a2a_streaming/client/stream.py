@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-import httpx2
-
 from a2a_streaming.client.answers import TERMINAL, ComeBack, StreamEvent, event_of
-from a2a_streaming.client.connection import ENDED_EARLY, Pause, answers, read, reason_of
+from a2a_streaming.client.connection import ENDED_EARLY, Pause, answers, read
 from a2a_streaming.task import Json
 
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-
 Open = Callable[[Json | None, str], AsyncGenerator[bytes]]
-"""Opens one connection: it sends the message, or resubscribes after the position if that is None."""
+"""Opens one connection: it sends the message, or resubscribes after the position if that is None. Raises as
+`read` does."""
 StateOf = Callable[[str], Awaitable[str]]
-"""Asks for a task's state; raises what a connection raises."""
+"""Asks for a task's state; raises as `read` does."""
 
 
 async def follow(
@@ -73,10 +70,7 @@ async def follow(
             reason = ENDED_EARLY
         except ComeBack as error:
             reason, retry_after = str(error), error.after
-        except (httpx2.RequestError, TimeoutError) as error:
-            reason = reason_of(error)
-            if isinstance(error, _NEVER_SENT):
-                lost = False
+            lost = lost and error.sent
         if last is not None and last.final:
             return
         if lost:

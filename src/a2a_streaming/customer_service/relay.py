@@ -85,6 +85,9 @@ async def relay(
 ) -> Outcome | None:
     """Relay a child's events, as they come, until its turn ends.
 
+    After a reset the artifacts of its task take the place of those that were relayed, and what was said
+    before isn't said again.
+
     Args:
         run: The customer's run.
         delegation: The child.
@@ -99,20 +102,32 @@ async def relay(
         StreamLost: The stream was cut and couldn't be taken up in time.
     """
     metadata = {"agent": delegation.agent, KEY: delegation.to_json()}
+    latest = delegation.asked
     async with aclosing(events):
         async for event in events:
             if event.kind == "artifact":
                 await _relay_artifact(run, delegation, event.data["artifact"])
-            elif event.kind == "status":
-                status = event.data["status"]
-                said: Json = status.get("message") or {}
-                text, parts = _split(said if said.get("role") == "agent" else {})
-                if event.final:
-                    at = str(status.get("timestamp", ""))
-                    return Outcome(status["state"], text, parts, event.position, at)
-                if text or parts:
-                    await run.working(text, *parts, metadata=metadata)
+                continue
+            if event.kind not in ("status", "reset"):
+                continue
+            status = event.data["status"]
+            at = str(status.get("timestamp", ""))
+            known = at != "" and at == latest
+            text, parts = _split_status(status)
+            if event.reset is not None:
+                for artifact in event.reset.task.get("artifacts", ()):
+                    await _relay_artifact(run, delegation, artifact)
+            if event.final or _waits_anew(event, known=known):
+                return Outcome(status["state"], text, parts, event.position, at)
+            if (text or parts) and not (event.reset is not None and known):
+                await run.working(text, *parts, metadata=metadata)
+            latest = at
     return None
+
+
+def _waits_anew(event: StreamEvent, *, known: bool) -> bool:
+    """Say whether a reset's task waits for the customer, with a question they haven't answered yet."""
+    return event.reset is not None and event.state == "input-required" and not known
 
 
 async def _relay_artifact(run: Run, delegation: Delegation, artifact: Json) -> None:
@@ -141,6 +156,11 @@ async def _relay_artifact(run: Run, delegation: Delegation, artifact: Json) -> N
         ),
         wait=last is not False,  # more follows: what comes together goes together
     )
+
+
+def _split_status(status: Json) -> tuple[str, list[Json]]:
+    said: Json = status.get("message") or {}
+    return _split(said if said.get("role") == "agent" else {})
 
 
 def _split(message: Json) -> tuple[str, list[Json]]:
