@@ -1,6 +1,6 @@
 """Planted bugs: each must make the stream run fail, or the run proves nothing.
 
-    python -m chaos.mutants            # a table: which seed caught which bug
+python -m chaos.mutants            # a table: which seed caught which bug
 """
 
 from __future__ import annotations
