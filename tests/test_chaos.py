@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chaos.deaf import latencies
 from chaos.streams import stream_run
 
 
@@ -13,3 +14,9 @@ async def test_every_watcher_sees_one_story_whatever_breaks(seed: int) -> None:
     print("\n".join(report.timeline))
     assert report.violations == []
     assert report.deliveries > 100
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_events_arrive_even_if_pubsub_never_delivers_one(deaf: bool) -> None:
+    measured = await latencies(20, deaf=deaf, pause=0.01)
+    assert len(measured) == 20

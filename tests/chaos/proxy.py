@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Self
+
+
+@dataclass
+class _Carried:
+    """A connection that is carried."""
+
+    subscribes: bool = False
 
 
 class Proxy:
@@ -19,6 +27,8 @@ class Proxy:
         self.port = 0
         self.latency = 0.0
         """Seconds that each chunk is held up."""
+        self.deaf = False
+        """Whether connections that subscribe to channels carry nothing back."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,19 +75,34 @@ class Proxy:
                 else:
                     inner = await asyncio.open_connection(*self.target)
                 self._writers.add(inner[1])
-                await asyncio.gather(self._pump(reader, inner[1]), self._pump(inner[0], writer))
+                carried = _Carried()
+                await asyncio.gather(
+                    self._pump(reader, inner[1], carried, there=True),
+                    self._pump(inner[0], writer, carried, there=False),
+                )
                 self._writers.discard(inner[1])
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
             self._tasks.discard(task)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        carried: _Carried,
+        *,
+        there: bool,
+    ) -> None:
         try:
             while chunk := await reader.read(65536):
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 await self._open.wait()
+                if there:
+                    carried.subscribes = carried.subscribes or b"SUBSCRIBE" in chunk
+                elif self.deaf and carried.subscribes:
+                    continue
                 writer.write(chunk)
                 await writer.drain()
         except OSError:
