@@ -8,12 +8,13 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos check docs format lock clean
+.PHONY: help setup up test chaos chaos-mutants check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
 	@echo "make chaos   the fault run: SEED=, FAULTS=, MINUTES="
+	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
@@ -44,6 +45,9 @@ FAULTS ?= 500
 MINUTES ?= 10
 chaos: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.streams --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
+
+chaos-mutants: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.mutants
 
 check: $(READY)
 	$(BIN)/ruff format --check .

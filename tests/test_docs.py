@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx2
 import pytest
@@ -53,15 +54,40 @@ def test_the_public_names_are_those_that_are_exported_on_purpose() -> None:
         _ = a2a_streaming.Manager2  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def example(page: str, name: str) -> dict[str, Any]:
+    """What an example in a page defines."""
+    pattern = rf"^```python {name}\n(.*?)^```$"
+    [code] = re.findall(pattern, (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    module = ModuleType(name)
+    exec(code, module.__dict__)  # noqa: S102 - our own pages
+    return module.__dict__
+
+
 async def test_the_readmes_agent_runs(settings: Settings, http: httpx2.AsyncClient) -> None:
-    [code] = re.findall(
-        r"^```python agent\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
-    module = ModuleType("greeting")
-    exec(code, module.__dict__)  # noqa: S102 - our own README
-    app = create_app(module.__dict__["GreetingAgent"](), settings=settings)
+    app = create_app(example("README.md", "agent")["GreetingAgent"](), settings=settings)
     async with serving(app) as served:
         told = await called(http, f"{served.url}/", "tasks/sendSubscribe", "t1", message("you"))
     assert states(told) == ["submitted", "working", "completed"]
     chunks = [frame.data["artifact"]["parts"] for frame in told if "artifact" in frame.data]
     assert "".join(part["text"] for parts in chunks for part in parts) == "Hello, you!"
+
+
+async def test_the_clients_example_shows_stories_resets_and_several_tasks(
+    settings: Settings, http: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = example("docs/resume.md", "client")
+    app = create_app(example("README.md", "agent")["GreetingAgent"](), settings=settings)
+    async with serving(app) as served:
+        told = await called(http, f"{served.url}/", "tasks/sendSubscribe", "t1", message("you"))
+        await called(http, f"{served.url}/", "tasks/sendSubscribe", "t2", message("all"))
+        assert await client["show"](served.url, "t1") == {0: "Hello, you!"}
+        assert await client["show"](served.url, "t1", "123-4") == {0: "Hello, you!"}  # after a reset
+        assert await client["show"](served.url, "t1", told[-1].id) == {}  # all was told before
+        positions = {"t1": told[-2].id, "t2": "nowhere"}
+        await client["follow"](served.url, positions)
+        await client["follow"](served.url, positions)  # all was told before
+    assert positions["t1"] == told[-1].id
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        "t1 status completed",
+        "t2 reset completed",
+    ]

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import redis.asyncio
+from redis.exceptions import ResponseError
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.backbone.log import Grant
@@ -269,6 +270,93 @@ async def test_an_answer_that_comes_the_moment_a_turn_ends_isnt_forgotten(
                             await desk.send("bye" if answered == 100 else str(answered))
         await desk.until(State.COMPLETED)
         await desk.has_ended_once()
+
+
+async def test_an_answer_to_an_agent_that_hasnt_returned_yet_isnt_forgotten(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    gate = asyncio.Event()
+    turns: list[str] = []
+
+    async def lingers(run: Run) -> None:
+        turns.append(run.text)
+        await (run.complete("bye") if run.text == "bye" else run.input_required("And?"))
+        await gate.wait()  # something to clean up, long after its answer
+
+    async with working(settings, raw, lingers, lease_seconds=60.0) as desk:
+        await desk.send("hello")
+        await desk.until(State.INPUT_REQUIRED)
+        await desk.send("bye")
+        work = desk.manager.keys.work("scripted")
+
+        async def was_handed_to_the_worker() -> bool:
+            pending: Any = await raw.xpending(work, "workers")
+            return pending["pending"] == 2
+
+        await until(was_handed_to_the_worker)
+        gate.set()
+        await desk.until(State.COMPLETED)
+        await desk.has_ended_once()
+    assert turns == ["hello", "bye"]
+
+
+async def test_an_agent_may_clean_up_after_its_answer_for_longer_than_a_lease(
+    quick: Settings, raw: redis.asyncio.Redis
+) -> None:
+    cleaned: list[str] = []
+
+    async def cleans(run: Run) -> None:
+        if run.text == "wait":
+            await until(lambda: _is(len(cleaned) == 3))
+        await (run.input_required("And?") if run.text == "hello" else run.complete("bye"))
+        ends: set[Any] = set()
+
+        async def leases_were_renewed() -> bool:
+            ends.add(await raw.hget(desk.manager.keys.meta("t3"), "lease_end"))
+            return len(ends) > 4 or run.text == "wait"
+
+        await until(leases_were_renewed)  # something slow
+        cleaned.append(run.text)
+
+    async with working(quick, raw, cleans) as desk:
+        await desk.send("wait", task="t3")
+        await desk.send("hello")
+        await desk.send("bye", task="t2")
+        await until(lambda: _is(len(cleaned) == 2))
+        await desk.send("bye")
+        for task in ("t1", "t2", "t3"):
+            await desk.until(State.COMPLETED, task=task)
+        await desk.is_settled()
+    assert sorted(cleaned) == ["bye", "bye", "hello", "wait"]
+
+
+async def test_an_answer_that_is_still_on_its_way_when_the_agent_is_stopped_is_its_answer(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    turns: list[str] = []
+    cut_short = asyncio.Event()
+
+    async def asks(run: Run) -> None:
+        turns.append(run.text)
+        await raw.client_pause(60_000, all=False)  # Redis takes no writes
+        try:
+            await run.input_required("And?")
+        finally:
+            cut_short.set()
+
+    async with working(settings, raw, asks, lease_seconds=60.0, run_seconds=0.2) as desk:
+        await desk.send()
+        async with asyncio.timeout(20):
+            await cut_short.wait()
+        await raw.client_unpause()
+        await desk.until(State.INPUT_REQUIRED)
+        await until(lambda: _is_free(desk))
+        assert len(turns) == 1
+        assert [text for _, text in await desk.story()] == [None, "And?"]
+
+
+async def _is_free(desk: Desk) -> bool:
+    return not await desk.raw.zcard(desk.manager.keys.index("open", "scripted"))
 
 
 async def test_a_hundred_tasks_at_once_all_end(
@@ -760,6 +848,34 @@ async def test_a_run_whose_lease_another_has_stops_and_writes_nothing(
         await desk.is_settled()
 
 
+async def test_a_run_that_cant_renew_its_lease_stops_by_its_own_clock(
+    quick: Settings, raw: redis.asyncio.Redis
+) -> None:
+    began, stopped = asyncio.Event(), asyncio.Event()
+
+    async def works(run: Run) -> None:
+        if run.attempt > 1:
+            await run.complete("done")
+            return
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with working(quick, raw, works, redis_timeout=50.0) as desk:
+        await desk.send()
+        await began.wait()
+        await raw.client_pause(50_000, all=False)  # Redis takes no writes: no renewal
+        try:
+            async with asyncio.timeout(20):
+                await stopped.wait()
+        finally:
+            await raw.client_unpause()
+        await desk.until(State.COMPLETED)
+        await desk.is_settled()
+
+
 async def test_a_process_that_drains_hands_its_runs_over_without_spending_an_attempt(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
@@ -807,6 +923,30 @@ async def test_a_process_that_drains_finishes_what_is_just_ending(
             await began.wait()
         assert (await desk.get())["status"]["state"] == State.COMPLETED
         await desk.is_settled()
+
+
+async def test_a_process_that_drains_gives_up_hints_on_which_it_couldnt_act(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    slow = settings.model_copy(update={"lease_seconds": 60.0})
+    async with working(slow, raw, never, role="front") as desk:
+        await desk.send()
+        await leased(desk.manager, holder="dead")
+        work = desk.manager.keys.work("scripted")
+
+        async def is_pending() -> bool:
+            try:
+                pending: Any = await raw.xpending(work, "workers")
+            except ResponseError:
+                return False  # the worker hasn't made its group yet
+            return pending["pending"] == 1
+
+        async with working(slow, raw, never):
+            await until(is_pending)
+            await lapse(raw, desk.manager)
+        async with working(slow, raw, echo):  # whose own patience would be a minute
+            await desk.until(State.COMPLETED)
+            await desk.is_settled()
 
 
 async def test_a_process_that_drains_takes_an_agent_that_doesnt_stop_away(

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -173,9 +174,11 @@ class StreamRun:
     Args:
         seed: Draws the schedule.
         directory: For the servers' files.
+        only: The faults to draw from; all by default.
     """
 
-    def __init__(self, seed: int, directory: Path) -> None:
+    def __init__(self, seed: int, directory: Path, only: Sequence[str] = ()) -> None:
+        self._faults = {name: FAULTS[name] for name in only or FAULTS}
         self.rng = random.Random(seed)
         self.report = Report(seed)
         self.oracle = Oracle()
@@ -227,7 +230,8 @@ class StreamRun:
     async def _step(self) -> None:
         for _ in range(self.rng.randint(1, 12)):
             await self._write()
-        name = self.rng.choices([*FAULTS], weights=[weight for weight, _ in FAULTS.values()])[0]
+        weights = [weight for weight, _ in self._faults.values()]
+        name = self.rng.choices([*self._faults], weights=weights)[0]
         self.report.faults[name] += 1
         at = time.monotonic() - self._began
         self.report.timeline.append(f"{at:8.3f} {name}")
@@ -403,10 +407,10 @@ FAULTS = {
 }
 
 
-async def stream_run(seed: int, *, faults: int, seconds: float) -> Report:
+async def stream_run(seed: int, *, faults: int, seconds: float, only: Sequence[str] = ()) -> Report:
     """Run one schedule."""
     with tempfile.TemporaryDirectory(prefix="a2a-chaos-") as directory:
-        return await StreamRun(seed, Path(directory)).run(faults, seconds)
+        return await StreamRun(seed, Path(directory), only).run(faults, seconds)
 
 
 def main() -> int:
@@ -415,6 +419,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--faults", type=int, default=100)
     options.add_argument("--minutes", type=float, default=1.0)
+    options.add_argument("--only", action="append", default=[], choices=[*FAULTS])
     asked = options.parse_args()
     deadline = time.monotonic() + 60 * asked.minutes
     faults: Counter[str] = Counter()
@@ -423,7 +428,9 @@ def main() -> int:
     while sum(faults.values()) < asked.faults and time.monotonic() < deadline:
         left = min(50, asked.faults - sum(faults.values()))
         report = asyncio.run(
-            stream_run(seed, faults=left, seconds=max(5, deadline - time.monotonic()))
+            stream_run(
+                seed, faults=left, seconds=max(5, deadline - time.monotonic()), only=asked.only
+            )
         )
         faults += report.faults
         resets += report.resets
