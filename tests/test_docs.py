@@ -81,7 +81,9 @@ async def test_the_clients_example_shows_stories_resets_and_several_tasks(
         told = await called(http, f"{served.url}/", "tasks/sendSubscribe", "t1", message("you"))
         await called(http, f"{served.url}/", "tasks/sendSubscribe", "t2", message("all"))
         assert await client["show"](served.url, "t1") == {0: "Hello, you!"}
-        assert await client["show"](served.url, "t1", "123-4") == {0: "Hello, you!"}  # after a reset
+        assert await client["show"](served.url, "t1", "123-4") == {
+            0: "Hello, you!"
+        }  # after a reset
         assert await client["show"](served.url, "t1", told[-1].id) == {}  # all was told before
         positions = {"t1": told[-2].id, "t2": "nowhere"}
         await client["follow"](served.url, positions)

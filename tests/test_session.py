@@ -20,7 +20,7 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.event import Event
-from a2a_streaming.feed import Feeds
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.settings import Settings
@@ -357,7 +357,7 @@ async def test_watchers_are_known_across_processes_with_the_time_their_claims_la
 
 async def test_a_claim_that_isnt_renewed_lapses(settings: Settings) -> None:
     async with connected(settings, watcher_seconds=0.2) as manager:
-        await manager.subscriptions.add([("t1", "dead"), ("t1", "too")])
+        await manager.subscriptions.change(come=[("t1", "dead"), ("t1", "too")])
         assert await manager.subscriptions.count("t1") == 2
 
         async def lapsed() -> bool:
@@ -366,7 +366,7 @@ async def test_a_claim_that_isnt_renewed_lapses(settings: Settings) -> None:
         await until(lapsed)
         assert await manager.subscriptions.watchers("t1") == []
     async with connected(settings) as manager:
-        await manager.subscriptions.add([("t1", "alive")])
+        await manager.subscriptions.change(come=[("t1", "alive")])
         assert await manager.subscriptions.watchers("t1") == ["alive"]
 
 

@@ -7,21 +7,18 @@ merged into the tail; a gap is healed from the log. While Pub/Sub delivers nothi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.snapshots import Meta
 from a2a_streaming.errors import HistoryLost, Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.replay import Tail, merge
-from a2a_streaming.telemetry import get_logger
+from a2a_streaming.singleflight import SingleFlight
 
-_log = get_logger(__name__)
-_POLL_SECONDS = 0.5
-_CHECK_EVERY = 10  # polls, while Pub/Sub is well
 _PAGE = 500
-_PAGE_BYTES = 512 * 1024
+_PAGE_BYTES = 32 * 1024  # what a watcher that stops reading holds on to
 _NOWHERE = Position(0, 0)  # no event stands there: a tail from here sends everybody to the log
 
 
@@ -37,12 +34,14 @@ class Feed:
         self._manager = manager
         self.task_id = task_id
         self.watchers: set[str] = set()
+        self.meta: Meta | None = None
+        """What was known of the task when somebody last asked; owner and agent never change."""
         self._tail: Tail | None = None
         self._early: list[Event] = []
         self._changed = asyncio.Event()
         self._healing: asyncio.Task[None] | None = None
         self._stale = False
-        self._pages: dict[Position | None, asyncio.Task[list[Event]]] = {}
+        self._pages: SingleFlight[Position | None, list[Event]] = SingleFlight()
 
     @property
     def last(self) -> Position | None:
@@ -70,9 +69,9 @@ class Feed:
 
     async def aclose(self) -> None:
         """Leave the channel."""
-        for task in [self._healing, *self._pages.values()]:
-            if task is not None:
-                task.cancel()
+        self._pages.cancel()
+        if self._healing is not None:
+            self._healing.cancel()
         await self._manager.broadcast.leave(self.task_id, self)
 
     def received(self, event: Event) -> None:
@@ -114,25 +113,18 @@ class Feed:
             HistoryLost: The log can't be continued from there.
             Unavailable: Redis is away.
         """
-        if self._tail is not None and (events := self._tail.after(position)) is not None:
-            return events
+        if self._tail is not None:
+            events = self._tail.after(position, max_bytes=_PAGE_BYTES)
+            if events is not None:
+                return events
         # Watchers that come back together ask for the same page: one read serves them all.
-        page = self._pages.get(position)
-        if page is None:
-            page = asyncio.create_task(
-                self._manager.history.page(self.task_id, position, count=self._page_size())
-            )
-            self._pages[position] = page
-            page.add_done_callback(lambda page: self._forget(position, page))
-        events = await asyncio.shield(page)
+        events = await self._pages.ask(
+            position,
+            lambda: self._manager.history.page(self.task_id, position, count=self._page_size()),
+        )
         if not events and self.last != position:
             self.heal()
         return events
-
-    def _forget(self, position: Position | None, page: asyncio.Task[list[Event]]) -> None:
-        self._pages.pop(position, None)
-        if not page.cancelled():
-            page.exception()  # looked at, should everybody who waited for it have left
 
     def _page_size(self) -> int:
         """Return how many events make a page of about `_PAGE_BYTES`, if they are like the newest."""
@@ -149,6 +141,7 @@ class Feed:
             before, events = await self._manager.history.newest(self.task_id)
         except HistoryLost:
             before, events = _NOWHERE, []
+        self.meta = None  # another task may stand there now
         tail = Tail(before)
         merge(tail, events)
         early, self._early = self._early, []
@@ -188,98 +181,3 @@ class Feed:
                 self._notify()
             if len(events) < count:
                 return
-
-
-class Feeds:
-    """A process's feeds, by task, counted by their watchers.
-
-    Args:
-        manager: Redis.
-    """
-
-    def __init__(self, manager: RedisManager) -> None:
-        self._manager = manager
-        self._feeds: dict[str, Feed] = {}
-        self._starting: dict[str, asyncio.Task[None]] = {}
-        self._patrol: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look after the feeds."""
-        self._patrol = asyncio.create_task(self._look_after(), name="feeds")
-
-    async def aclose(self) -> None:
-        """Close every feed."""
-        if self._patrol is not None:
-            self._patrol.cancel()
-            await asyncio.gather(self._patrol, return_exceptions=True)
-        for feed in list(self._feeds.values()):
-            await feed.aclose()
-        self._feeds.clear()
-
-    async def join(self, task_id: str, watcher: str) -> Feed:
-        """Return a task's feed, and count a watcher in; the first one starts it.
-
-        Args:
-            task_id: The task.
-            watcher: Who watches; ids are unique.
-
-        Raises:
-            Unavailable: Redis is away.
-        """
-        feed = self._feeds.get(task_id)
-        if feed is None:
-            feed = self._feeds[task_id] = Feed(self._manager, task_id)
-            self._starting[task_id] = asyncio.create_task(feed.start())
-        feed.watchers.add(watcher)
-        try:
-            await self._manager.subscriptions.add([(task_id, watcher)])
-            if (starting := self._starting.get(task_id)) is not None:
-                await asyncio.shield(starting)
-                self._starting.pop(task_id, None)
-        except BaseException:
-            await self.leave(feed, watcher)
-            raise
-        return feed
-
-    async def leave(self, feed: Feed, watcher: str) -> None:
-        """Count a watcher out; the last one closes the feed."""
-        feed.watchers.discard(watcher)
-        if not feed.watchers and self._feeds.get(feed.task_id) is feed:
-            del self._feeds[feed.task_id]
-            starting = self._starting.pop(feed.task_id, None)
-            if starting is not None:
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-            await feed.aclose()
-        with contextlib.suppress(Unavailable):  # the claim lapses by itself
-            await self._manager.subscriptions.remove(feed.task_id, watcher)
-
-    async def _look_after(self) -> None:
-        rounds = 0
-        renewed = asyncio.get_running_loop().time()
-        renew_every = self._manager.settings.watcher_seconds / 3
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            rounds += 1
-            try:
-                if not self._manager.broadcast.healthy or rounds % _CHECK_EVERY == 0:
-                    await self._compare()
-                if asyncio.get_running_loop().time() - renewed >= renew_every:
-                    await self._renew()
-                    renewed = asyncio.get_running_loop().time()
-            except Unavailable as error:
-                _log.warning("Redis is away; feeds wait for it", reason=str(error.__cause__))
-
-    async def _compare(self) -> None:
-        """Compare where each feed is with where its log is, in one round trip."""
-        feeds = list(self._feeds.values())
-        lasts = await self._manager.history.lasts([feed.task_id for feed in feeds])
-        for feed, last in zip(feeds, lasts, strict=True):
-            if last != feed.last:
-                feed.heal()
-
-    async def _renew(self) -> None:
-        """Renew every watcher's claim, in one round trip."""
-        await self._manager.subscriptions.add(
-            [(feed.task_id, watcher) for feed in self._feeds.values() for watcher in feed.watchers]
-        )

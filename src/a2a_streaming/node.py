@@ -13,7 +13,7 @@ from a2a_streaming.agent import Agent
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import SetupError
-from a2a_streaming.feed import Feeds
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
 from a2a_streaming.telemetry import get_logger

@@ -81,12 +81,26 @@ class Tail:
             return False
         return Gap(last, event.position)
 
-    def after(self, position: Position | None) -> Sequence[Event] | None:
-        """Return the events after a position; None if the tail doesn't reach back to it."""
+    def after(self, position: Position | None, *, max_bytes: int = 2**63) -> Sequence[Event] | None:
+        """Return events after a position; None if the tail doesn't reach back to it.
+
+        Args:
+            position: The position; None for the log's start.
+            max_bytes: The most event bytes to return; one event is returned whatever it weighs.
+        """
         if position == self._start:
-            return self._events[:]
-        place = None if position is None else self._find(position)
-        return None if place is None else self._events[place + 1 :]
+            first = 0
+        elif position is None or (place := self._find(position)) is None:
+            return None
+        else:
+            first = place + 1
+        end, size = first, 0
+        while end < len(self._events):
+            size += len(self._events[end].data)
+            if size > max_bytes and end > first:
+                break
+            end += 1
+        return self._events[first:end]
 
     def _find(self, position: Position) -> int | None:
         if not self._events:

@@ -14,7 +14,6 @@ from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.backbone.snapshots import Meta
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import (
     InboxFull,
@@ -25,7 +24,7 @@ from a2a_streaming.errors import (
     UnsupportedOperation,
 )
 from a2a_streaming.event import message, new_task, status_event, text_part, timestamp
-from a2a_streaming.feed import Feeds
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import Json, State, state_of
@@ -195,7 +194,10 @@ class TaskService:
             TaskNotCancelable: The task has ended, or ended well while it was being canceled.
             Unavailable: Redis is away.
         """
-        meta = await self._authorize(task_id, owner)
+        await self._authorize(task_id, owner)
+        meta = await self._manager.snapshots.meta(task_id)
+        if meta is None:
+            raise TaskNotFound(task_id)
         lease = await self._manager.log.lease(
             task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
         )
@@ -248,13 +250,12 @@ class TaskService:
                 if any(event.state is not None and event.state.terminal for event in got):
                     return
 
-    async def _authorize(self, task_id: str, owner: str) -> Meta:
+    async def _authorize(self, task_id: str, owner: str) -> None:
         """Check that a task is there, this agent's, and the caller's: else it is "not found"."""
         check_id(task_id, "The task's id")
-        meta = await self._manager.snapshots.meta(task_id)
+        meta = await self._feeds.meta(task_id)
         if meta is None or meta.agent != self._agent or meta.owner != owner:
             raise TaskNotFound(task_id)
-        return meta
 
     async def _wake(self, offer: Offer, accepted: Accepted) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""

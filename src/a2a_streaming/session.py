@@ -17,7 +17,8 @@ from typing import Self
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import HistoryLost, TaskNotFound
 from a2a_streaming.event import Event
-from a2a_streaming.feed import Feed, Feeds
+from a2a_streaming.feed import Feed
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger

@@ -160,19 +160,20 @@ class Worker:
                 )
 
     async def _renew(self) -> None:
-        running = list(self._running.values())
+        # An agent may have something to do yet after its answer, with which the lease was given back.
+        running = [one for one in self._running.values() if not one.writer.released]
         if not running:
             return
         now = asyncio.get_running_loop().time()
         answers = await self._manager.log.renew([r.grant for r in running])
         for one, canceled in zip(running, answers, strict=True):
-            if canceled is None:
-                one.halt(_Stop.FENCED)
-            else:
+            if canceled is not None:
                 one.renewed = now
                 if canceled:
                     one.halt(_Stop.CANCEL)
-        await self._manager.index.open(self._agent.name, *self._running)
+            elif not one.writer.released:
+                one.halt(_Stop.FENCED)
+        await self._manager.index.open(self._agent.name, *(r.grant.task_id for r in running))
 
     async def _mind_watchers(self) -> None:
         """Do what the agent wants when nobody watches a run any more."""
@@ -200,7 +201,7 @@ class Worker:
                 continue  # the process stood still; the lease may be ours yet, so try to renew first
             limit = loop.time() - 0.8 * lease
             for running in self._running.values():
-                if running.renewed < limit:
+                if running.renewed < limit and not running.writer.released:
                     running.halt(_Stop.FENCED)
 
     async def _sweep(self) -> None:
@@ -259,7 +260,7 @@ class Worker:
             del self._running[hint.task_id]
         if running.stop is _Stop.DRAIN and not writer.state.terminal:
             await self._hand_over(running)
-        elif running.stop is not _Stop.FENCED:
+        else:
             await self._settle(hint.task_id, running.items)
 
     async def _turns(self, running: _Running) -> None:

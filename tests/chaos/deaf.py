@@ -16,7 +16,7 @@ from pathlib import Path
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.event import message, status_event, text_part
-from a2a_streaming.feed import Feeds
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State

@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "tells the event at the seam twice",
         "replay.py",
-        "return None if place is None else self._events[place + 1 :]",
-        "return None if place is None else self._events[place:]",
+        "            first = place + 1\n",
+        "            first = place\n",
     ),
     Mutant(
         "takes whatever comes in live for the next event",
@@ -76,9 +76,10 @@ MUTANTS = (
     Mutant(
         "drops what a slow watcher hasn't read yet",
         "feed.py",
-        "            return events\n        # Watchers that come back together",
-        "            return events\n        if self._tail is not None and position is not None:\n"
-        "            return self._tail.after(self._tail._start) or ()\n        # Watchers that come back together",
+        "            if events is not None:\n                return events\n",
+        "            if events is not None:\n                return events\n"
+        "            if position is not None:\n"
+        "                return self._tail.after(self._tail._start) or ()\n",
     ),
     Mutant(
         "doesn't begin anew when another log stands there",

@@ -5,8 +5,9 @@ A process renews its watchers in one round trip; those of a killed process lapse
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from a2a_streaming.backbone.connection import Command, Store
 from a2a_streaming.backbone.keys import Keys
@@ -26,31 +27,29 @@ class Subscriptions:
         self._keys = keys
         self._lifetime = int(lifetime * 1000)
 
-    async def add(self, claims: Sequence[tuple[str, str]]) -> None:
-        """Say that watchers watch, or still do; in one round trip.
+    async def change(
+        self, *, come: Iterable[tuple[str, str]] = (), gone: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Say who watches, or still does, and who has gone; in one round trip.
 
         Args:
-            claims: Pairs of task id and watcher id.
+            come: Pairs of task id and watcher id.
+            gone: Likewise.
 
         Raises:
-            Unavailable: Redis is away.
+            Unavailable: Redis is away. Claims of those who have gone lapse by themselves.
         """
         now = time.time_ns() // 1_000_000
         commands: list[Command] = []
-        for task_id, watcher in claims:
+        for task_id, watchers in _by_task(come).items():
             key = self._keys.subscriptions(task_id)
-            commands.append(["ZADD", key, now + self._lifetime, watcher])
+            lapse = now + self._lifetime
+            commands.append(["ZADD", key, *(part for w in watchers for part in (lapse, w))])
             commands.append(["ZREMRANGEBYSCORE", key, "-inf", now])
             commands.append(["PEXPIRE", key, 2 * self._lifetime])
+        for task_id, watchers in _by_task(gone).items():
+            commands.append(["ZREM", self._keys.subscriptions(task_id), *watchers])
         await self._store.pipeline(commands)
-
-    async def remove(self, task_id: str, watcher: str) -> None:
-        """Say that a watcher has gone.
-
-        Raises:
-            Unavailable: Redis is away; the claim lapses by itself.
-        """
-        await self._store.call("ZREM", self._keys.subscriptions(task_id), watcher)
 
     async def watchers(self, task_id: str) -> list[str]:
         """Return who watches a task now, on any process.
@@ -82,3 +81,60 @@ class Subscriptions:
             [["ZCOUNT", self._keys.subscriptions(t), f"({now}", "+inf"] for t in task_ids]
         )
         return [reply if isinstance(reply, int) else 0 for reply in replies]
+
+
+class Claims:
+    """One process's watchers: whoever comes and goes in one moment shares one round trip.
+
+    Args:
+        subscriptions: Where they are claimed.
+    """
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self._come: list[tuple[str, str]] = []
+        self._gone: list[tuple[str, str]] = []
+        self._saying: asyncio.Task[None] | None = None
+
+    async def add(self, task_id: str, watcher: str) -> None:
+        """Say that a watcher watches.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        self._come.append((task_id, watcher))
+        await self._say()
+
+    async def remove(self, task_id: str, watcher: str) -> None:
+        """Say that a watcher has gone.
+
+        Raises:
+            Unavailable: Redis is away; the claim lapses by itself.
+        """
+        self._gone.append((task_id, watcher))
+        await self._say()
+
+    async def _say(self) -> None:
+        if self._saying is None:
+            self._saying = asyncio.create_task(self._speak(), name="claims")
+            self._saying.add_done_callback(_look_at)
+        await asyncio.shield(self._saying)
+
+    async def _speak(self) -> None:
+        await asyncio.sleep(0)  # for whoever else comes or goes in this moment
+        come, self._come, gone, self._gone = self._come, [], self._gone, []
+        self._saying = None
+        await self._subscriptions.change(come=come, gone=gone)
+
+
+def _by_task(claims: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for task_id, watcher in claims:
+        grouped.setdefault(task_id, []).append(watcher)
+    return grouped
+
+
+def _look_at(saying: asyncio.Task[None]) -> None:
+    """Look at a failure, should everybody who waited for it have left."""
+    if not saying.cancelled():
+        saying.exception()

@@ -78,6 +78,8 @@ class LogWriter:
         """The task as folded so far; to be read only."""
         self.canceled = grant.canceled
         """Whether Redis has said that the task is to be canceled."""
+        self.released = False
+        """Whether the lease was given back with the last event: no turn follows under it."""
         self._offset = grant.base.offset
         self._queue: deque[_Write] = deque()
         self._backlog = 0
@@ -225,6 +227,9 @@ class LogWriter:
         self.canceled = self.canceled or answer.canceled
         if last.settles is not None:
             self._grant.entry = answer.following
+            self.released = answer.following is None and not answer.canceled
+        if last.terminal:
+            self.released = True
         was, now = self._stored_state, batch.state
         if now is not None and now is not was:
             self._stored_state = now

@@ -15,7 +15,7 @@ from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
-_CHUNK = 64 * 1024
+_CHUNK = 32 * 1024
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -96,7 +96,9 @@ class EventStream:
                 frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
                 self._first = False
             metrics.DELIVERIES.inc(len(frames))
-            await self._write(send, b"".join(frames))
+            chunk = b"".join(frames)
+            frames.clear()  # a client that stops reading holds them once, not twice
+            await self._write(send, chunk)
 
     async def _write(self, send: Send, chunk: bytes) -> None:
         """Write bytes, as fast as the client reads them.
