@@ -1,19 +1,14 @@
-"""The worker: takes an agent's tasks one by one, under leases, and runs the agent on them.
+"""The worker: takes an agent's tasks one by one, under leases, and sees to it that none is forgotten.
 
-hint ──► lease ──► turn ──► (next message under the same lease) ──► settled, hint acknowledged
-│         ├── the agent raises, hangs, or says nothing ──► failed, with a reason
-│         ├── a customer cancels ──► canceled
-│         ├── the lease is lost ──► stop at once; whoever holds it goes on
-│         └── the process drains ──► lease given back; another process goes on
-└── nobody's turn, or somebody else's ──► acknowledged, or left for later
+hint ──► lease ──► turns ──► settled, hint acknowledged
+   │        └── the process drains ──► lease given back, a new hint for another process
+   └── somebody else's, or nothing to do ──► left for later, or acknowledged
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from a2a_streaming.agent import Agent, Unwatched
 from a2a_streaming.backbone.log import Grant
@@ -21,49 +16,13 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced, Unavailable
-from a2a_streaming.event import message, status_event, text_part
-from a2a_streaming.run import Run
-from a2a_streaming.task import State, mentions
+from a2a_streaming.task import State
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.turns import Running, Stop, Turns
 
 _log = get_logger(__name__)
 
-_RAISED = "Something went wrong on our side, and we couldn't finish this. Please try again."
-_SILENT = "We couldn't finish this: it ended without an answer. Please try again."
-_SLOW = "This took longer than we allow, so we stopped it. Please try again."
-_EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
-_CANCELED = "This request was canceled."
-
-
 _UNWATCHED_PAUSE = 0.5
-
-
-class _Stop(Enum):
-    """Why a run is stopped from outside."""
-
-    CANCEL = auto()
-    FENCED = auto()
-    DRAIN = auto()
-
-
-@dataclass(slots=True)
-class _Running:
-    """A run in this process."""
-
-    grant: Grant
-    writer: LogWriter
-    renewed: float
-    items: list[str] = field(default_factory=list[str])
-    watched: float = 0.0
-    run: Run | None = None
-    stop: _Stop | None = None
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def halt(self, why: _Stop) -> None:
-        """Stop it, once."""
-        if self.stop is None or (self.stop is _Stop.CANCEL and why is not _Stop.CANCEL):
-            self.stop = why
-            self.stopped.set()
 
 
 class Worker:
@@ -81,7 +40,8 @@ class Worker:
         self._name = name
         self._settings = manager.settings
         self._work = manager.work(agent.name)
-        self._running: dict[str, _Running] = {}
+        self._turns = Turns(manager, agent)
+        self._running: dict[str, Running] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._draining = False
@@ -103,7 +63,7 @@ class Worker:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for running in self._running.values():
-            running.halt(_Stop.DRAIN)
+            running.halt(Stop.DRAIN)
         if self._jobs:  # each waits for its agent for at most `cancel_seconds`, then hands over
             _, late = await asyncio.wait(self._jobs, timeout=self._settings.cancel_seconds + 1)
             for job in late:
@@ -115,7 +75,7 @@ class Worker:
 
     def _cancel(self, task_id: str) -> None:
         if (running := self._running.get(task_id)) is not None:
-            running.halt(_Stop.CANCEL)
+            running.halt(Stop.CANCEL)
 
     async def _claim(self) -> None:
         pause = 0.05
@@ -170,9 +130,9 @@ class Worker:
             if canceled is not None:
                 one.renewed = now
                 if canceled:
-                    one.halt(_Stop.CANCEL)
+                    one.halt(Stop.CANCEL)
             elif not one.writer.released:
-                one.halt(_Stop.FENCED)
+                one.halt(Stop.FENCED)
         await self._manager.index.open(self._agent.name, *(r.grant.task_id for r in running))
 
     async def _mind_watchers(self) -> None:
@@ -186,7 +146,7 @@ class Worker:
             unwatched = now - one.watched >= self._agent.unwatched_seconds
             if unwatched and self._agent.unwatched is Unwatched.CANCEL:
                 _log.info("nobody watches; canceling", task=one.grant.task_id)
-                one.halt(_Stop.CANCEL)
+                one.halt(Stop.CANCEL)
             elif one.run is not None:
                 one.run.pause = _UNWATCHED_PAUSE if unwatched else 0.0
 
@@ -202,7 +162,7 @@ class Worker:
             limit = loop.time() - 0.8 * lease
             for running in self._running.values():
                 if running.renewed < limit and not running.writer.released:
-                    running.halt(_Stop.FENCED)
+                    running.halt(Stop.FENCED)
 
     async def _sweep(self) -> None:
         """Hint at open tasks at which nobody has looked for a while. A hint too many is harmless."""
@@ -244,12 +204,12 @@ class Worker:
         writer = LogWriter(
             self._manager.log, lease, on_state=lambda now, was: self._record(lease, now, was)
         )
-        running = _Running(lease, writer, began, [hint.item], watched=began)
+        running = Running(lease, writer, began, [hint.item], watched=began)
         self._running[hint.task_id] = running
         if self._draining:
-            running.halt(_Stop.DRAIN)
+            running.halt(Stop.DRAIN)
         try:
-            await self._turns(running)
+            await self._turns.handle(running)
         except Fenced:
             _log.warning("lost the lease; another process goes on", task=hint.task_id)
             return
@@ -258,125 +218,10 @@ class Worker:
             return
         finally:
             del self._running[hint.task_id]
-        if running.stop is _Stop.DRAIN and not writer.state.terminal:
+        if running.stop is Stop.DRAIN and not writer.state.terminal:
             await self._hand_over(running)
         else:
             await self._settle(hint.task_id, running.items)
-
-    async def _turns(self, running: _Running) -> None:
-        """Handle the waiting messages in order, until none waits or the run is stopped."""
-        grant, writer = running.grant, running.writer
-        attempt = grant.attempt
-        while True:
-            entry = grant.entry
-            if writer.canceled:
-                running.halt(_Stop.CANCEL)
-            if running.stop is _Stop.CANCEL or entry is None:
-                await self._end(running, State.CANCELED, _CANCELED)
-                return
-            if attempt > self._settings.max_attempts:
-                _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
-                await self._end(running, State.FAILED, _EXHAUSTED)
-                return
-            if not mentions(writer.task, entry.message_id):
-                await writer.append(
-                    status_event(grant.task_id, grant.context, State.WORKING, entry.message)
-                )
-            steps = await self._manager.log.steps(grant.task_id, entry.message_id)
-            run = running.run = Run(
-                grant,
-                entry,
-                attempt=attempt,
-                writer=writer,
-                steps=steps,
-                subscriptions=self._manager.subscriptions,
-            )
-            await self._turn(running, run)
-            if running.stop in (_Stop.DRAIN, _Stop.FENCED) or writer.state.terminal:
-                return
-            if grant.entry is None and not writer.canceled:
-                return
-            attempt = 1
-
-    async def _turn(self, running: _Running, run: Run) -> None:
-        """Run the agent on one message, and see to it that the turn ends."""
-        turn = asyncio.create_task(self._run_agent(run), name=f"run {run.task_id}")
-        if running.stop is not None:
-            turn.cancel()
-        finished = await self._finish(turn, running)
-        answered = run.ended
-        run.close()  # also for an agent that doesn't stop
-        error = turn.exception() if turn.done() and not turn.cancelled() else None
-        if answered:
-            await running.writer.drain()  # a cancel may have cut the agent's waiting for it short
-            if error is not None:
-                _log.error("the agent raised after its answer", task=run.task_id, exc_info=error)
-            return
-        if running.stop is _Stop.FENCED:
-            raise Fenced(run.task_id, running.grant.epoch)
-        if isinstance(error, Fenced | Unavailable):
-            raise error
-        if running.stop is _Stop.DRAIN:
-            return
-        if running.stop is _Stop.CANCEL:
-            await self._clean_up(run)
-            await self._end(running, State.CANCELED, _CANCELED)
-            return
-        if not finished:
-            why, text = "it was too slow", _SLOW
-        elif error is not None or turn.cancelled():
-            why, text = "it raised", _RAISED
-        else:
-            why, text = "it ended without an answer", _SILENT
-        _log.error(
-            f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
-        )
-        await self._end(running, State.FAILED, text)
-
-    async def _run_agent(self, run: Run) -> None:
-        try:
-            await self._agent.run(run)
-        except SystemExit as error:  # it would end this process, and every other run in it
-            raise RuntimeError("the agent called sys.exit()") from error
-
-    async def _finish(self, turn: asyncio.Task[None], running: _Running) -> bool:
-        """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
-
-        Returns:
-            Whether it had its time, and returned in it or was stopped from outside.
-        """
-        settings = self._settings
-        stopped = asyncio.create_task(running.stopped.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {turn, stopped}, timeout=settings.run_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if turn not in done:
-                turn.cancel()
-                await asyncio.wait({turn}, timeout=settings.cancel_seconds)
-            return bool(done)
-        finally:
-            stopped.cancel()
-
-    async def _clean_up(self, run: Run) -> None:
-        job = asyncio.create_task(self._agent.cancel(run), name=f"clean up {run.task_id}")
-        done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
-        if not done:
-            job.cancel()
-            _log.error("the agent's cancel is too slow", task=run.task_id, agent=self._agent.name)
-        elif not job.cancelled() and (error := job.exception()) is not None:
-            # An agent's code may raise anything; the task ends all the same.
-            _log.error(
-                "the agent's cancel raised",
-                task=run.task_id,
-                agent=self._agent.name,
-                exc_info=error,
-            )
-
-    async def _end(self, running: _Running, state: State, text: str) -> None:
-        grant = running.grant
-        said = message("agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context)
-        await running.writer.append(status_event(grant.task_id, grant.context, state, said))
 
     async def _record(self, grant: Grant, now: State, was: State) -> None:
         with contextlib.suppress(Unavailable):  # the next change writes the lists anew
@@ -405,7 +250,7 @@ class Worker:
             await self._manager.index.settle(self._agent.name, task_id)
             await self._work.done(*items)
 
-    async def _hand_over(self, running: _Running) -> None:
+    async def _hand_over(self, running: Running) -> None:
         # If it fails, the lease runs out, and the hint is reclaimed.
         with contextlib.suppress(Unavailable, Fenced):
             await running.writer.drain()  # a finished step's result may be on its way

@@ -97,7 +97,7 @@ class Conversation:
 
         await until(nobody_watches)
         await meanwhile()
-        snapshot = json.loads(await self.raw.get(f"task:{{{child}}}"))
+        snapshot = json.loads(await self.snapshot())
         await self.raw.xtrim(
             f"task:{{{child}}}:stream", minid=snapshot["position"], approximate=False
         )
@@ -107,9 +107,15 @@ class Conversation:
         """Wait until the specialist's snapshot has this."""
 
         async def told() -> bool:
-            return text.encode() in await self.raw.get(f"task:{{{self.parcels.task}}}")
+            return text in await self.snapshot()
 
         await until(told)
+
+    async def snapshot(self) -> str:
+        """The specialist's task as it is stored; the history may be trimmed up to it."""
+        stored = await self.raw.get(f"task:{{{self.parcels.task}}}")
+        assert isinstance(stored, bytes)
+        return stored.decode()
 
 
 @pytest.fixture

@@ -1,0 +1,208 @@
+"""Turns: an agent is run on a task's messages, and whatever it does, each turn ends.
+
+turn ──► the agent answers                     ──► its answer; the next message, if one waits
+  ├────► it raises, hangs, or says nothing     ──► failed, with a reason that a customer may read
+  ├────► a customer cancels                    ──► canceled
+  ├────► the lease is lost                     ──► nothing more; whoever holds it goes on
+  └────► the process drains                    ──► nothing more; the lease is given back
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from a2a_streaming.agent import Agent
+from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.errors import Fenced, Unavailable
+from a2a_streaming.event import message, status_event, text_part
+from a2a_streaming.run import Run
+from a2a_streaming.task import State, mentions
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_RAISED = "Something went wrong on our side, and we couldn't finish this. Please try again."
+_SILENT = "We couldn't finish this: it ended without an answer. Please try again."
+_SLOW = "This took longer than we allow, so we stopped it. Please try again."
+_EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
+_CANCELED = "This request was canceled."
+
+
+class Stop(Enum):
+    """Why a run is stopped from outside."""
+
+    CANCEL = auto()
+    FENCED = auto()
+    DRAIN = auto()
+
+
+@dataclass(slots=True)
+class Running:
+    """A task that this process works on.
+
+    Args:
+        grant: Its lease.
+        writer: Appends to its log.
+        renewed: When the lease was last known to be ours, by the loop's clock.
+        items: The hints to acknowledge when it is settled.
+        watched: When somebody was last seen to watch it.
+        run: The turn that is under way.
+        stop: Why it is to stop; None while it may go on.
+        stopped: Set with `stop`.
+    """
+
+    grant: Grant
+    writer: LogWriter
+    renewed: float
+    items: list[str] = field(default_factory=list[str])
+    watched: float = 0.0
+    run: Run | None = None
+    stop: Stop | None = None
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def halt(self, why: Stop) -> None:
+        """Stop it, once."""
+        if self.stop is None or (self.stop is Stop.CANCEL and why is not Stop.CANCEL):
+            self.stop = why
+            self.stopped.set()
+
+
+class Turns:
+    """Runs one agent on messages.
+
+    Args:
+        manager: Redis.
+        agent: The agent.
+    """
+
+    def __init__(self, manager: RedisManager, agent: Agent) -> None:
+        self._manager = manager
+        self._agent = agent
+        self._settings = manager.settings
+
+    async def handle(self, running: Running) -> None:
+        """Handle the waiting messages in order, until none waits or the run is stopped.
+
+        Args:
+            running: The task, under its lease.
+
+        Raises:
+            Fenced: The lease is lost: another process goes on.
+            Unavailable: Redis is away: the task goes on when it is back.
+        """
+        grant, writer = running.grant, running.writer
+        attempt = grant.attempt
+        while True:
+            entry = grant.entry
+            if writer.canceled:
+                running.halt(Stop.CANCEL)
+            if running.stop is Stop.CANCEL or entry is None:
+                await self._end(running, State.CANCELED, _CANCELED)
+                return
+            if attempt > self._settings.max_attempts:
+                _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
+                await self._end(running, State.FAILED, _EXHAUSTED)
+                return
+            if not mentions(writer.task, entry.message_id):
+                await writer.append(
+                    status_event(grant.task_id, grant.context, State.WORKING, entry.message)
+                )
+            steps = await self._manager.log.steps(grant.task_id, entry.message_id)
+            run = running.run = Run(
+                grant,
+                entry,
+                attempt=attempt,
+                writer=writer,
+                steps=steps,
+                subscriptions=self._manager.subscriptions,
+            )
+            await self._turn(running, run)
+            if running.stop in (Stop.DRAIN, Stop.FENCED) or writer.state.terminal:
+                return
+            if grant.entry is None and not writer.canceled:
+                return
+            attempt = 1
+
+    async def _turn(self, running: Running, run: Run) -> None:
+        """Run the agent on one message, and see to it that the turn ends."""
+        turn = asyncio.create_task(self._run_agent(run), name=f"run {run.task_id}")
+        if running.stop is not None:
+            turn.cancel()
+        finished = await self._finish(turn, running)
+        answered = run.ended
+        run.close()  # also for an agent that doesn't stop
+        error = turn.exception() if turn.done() and not turn.cancelled() else None
+        if answered:
+            await running.writer.drain()  # a cancel may have cut the agent's waiting for it short
+            if error is not None:
+                _log.error("the agent raised after its answer", task=run.task_id, exc_info=error)
+            return
+        if running.stop is Stop.FENCED:
+            raise Fenced(run.task_id, running.grant.epoch)
+        if isinstance(error, Fenced | Unavailable):
+            raise error
+        if running.stop is Stop.DRAIN:
+            return
+        if running.stop is Stop.CANCEL:
+            await self._clean_up(run)
+            await self._end(running, State.CANCELED, _CANCELED)
+            return
+        if not finished:
+            why, text = "it was too slow", _SLOW
+        elif error is not None or turn.cancelled():
+            why, text = "it raised", _RAISED
+        else:
+            why, text = "it ended without an answer", _SILENT
+        _log.error(
+            f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
+        )
+        await self._end(running, State.FAILED, text)
+
+    async def _run_agent(self, run: Run) -> None:
+        try:
+            await self._agent.run(run)
+        except SystemExit as error:  # it would end this process, and every other run in it
+            raise RuntimeError("the agent called sys.exit()") from error
+
+    async def _finish(self, turn: asyncio.Task[None], running: Running) -> bool:
+        """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
+
+        Returns:
+            Whether it had its time, and returned in it or was stopped from outside.
+        """
+        settings = self._settings
+        stopped = asyncio.create_task(running.stopped.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {turn, stopped}, timeout=settings.run_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if turn not in done:
+                turn.cancel()
+                await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+            return bool(done)
+        finally:
+            stopped.cancel()
+
+    async def _clean_up(self, run: Run) -> None:
+        job = asyncio.create_task(self._agent.cancel(run), name=f"clean up {run.task_id}")
+        done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
+        if not done:
+            job.cancel()
+            _log.error("the agent's cancel is too slow", task=run.task_id, agent=self._agent.name)
+        elif not job.cancelled() and (error := job.exception()) is not None:
+            # An agent's code may raise anything; the task ends all the same.
+            _log.error(
+                "the agent's cancel raised",
+                task=run.task_id,
+                agent=self._agent.name,
+                exc_info=error,
+            )
+
+    async def _end(self, running: Running, state: State, text: str) -> None:
+        grant = running.grant
+        said = message("agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context)
+        await running.writer.append(status_event(grant.task_id, grant.context, state, said))
