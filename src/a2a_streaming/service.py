@@ -16,6 +16,7 @@ from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import (
+    Fenced,
     InboxFull,
     InvalidParams,
     TaskNotCancelable,
@@ -202,7 +203,10 @@ class TaskService:
             task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
         )
         if isinstance(lease, Grant):
-            await self._end_as_canceled(lease)
+            try:
+                await self._end_as_canceled(lease)
+            except Fenced:  # somebody else has taken the task; the flag tells them to end it
+                await self._wait_for_end(task_id, meta.last)
         elif lease.state is not None:
             raise TaskNotCancelable(task_id, lease.state.label)
         elif lease.reason == "GONE":

@@ -95,6 +95,7 @@ class Claims:
         self._come: list[tuple[str, str]] = []
         self._gone: list[tuple[str, str]] = []
         self._saying: asyncio.Task[None] | None = None
+        self._in_order = asyncio.Lock()
 
     async def add(self, task_id: str, watcher: str) -> None:
         """Say that a watcher watches.
@@ -122,9 +123,10 @@ class Claims:
 
     async def _speak(self) -> None:
         await asyncio.sleep(0)  # for whoever else comes or goes in this moment
-        come, self._come, gone, self._gone = self._come, [], self._gone, []
-        self._saying = None
-        await self._subscriptions.change(come=come, gone=gone)
+        async with self._in_order:  # who has gone must not overtake who has come
+            come, self._come, gone, self._gone = self._come, [], self._gone, []
+            self._saying = None
+            await self._subscriptions.change(come=come, gone=gone)
 
 
 def _by_task(claims: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
