@@ -81,7 +81,7 @@ def _take(left: dict[str, str], event: StreamEvent) -> None:
     if event.final:
         left.pop(event.task, None)
     elif event.task in left:
-        left[event.task] = left[event.task] if event.reset else event.position
+        left[event.task] = event.position
 
 
 async def _all_ended(state_of: StateOf, left: Mapping[str, str]) -> bool:

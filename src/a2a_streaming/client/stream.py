@@ -60,7 +60,7 @@ async def follow(
                     message, last, silent, over = None, event, False, False
                     unanswered = unanswered and not answers(event)
                     yield event
-            if silent:
+            if silent and over:
                 return
             # Nothing came after a position: all was told before, or it is a cut. An ended task has
             # nothing more to tell than what the next connection brings.
