@@ -36,7 +36,7 @@ PUBLIC: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a2a_streaming.task", ("State",)),
     (
         "a2a_streaming.client",
-        ("Client", "StreamEvent", "RemoteError", "StreamLost", "AgentUnreachable"),
+        ("Client", "StreamEvent", "Reset", "RemoteError", "StreamLost", "AgentUnreachable"),
     ),
 )
 SKIPPED = {"Settings"}  # its fields have a page of their own

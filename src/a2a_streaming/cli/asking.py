@@ -48,6 +48,10 @@ def cancel(url: str, task: str) -> None:
 
 async def _print(events: AsyncIterator[StreamEvent]) -> None:
     async for event in events:
+        if event.reset is not None:
+            typer.echo(f"{event.position}  (the story begins anew: {event.reset.reason})")
+            for artifact in event.reset.task.get("artifacts", ()):
+                typer.echo(f"{event.position}  {_line({'artifact': artifact})}")
         typer.echo(f"{event.position}  {_line(event.data)}")
 
 

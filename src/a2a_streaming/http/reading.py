@@ -10,7 +10,7 @@ from a2a_streaming import metrics
 from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.event import Event
 from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import state_of
+from a2a_streaming.task import mentions, state_of
 
 Encode: TypeAlias = Callable[[Event, bool], bytes]
 """Makes a frame of an event; told whether the stream ends with it."""
@@ -88,6 +88,8 @@ class TaskReader:
         got = await self._session.next(seconds)
         if isinstance(got, Reset):
             metrics.RESETS.labels(got.reason).inc()
+            if self._turn is not None and mentions(got.task, self._turn):
+                self._turn = None  # the turn has begun already: what follows is its rest
             self._ended = state_of(got.task).terminal
             return [self._encode_reset(got)]
         return self._frames(got)
