@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,10 +97,3 @@ def frames(told: list[Frame]) -> list[tuple[str, str]]:
 def states(told: list[Frame]) -> list[str]:
     """The states that a stream tells of."""
     return [frame.data["status"]["state"] for frame in told if "status" in frame.data]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)

@@ -18,9 +18,11 @@ from starlette.routing import Route
 
 from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
+from chaos.proxy import Proxy
 from conftest import serving
 from programs import needs
-from streams import called, message, streaming, until
+from streams import called, message, streaming
+from tasks import until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -54,7 +56,7 @@ async def test_plain_fetch_follows_a_task_over_a_cut(
         ) as told:
             await anext(told)
         node = await asyncio.create_subprocess_exec(
-            *("node", str(EXAMPLES / "watch.mjs"), proxy.url, "t1"),
+            *("node", str(EXAMPLES / "watch.mjs"), f"http://127.0.0.1:{proxy.port}", "t1"),
             stdout=asyncio.subprocess.PIPE,
         )
         assert node.stdout is not None
@@ -159,7 +161,9 @@ async def test_a_browser_shows_the_whole_story_over_a_cut(
         async def watches() -> bool:
             return await raw.zcard("subscriptions:{t1}") == 1
 
-        async with browsing(f"{proxy.url}/watch.html?task=t1", tmp_path) as browser:
+        async with browsing(
+            f"http://127.0.0.1:{proxy.port}/watch.html?task=t1", tmp_path
+        ) as browser:
             await until(watches)
             proxy.cut()
             agent.gate.set()
@@ -211,53 +215,7 @@ async def page(_: Request) -> Response:
     return FileResponse(EXAMPLES / "watch.html")
 
 
-class Cutting:
-    """A TCP proxy that cuts its connections when it is told to."""
-
-    def __init__(self, target: str) -> None:
-        self._host, _, self._port = target.removeprefix("http://").partition(":")
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection."""
-        inner_reader, inner_writer = await asyncio.open_connection(self._host, int(self._port))
-        self._writers |= {writer, inner_writer}
-        await asyncio.gather(self._carry(reader, inner_writer), self._carry(inner_reader, writer))
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await reader.read(65536):
-                writer.write(chunk)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    def cut(self) -> None:
-        """Cut every connection."""
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-
-class _Running:
-    def __init__(self, target: str) -> None:
-        self.proxy = Cutting(target)
-
-    async def __aenter__(self) -> Cutting:
-        self.server = await asyncio.start_server(self.proxy.serve, "127.0.0.1", 0)
-        port = self.server.sockets[0].getsockname()[1]
-        self.proxy.url = f"http://127.0.0.1:{port}"
-        return self.proxy
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.server.close()
-        self.proxy.cut()
-        await self.server.wait_closed()
-
-
-def cutting(target: str) -> _Running:
-    """Run a proxy in front of a server."""
-    return _Running(target)
+def cutting(target: str) -> Proxy:
+    """A proxy in front of a server."""
+    host, _, port = target.removeprefix("http://").partition(":")
+    return Proxy((host, int(port)))

@@ -23,7 +23,7 @@ from chaos.proxy import Proxy
 from conftest import serving
 from customer_service.platforms import intent_agent, said, served, text_of
 from customer_service.test_conversations import Gate
-from streams import until
+from tasks import until
 
 ROAD = "road, ".ljust(64 * 1024)
 """So much that a snapshot is due after it, up to which the history may be trimmed."""

@@ -22,7 +22,7 @@ from a2a_streaming.settings import Settings
 from a2a_streaming.sse import Decoder
 from a2a_streaming.sse import Message as Block
 from conftest import serving
-from streams import until
+from tasks import until
 
 METHODS = (
     "tasks/send",

@@ -19,7 +19,8 @@ from a2a_streaming import create_app
 from a2a_streaming.settings import Settings
 from apps.greeting import GreetingAgent
 from conftest import serving
-from streams import called, frames, message, until
+from streams import called, frames, message
+from tasks import until
 
 APPS = Path(__file__).parent.parent / "apps"
 

@@ -21,7 +21,8 @@ from a2a_streaming.settings import Settings
 from a2a_streaming.sse import Decoder
 from conftest import Served, serving
 from processes import started
-from streams import called, frames, message, states, until
+from streams import called, frames, message, states
+from tasks import until
 
 QUESTION = "Which one?"
 

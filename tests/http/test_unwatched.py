@@ -11,7 +11,8 @@ from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.agent import Unwatched
 from a2a_streaming.settings import Settings
 from conftest import serving
-from streams import asked, message, streaming, until
+from streams import asked, message, streaming
+from tasks import until
 
 
 class Endless(Agent):

@@ -15,7 +15,8 @@ from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
 from conftest import Served, serving
 from processes import started
-from streams import asked, called, frames, message, request, states, streaming, until
+from streams import asked, called, frames, message, request, states, streaming
+from tasks import until
 
 
 class Gated(Agent):
