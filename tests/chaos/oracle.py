@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+_ENOUGH = 50
+
 
 @dataclass
 class Seen:
@@ -37,6 +39,11 @@ class Oracle:
         self.violations: list[str] = []
         self.deliveries = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is wrong that there is no use in going on."""
+        return len(self.violations) >= _ENOUGH
+
     def wrote(self, task: str, previous: str | None, position: str) -> None:
         """Note that an event was written, and on which it follows."""
         self._follows.add((task, previous, position))
@@ -48,6 +55,8 @@ class Oracle:
 
     def saw(self, seen: Seen, position: str, data: Any) -> None:
         """Judge an event that a watcher was told."""
+        if self.full:
+            return
         seen.deliveries += 1
         self.deliveries += 1
         reset = data.get("metadata", {}).get("reset")

@@ -219,8 +219,11 @@ class StreamRun:
                 self._join(f"w{n}", self.rng.choice(self._writers).task)
             deadline = time.monotonic() + seconds
             while sum(self.report.faults.values()) < faults and time.monotonic() < deadline:
+                if self.oracle.full:
+                    break
                 await self._step()
-            await self._settle()
+            else:
+                await self._settle()
         self.report.deliveries = self.oracle.deliveries
         self.report.violations = self.oracle.violations
         for watcher in self._watchers:
@@ -437,7 +440,7 @@ def main() -> int:
         deliveries += report.deliveries
         print(
             f"seed {seed}: {sum(report.faults.values())} faults, {report.deliveries} deliveries, "
-            f"{sum(report.resets.values())} resets, quiet after {max(report.recovery):.2f} s, "
+            f"{sum(report.resets.values())} resets, quiet after {max(report.recovery, default=0):.2f} s, "
             f"{len(report.violations)} violations"
         )
         if report.violations:
