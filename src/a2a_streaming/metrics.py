@@ -17,10 +17,6 @@ RESETS = Counter(
     ["reason"],
 )
 DELIVERIES = Counter("a2a_deliveries", "Events handed to streams.")
-PUBSUB_REPLACED = Counter(
-    "a2a_pubsub_replaced", "Pub/Sub connections replaced, by why.", ["reason"]
-)
-
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 

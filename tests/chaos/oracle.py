@@ -21,8 +21,6 @@ class Seen:
     task: str
     position: str | None = None
     """The last position; what the watcher would send as `Last-Event-ID`."""
-    known: bool = True
-    """Whether the watcher began at the task's start, or was told a snapshot since."""
     stretch: list[str] = field(default_factory=list)
     """The positions since its last reset."""
     resets: list[str] = field(default_factory=list)

@@ -242,7 +242,9 @@ class StreamRun:
 
     async def _write(self) -> None:
         size = self.rng.choice([0, 20, 200, 4000, 60_000])
-        writer = self.rng.choice(self._writers)
+        await self._write_to(self.rng.choice(self._writers), size)
+
+    async def _write_to(self, writer: TaskWriter, size: int) -> None:
         try:
             await writer.write(size)
         except (A2AStreamingError, AssertionError):
@@ -268,7 +270,7 @@ class StreamRun:
         self._link.latency = 0.0
         began = time.monotonic()
         for writer in self._writers:
-            await self._quiet(writer)
+            await self._write_to(writer, 1)
         for writer in self._writers:
             self.oracle.log_ends(writer.task, await writer.end())
         for watcher in self._watchers:
@@ -280,12 +282,6 @@ class StreamRun:
         self.report.recovery.append(time.monotonic() - began)
         for watcher in self._watchers:
             self.oracle.settle(watcher.seen)
-
-    async def _quiet(self, writer: TaskWriter) -> None:
-        try:
-            await writer.write(1)
-        except (A2AStreamingError, AssertionError):
-            await self._begin_anew(writer)
 
     # What can go wrong. Each is named in the report.
 

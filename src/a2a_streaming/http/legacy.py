@@ -135,16 +135,14 @@ class LegacyEndpoint:
     async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
         frames = self._frames(request, call)
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
-        session = await self._watch(
-            params.id, request.headers.get("last-event-id"), owner=_ANONYMOUS
-        )
+        session = await self._watch(params.id, request.headers.get("last-event-id"))
         return await self._stream(frames, session, None)
 
     async def _event_source(self, request: Request) -> ASGIApp:
         """Serve a browser's EventSource, which can only GET, and sends `Last-Event-ID` by itself."""
         query = request.query_params
         position = request.headers.get("last-event-id") or query.get("after")
-        session = await self._watch(query.get("id", ""), position, owner=_ANONYMOUS)
+        session = await self._watch(query.get("id", ""), position)
         await session.__aenter__()
         reader = _reader(session, LegacyFrames(), to_the_end=True)
         if reader.ended:
@@ -154,9 +152,7 @@ class LegacyEndpoint:
 
     async def _follow(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.FollowParams, call.params)
-        sessions = [
-            await self._watch(wanted.id, wanted.after, owner=_ANONYMOUS) for wanted in params.tasks
-        ]
+        sessions = [await self._watch(wanted.id, wanted.after) for wanted in params.tasks]
         readers: list[TaskReader] = []
         try:
             for session in sessions:
@@ -169,9 +165,11 @@ class LegacyEndpoint:
             raise
         return EventStream(self._node, FollowReader(readers))
 
-    async def _watch(self, task_id: str, position: str | None, *, owner: str) -> StreamSession:
+    async def _watch(self, task_id: str, position: str | None) -> StreamSession:
         after, malformed = _position(position)
-        return await self._service.watch(task_id, owner=owner, after=after, malformed=malformed)
+        return await self._service.watch(
+            task_id, owner=_ANONYMOUS, after=after, malformed=malformed
+        )
 
     async def _push(self, _: Request, call: Call) -> ASGIApp:
         raise PushNotificationNotSupported(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from a2a_streaming import metrics
-from a2a_streaming.errors import TaskNotFound
+from a2a_streaming.errors import TaskNotFound, Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import mentions, state_of
@@ -155,15 +155,19 @@ class FollowReader:
         done, _ = await asyncio.wait(
             self._next, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        return [frame for task in done for frame in self._result(task)]
-
-    def _result(self, task: asyncio.Task[list[bytes]]) -> list[bytes]:
-        reader = self._next.pop(task)
-        try:
-            return task.result()
-        except TaskNotFound:
-            self._gone.append(reader)  # the others go on
-            return []
+        frames: list[bytes] = []
+        away: Unavailable | None = None
+        for task in done:
+            reader = self._next.pop(task)
+            try:
+                frames += task.result()
+            except TaskNotFound:
+                self._gone.append(reader)  # the others go on
+            except Unavailable as error:
+                away = error
+        if away is not None and not frames:  # what others have read must not be lost with it
+            raise away
+        return frames
 
     async def aclose(self) -> None:
         """Leave every session."""
