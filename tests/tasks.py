@@ -60,7 +60,7 @@ def offer(
         agent=agent,
         task=new_task(task, context_id, said, at=timestamp()),
         message=said,
-        fingerprint=text,
+        fingerprint="_".join(text.split()),  # as a digest, it has no space
         context=context,
         by_content=by_content,
         may_create=may_create,
@@ -98,9 +98,38 @@ def status(state: State = State.WORKING, text: str | None = None, *, task: str =
     return status_event(task, "c1", state, said(text, task=task) if text is not None else None)
 
 
-def batch(offset: int, *events: Json, **hanging: Any) -> Batch:
-    """Events for one call of the append script."""
-    return Batch(offset=offset, events=[orjson.dumps(event) for event in events], **hanging)
+def batch(
+    offset: int,
+    *events: Json,
+    number: int = 0,
+    step: tuple[str, bytes] | None = None,
+    **hanging: Any,
+) -> Batch:
+    """Events for one call of the append script: the lease's first, unless it is numbered."""
+    if step is not None:
+        hanging["steps"] = [step]
+    encoded = [orjson.dumps(event) for event in events]
+    return Batch(number=number, offset=offset, events=encoded, **hanging)
+
+
+def ending(grant: Grant, offset: int, state: State, **hanging: Any) -> Batch:
+    """A turn's last call."""
+    return batch(
+        offset,
+        status(state, "bye"),
+        state=state,
+        settles=turn_of(grant),
+        waiting=1,
+        snapshot=orjson.dumps({"id": "t1", "contextId": "c1", "status": {"state": state}}),
+        **hanging,
+    )
+
+
+async def asked(manager: RedisManager, grant: Grant) -> LogWriter:
+    """A turn that has ended with a question: the lease is given back."""
+    writer = LogWriter(manager.log, grant)
+    await writer.append(status(State.INPUT_REQUIRED, "What?"), settles=turn_of(grant))
+    return writer
 
 
 async def log_of(manager: RedisManager, task: str = "t1", *, page: int = 500) -> list[Event]:
@@ -173,9 +202,11 @@ def turn_of(grant: Grant) -> str:
     return grant.entry.message_id
 
 
-async def lapse(raw: redis.asyncio.Redis, manager: RedisManager, task: str = "t1") -> None:
-    """Let the lease's end be over: its holder was silent for too long."""
-    await raw.hset(manager.keys.meta(task), "lease_end", str(await now_ms(raw) - 1))
+async def lapse(
+    raw: redis.asyncio.Redis, manager: RedisManager, task: str = "t1", *, ms: int = 1
+) -> None:
+    """Let the lease's end be over for a while: its holder was silent for too long."""
+    await raw.hset(manager.keys.meta(task), "lease_end", str(await now_ms(raw) - ms))
 
 
 async def now_ms(raw: redis.asyncio.Redis) -> int:
@@ -190,3 +221,15 @@ async def meta_of(
     """What the scripts know of a task."""
     found: dict[Any, Any] = await raw.hgetall(manager.keys.meta(task))
     return {field.decode(): value.decode() for field, value in found.items()}
+
+
+async def everything(raw: redis.asyncio.Redis) -> dict[bytes, bytes | None]:
+    """All that is stored."""
+    return {key: await raw.dump(key) async for key in raw.scan_iter()}
+
+
+async def lifetimes(raw: redis.asyncio.Redis) -> dict[str, int]:
+    """How long each key lives on, ms; every key has a lifetime."""
+    found = {key.decode(): await raw.pttl(key) async for key in raw.scan_iter()}
+    assert all(left > 0 for left in found.values()), found
+    return found

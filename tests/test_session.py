@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -622,9 +622,8 @@ async def test_a_session_is_read_inside_its_with(process: Process) -> None:
 async def test_events_are_told_as_they_stand_in_the_log_byte_for_byte(process: Process) -> None:
     await accepted(process.manager)
     grant = await leased(process.manager)
-    spaced = batch(1)
     data = b'{ "message" : {"messageId":"m","role":"ROLE_AGENT","parts":[{"data":1.0}]} }'
-    await process.manager.log.append(grant, type(spaced)(offset=1, events=[data]))
+    await process.manager.log.append(grant, replace(batch(1), events=[data]))
     async with process.session() as session:
         watcher = Watcher(session)
         await watcher.until(lambda me: len(me.events) == 2)

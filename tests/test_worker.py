@@ -791,7 +791,7 @@ async def test_a_second_attempt_repeats_no_finished_step_and_doubles_no_artifact
 async def test_a_dead_workers_task_is_taken_over(quick: Settings, raw: redis.asyncio.Redis) -> None:
     async def half(writer: LogWriter, grant: Grant) -> None:
         await writer.append(status(text="on it"))
-        await writer.append(step=(f"{turn_of(grant)}:look", b'{"found": 1}'))
+        await writer.append(step=(f"{turn_of(grant)} s look", b'{"found": 1}'))
 
     async def looks(run: Run) -> None:
         found = await run.step("look", lambda: {"found": 2})

@@ -86,11 +86,13 @@ def _describe(module: str, name: str) -> list[str]:
 
 
 def _members(cls: type) -> Iterator[str]:
-    fields = [] if dataclasses.is_dataclass(cls) else inspect.get_annotations(cls).items()
-    for name, annotation in fields:
-        if not name.startswith("_"):
-            yield f"{name}: {annotation}"
-    for name, member in vars(cls).items():
+    ours = [base for base in reversed(cls.__mro__) if base.__module__.startswith("a2a_streaming")]
+    for base in [] if dataclasses.is_dataclass(cls) else ours:
+        for name, annotation in inspect.get_annotations(base).items():
+            if not name.startswith("_"):
+                yield f"{name}: {annotation}"
+    found = {name: member for base in ours for name, member in vars(base).items()}
+    for name, member in found.items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):

@@ -62,10 +62,13 @@ class Agent(ABC):
         """
 
     async def cancel(self, run: Run) -> None:  # noqa: B027 - to have nothing to clean up is common
-        """Clean up after a canceled run; the task ends as canceled afterwards. May do nothing.
+        """Clean up after a task that `run` doesn't end itself: canceled, failed, too slow. May do nothing.
+
+        Called after the run has stopped, on any process, at least once; also for a task that waits for its
+        customer when it is canceled. What the agent began elsewhere for the task, it ends here.
 
         Args:
-            run: The run that was canceled; nothing more can be emitted.
+            run: The latest turn; nothing more can be emitted.
         """
 
 

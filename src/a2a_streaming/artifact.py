@@ -15,8 +15,8 @@ class Emitter(Protocol):
     task_id: str
     context_id: str
 
-    async def emit(self, event: Json, *, wait: bool = True) -> None:
-        """Append one event."""
+    async def emit_chunk(self, event: Json, artifact_id: str, *, last: bool, wait: bool) -> None:
+        """Append one event; with the last one, remember the artifact as finished."""
 
     def index_of(self, artifact_id: str) -> int:
         """Return the ordinal of an artifact among its task's."""
@@ -29,9 +29,14 @@ class ArtifactStream:
     Args:
         run: The run that sends it.
         artifact: Its id, name and what else belongs to it, without parts.
+        finished: Whether an earlier attempt has finished it.
     """
 
-    def __init__(self, run: Emitter, artifact: Json) -> None:
+    finished: bool
+    """Whether an earlier attempt has finished it: it stands in the task, and what is written is ignored."""
+
+    def __init__(self, run: Emitter, artifact: Json, *, finished: bool = False) -> None:
+        self.finished = finished
         self._run = run
         self._artifact = artifact
         self._begun = False
@@ -72,6 +77,8 @@ class ArtifactStream:
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
+        if self.finished:
+            return
         run, artifact = self._run, self._artifact
         if self._begun:
             artifact = {"artifactId": artifact["artifactId"], "name": artifact["name"]}
@@ -84,7 +91,7 @@ class ArtifactStream:
             last_chunk=last,
         )
         self._begun = True
-        await run.emit(event, wait=wait)
+        await run.emit_chunk(event, artifact["artifactId"], last=last, wait=wait)
 
 
 def as_part(part: str | Json) -> Json:

@@ -17,6 +17,7 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.watchdog import Watchdog
 from a2a_streaming.worker import Worker
 
 Role = Literal["all", "front", "worker"]
@@ -58,6 +59,8 @@ class Node:
         self._feeds: Feeds | None = None
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
+        # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
+        self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
         self.draining = False
@@ -104,6 +107,8 @@ class Node:
             raise
         feeds = self._feeds = Feeds(manager)
         feeds.start()
+        if self._role != "front":
+            self._watchdog.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(manager, feeds, agent.name)
             if self._role != "front":
@@ -126,11 +131,18 @@ class Node:
         self._workers.clear()
 
     async def aclose(self) -> None:
-        """Drain, then let go of everything."""
-        await self.drain()
-        if self._feeds is not None:
-            await self._feeds.aclose()
-        await self._close_store()
+        """Drain, then let go of everything. A start that is under way is called off."""
+        starting = self._starting
+        if starting is not None and not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+        try:
+            await self.drain()
+            if self._feeds is not None:
+                await self._feeds.aclose()
+            await self._close_store()
+        finally:
+            self._watchdog.stop()
 
     async def _close_store(self) -> None:
         manager, self._manager = self._manager, None

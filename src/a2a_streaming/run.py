@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, cast
 
 import orjson
 
-from a2a_streaming.artifact import ArtifactStream, as_part
+from a2a_streaming.answers import Answers
+from a2a_streaming.attempt import noted
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
-from a2a_streaming.event import message, status_event, text_part
-from a2a_streaming.task import Json, State, artifact_index, find_artifact
+from a2a_streaming.task import Json, artifact_index, find_artifact
+
+_inside: ContextVar[str | None] = ContextVar("step", default=None)
+"""The step whose function is running."""
 
 
-class Run:
+class Run(Answers):
     """One turn of one task: the handling of one message, under a lease.
 
     What it emits is in the task's log, and on its way to every watcher, when the call returns.
@@ -31,22 +34,17 @@ class Run:
         entry: The message whose turn it is.
         attempt: Which attempt at this turn it is, from 1.
         writer: Appends to the log.
-        steps: Results of the steps that earlier attempts finished, by name.
+        steps: What earlier attempts have stored: `s <name>` → a finished step's result, `a <id>` for a
+            finished artifact, `b <name>` → a bookmark.
         subscriptions: Knows who watches.
     """
 
-    task_id: str
-    """The task."""
-    context_id: str
-    """The conversation that the task belongs to."""
     owner: str
     """Whose task it is; empty without authentication."""
     attempt: int
     """Which attempt at this turn it is, from 1."""
     message: Json
     """The customer's message (A2A 1.0 JSON)."""
-    message_id: str
-    """Its id."""
 
     def __init__(
         self,
@@ -58,16 +56,13 @@ class Run:
         steps: dict[str, bytes],
         subscriptions: Subscriptions,
     ) -> None:
-        self.task_id = grant.task_id
-        self.context_id = grant.context
+        super().__init__(grant.task_id, grant.context, entry.message_id)
         self.owner = grant.owner
         self.attempt = attempt
         self.message = entry.message
-        self.message_id = entry.message_id
         self._writer = writer
-        self._finished = steps
+        self._stored = steps
         self._begun: set[str] = set()
-        self._artifacts: dict[str, int] = {}
         self._ended = False
         self._subscriptions = subscriptions
         self.pause = 0.0
@@ -115,133 +110,13 @@ class Run:
         """Let nothing more be emitted: the worker ends the turn."""
         self._ended = True
 
-    async def working(
-        self, text: str | None = None, *parts: Json, metadata: Json | None = None
-    ) -> None:
-        """Show progress.
-
-        Args:
-            text: What the agent is doing, in words for the customer.
-            parts: More of the message, A2A parts.
-            metadata: Merged into the task's metadata.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self._status(State.WORKING, text, parts, metadata)
-
-    async def input_required(self, text: str, *parts: Json, metadata: Json | None = None) -> None:
-        """Ask the customer, and end the turn. Their answer begins the next one.
-
-        Args:
-            text: The question.
-            parts: More of it, A2A parts, for example a form.
-            metadata: Merged into the task's metadata: what the next turn must know.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self._end(State.INPUT_REQUIRED, text, parts, metadata)
-
-    async def complete(
-        self, text: str | None = None, *parts: Json, metadata: Json | None = None
-    ) -> None:
-        """End the task well.
-
-        Args:
-            text: The last word to the customer.
-            parts: More of it, A2A parts.
-            metadata: Merged into the task's metadata.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self._end(State.COMPLETED, text, parts, metadata)
-
-    async def fail(self, text: str, *parts: Json, metadata: Json | None = None) -> None:
-        """End the task as failed.
-
-        Args:
-            text: Why, in words that a customer may read.
-            parts: More of it, A2A parts.
-            metadata: Merged into the task's metadata.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self._end(State.FAILED, text, parts, metadata)
-
-    async def reject(self, text: str, *, metadata: Json | None = None) -> None:
-        """Refuse the task.
-
-        Args:
-            text: Why, in words that a customer may read.
-            metadata: Merged into the task's metadata.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        await self._end(State.REJECTED, text, (), metadata)
-
-    async def attach(
-        self,
-        name: str,
-        *parts: str | Json,
-        description: str | None = None,
-        metadata: Json | None = None,
-    ) -> None:
-        """Send a whole artifact at once.
-
-        Args:
-            name: Its name.
-            parts: Its parts; a string is a text part.
-            description: What it is.
-            metadata: What else belongs to it.
-
-        Raises:
-            RunEnded: The turn has ended.
-            Fenced: Another process has taken the task over.
-        """
-        artifact = self.artifact(name, description=description, metadata=metadata)
-        await artifact.send([as_part(part) for part in parts], last=True)
-
-    def artifact(
-        self, name: str, *, description: str | None = None, metadata: Json | None = None
-    ) -> ArtifactStream:
-        """Open an artifact that is sent in chunks; use it with `async with`.
-
-        A second attempt writes it from its beginning, in the place of what the first one left.
-
-        Args:
-            name: Its name.
-            description: What it is.
-            metadata: What else belongs to it.
-        """
-        nth = self._artifacts[name] = self._artifacts.get(name, 0) + 1
-        # The same in every attempt, so that a repetition takes the place of what it repeats.
-        seed = f"{self.message_id}\n{name}\n{nth}".encode()
-        artifact: Json = {
-            "artifactId": hashlib.blake2b(seed, digest_size=8).hexdigest(),
-            "name": name,
-        }
-        if description:
-            artifact["description"] = description
-        if metadata:
-            artifact["metadata"] = metadata
-        return ArtifactStream(self, artifact)
-
     def step_key(self, name: str) -> str:
         """Return a step's key: the same in every attempt, another in every turn and task.
 
         Args:
             name: The step's name.
         """
-        return f"{self.task_id}:{self.message_id}:{name}"
+        return f"{self.task_id}:{self.message_id.replace(':', '%3A')}:{name}"
 
     async def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do a named piece of work whose result is remembered: a later attempt doesn't repeat it.
@@ -252,7 +127,8 @@ class Run:
 
         Args:
             name: The step's name, its own within the turn.
-            function: What to do; plain or async. Its result must be JSON.
+            function: What to do. An async function runs on the event loop, a plain one in a thread, so
+                that it may block. Its result must be JSON.
             args: Its arguments.
             kwargs: Its keyword arguments.
 
@@ -261,6 +137,7 @@ class Run:
 
         Raises:
             StepRepeated: The turn has already had a step of that name.
+            TypeError: What the function returned is no JSON: it is lost, and a later attempt does it again.
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
@@ -268,32 +145,92 @@ class Run:
         if name in self._begun:
             raise StepRepeated(name)
         self._begun.add(name)
-        if name in self._finished:
-            return orjson.loads(self._finished[name])
+        if (stored := self._stored.get(f"s {name}")) is not None:
+            return orjson.loads(stored)
         if _takes_key(function):
             kwargs.setdefault("idempotency_key", self.step_key(name))
-        result = function(*args, **kwargs)
-        if inspect.isawaitable(result):
-            result = await result
-        encoded = orjson.dumps(result)
-        await self._writer.append(step=(f"{self.message_id}:{name}", encoded))
+        outside = _inside.set(f"s {name}")
+        try:
+            if inspect.iscoroutinefunction(function):
+                result = await function(*args, **kwargs)
+            else:
+                result = await asyncio.to_thread(function, *args, **kwargs)
+                if inspect.isawaitable(result):  # a lambda around an async function
+                    result = await result
+        finally:
+            _inside.reset(outside)
+        try:
+            encoded = orjson.dumps(result)
+        except TypeError as error:
+            raise TypeError(f"Step {name!r} must return JSON: {error}.") from error
+        self._check_open()
+        await self._writer.append(step=self._record(f"s {name}", encoded))
         return orjson.loads(encoded)
 
-    async def emit(self, event: Json, *, wait: bool = True) -> None:
-        """Append one event as it is.
+    async def emit(
+        self, event: Json, *, wait: bool = True, bookmark: tuple[str, Any] | None = None
+    ) -> None:
+        """Append one event.
 
         Args:
             event: A StreamResponse (A2A 1.0 JSON) that doesn't end the turn.
             wait: Whether to return only when Redis has it.
+            bookmark: A name and a JSON value, stored with it; see `bookmark`.
 
         Raises:
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
+        if bookmark is None:
+            await self._emit(event, step=_inside.get(), wait=wait)
+        else:
+            name, value = bookmark
+            record = self._record(f"b {name}", orjson.dumps(value))
+            await self._emit(event, step=f"b {name}", record=record, wait=wait)
+
+    def bookmark(self, name: str) -> Any:
+        """Return how far a source that is relayed was read: the value stored with the latest event.
+
+        Whoever relays a stream stores with each event where in the source it stood. Both are stored or
+        neither, and what was emitted with a bookmark stays: a later attempt goes on behind it.
+
+        Args:
+            name: The bookmark's name, its own within the turn.
+
+        Returns:
+            The value, as JSON has it; None if nothing was stored yet.
+        """
+        stored = self._stored.get(f"b {name}")
+        return None if stored is None else orjson.loads(stored)
+
+    def is_finished(self, artifact_id: str) -> bool:
+        """Say whether an earlier attempt has finished an artifact. For `artifact`."""
+        return f"a {artifact_id}" in self._stored
+
+    async def emit_chunk(self, event: Json, artifact_id: str, *, last: bool, wait: bool) -> None:
+        """Append an artifact's piece; with the last one, remember it as finished. For `ArtifactStream`."""
+        step = f"a {artifact_id}"
+        record = self._record(step, b"true") if last else None
+        await self._emit(event, step=step, record=record, wait=wait)
+
+    async def _emit(
+        self,
+        event: Json,
+        *,
+        step: str | None,
+        record: tuple[str, bytes] | None = None,
+        wait: bool,
+    ) -> None:
         if self.pause:
             await asyncio.sleep(self.pause)
         self._check_open()
-        await self._writer.append(event, wait=wait)
+        event = noted(event, turn=self.message_id, step=step)
+        await self._writer.append(event, step=record, wait=wait)
+
+    def _record(self, step: str, value: bytes) -> tuple[str, bytes]:
+        """Remember what a step came to, and return it as it is stored."""
+        self._stored[step] = value
+        return f"{self.message_id} {step}", value
 
     def index_of(self, artifact_id: str) -> int:
         """Return the ordinal of one of the task's artifacts, or the next free one for a new one."""
@@ -303,31 +240,23 @@ class Run:
             return artifact_index(artifacts[place])
         return 1 + max((artifact_index(artifact) for artifact in artifacts), default=-1)
 
-    async def _status(
-        self, state: State, text: str | None, parts: tuple[Json, ...], metadata: Json | None
-    ) -> None:
-        await self.emit(self._status_event(state, text, parts, metadata))
+    async def end(self, event: Json) -> None:
+        """Append the event that ends the turn.
 
-    async def _end(
-        self, state: State, text: str | None, parts: tuple[Json, ...], metadata: Json | None
-    ) -> None:
+        Args:
+            event: A StreamResponse (A2A 1.0 JSON) with a terminal or interrupted state.
+
+        Raises:
+            RunEnded: The turn has ended.
+            Fenced: Another process has taken the task over.
+        """
         self._check_open()
-        event = self._status_event(state, text, parts, metadata)
         self._ended = True
         try:
             self.following = await self._writer.append(event, settles=self.message_id)
         except (InvalidTransition, TypeError, ValueError):  # nothing was appended: the turn goes on
             self._ended = False
             raise
-
-    def _status_event(
-        self, state: State, text: str | None, parts: tuple[Json, ...], metadata: Json | None
-    ) -> Json:
-        said = None
-        all_parts = [*([text_part(text)] if text else []), *parts]
-        if all_parts:
-            said = message("agent", all_parts, task_id=self.task_id, context_id=self.context_id)
-        return status_event(self.task_id, self.context_id, state, said, metadata=metadata)
 
     def _check_open(self) -> None:
         if self._ended:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
-import orjson
-
+from a2a_streaming.accepting import fingerprint, new_task_id, refusal
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.log import Grant
@@ -17,12 +14,9 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import (
     Fenced,
-    InboxFull,
-    InvalidParams,
     TaskNotCancelable,
     TaskNotFound,
     Unavailable,
-    UnsupportedOperation,
 )
 from a2a_streaming.event import message, new_task, status_event, text_part, timestamp
 from a2a_streaming.feeds import Feeds
@@ -70,57 +64,74 @@ class TaskService:
         parts: list[Json],
         *,
         owner: str,
-        task_id: str,
+        task_id: str | None,
         context: str | None,
+        message_id: str | None = None,
         message_metadata: Json | None = None,
         task_metadata: Json | None = None,
         dialect: str,
     ) -> Sent:
         """Accept a customer's message: begin a task, follow up on one, or join what it began before.
 
-        Sending is idempotent for a task's first message: the same content to the same task joins it.
+        Sending is idempotent. With a `message_id` the same message is known by it, for as long as its task
+        lives: owner, task, context and message id as sent. Without one a task's first message is known by
+        its content, and each later one is a message of its own.
 
         Args:
             parts: The message's parts (A2A 1.0 JSON).
             owner: Who sends it.
-            task_id: The task, by an id that the client chose.
+            task_id: The task, by an id that the client knows or chose; None to begin one with a new id.
             context: The context as the client sent it; None if it sent none.
+            message_id: The message's id, if the client chose one.
             message_metadata: The message's metadata.
             task_metadata: Metadata for a new task.
             dialect: The dialect it came in.
 
         Raises:
-            InvalidParams: The ids don't fit what there is.
+            InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
+            TaskNotFound: There is no such task, and a client doesn't choose ids of tasks together with those
+                of messages.
             UnsupportedOperation: The task has ended.
             InboxFull: Too many messages wait.
             Unavailable: Redis is away; send again.
         """
-        check_id(task_id, "The task's id")
         if context is not None:
             check_id(context, "The session's id")
+        if message_id is not None:
+            check_id(message_id, "The message's id")
+        may_create = task_id is None or message_id is None
+        if task_id is None:
+            task_id = new_task_id(owner, self._agent, context, message_id)
+        check_id(task_id, "The task's id")
         context_id = context or uuid.uuid4().hex
         said = message(
-            "user", parts, task_id=task_id, context_id=context_id, metadata=message_metadata
+            "user",
+            parts,
+            task_id=task_id,
+            context_id=context_id,
+            message_id=message_id,
+            metadata=message_metadata,
         )
         offer = Offer(
             owner=owner,
             agent=self._agent,
             task=new_task(task_id, context_id, said, at=timestamp(), metadata=task_metadata),
             message=said,
-            fingerprint=_fingerprint(parts, message_metadata),
+            fingerprint=fingerprint(parts, message_metadata),
             context=context,
-            by_content=True,
-            may_create=True,
+            by_content=message_id is None,
+            may_create=may_create,
             dialect=dialect,
         )
+        # Noted first: should this process die right after the message is accepted, the sweep finds it.
+        await self._manager.index.open(self._agent, task_id)
         accepted = await self._manager.inbox.accept(offer)
         if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
-            self._refuse(task_id, accepted)
+            raise refusal(task_id, accepted, self._manager.settings.inbox_limit)
         if accepted.state is not None and not accepted.state.terminal:
             await self._wake(offer, accepted)
-        if accepted.code == "ACCEPTED":
-            return Sent(task_id, accepted.position, said["messageId"])
-        return Sent(task_id, None, None)
+        turn = said["messageId"] if accepted.before is not None else None
+        return Sent(task_id, accepted.before, turn)
 
     async def get(self, task_id: str, *, owner: str) -> Json:
         """Return a task as it is now (A2A 1.0 JSON).
@@ -199,6 +210,8 @@ class TaskService:
         meta = await self._manager.snapshots.meta(task_id)
         if meta is None:
             raise TaskNotFound(task_id)
+        # Noted first: should this process die with the lease in its hands, the sweep finds the task.
+        await self._manager.index.open(self._agent, task_id)
         lease = await self._manager.log.lease(
             task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
         )
@@ -229,7 +242,11 @@ class TaskService:
             task_id=grant.task_id,
             context_id=grant.context,
         )
-        await writer.append(status_event(grant.task_id, grant.context, State.CANCELED, said))
+        # The agent hears of it if it has begun anything: by a worker, as this process may have none.
+        begun = grant.base.offset > 1
+        await writer.append(
+            status_event(grant.task_id, grant.context, State.CANCELED, said), cleanup=begun
+        )
         await self._manager.index.record(
             grant.task_id,
             owner=grant.owner,
@@ -238,7 +255,10 @@ class TaskService:
             state=State.CANCELED,
             was=was,
         )
-        await self._manager.index.settle(self._agent, grant.task_id)
+        if begun:
+            await self._work.hint(grant.task_id)
+        else:
+            await self._manager.index.settle(self._agent, grant.task_id)
 
     async def _wait_for_end(self, task_id: str, after: Position) -> None:
         """Wait for a run to stop: it has `cancel_seconds`, and its lease if its process is dead."""
@@ -264,8 +284,9 @@ class TaskService:
     async def _wake(self, offer: Offer, accepted: Accepted) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
         task_id, state = offer.task["id"], accepted.state
+        if accepted.code == "JOINED" and state is State.WORKING:
+            return
         try:
-            await self._manager.index.open(self._agent, task_id)
             if accepted.code == "CREATED" and state is not None:
                 await self._manager.index.record(
                     task_id,
@@ -279,40 +300,3 @@ class TaskService:
         except Unavailable:
             # The message is accepted all the same; the sweep finds it when Redis is back.
             _log.warning("Redis went away between a message and its hint", task=task_id)
-
-    def _refuse(self, task_id: str, accepted: Accepted) -> NoReturn:
-        state = accepted.state.label if accepted.state else "unknown"
-        match accepted.code:
-            case "AGENT":
-                raise InvalidParams(
-                    f"The id {task_id!r} belongs to a task of another agent. Choose a new id."
-                )
-            case "CONTEXT":
-                raise InvalidParams(
-                    f"Task {task_id!r} belongs to another session. Leave the session's id out, or choose a new task id."
-                )
-            case "CONFLICT":
-                raise InvalidParams(
-                    "This message id was sent before with other content. Give each message its own id."
-                )
-            case "TERMINAL":
-                raise UnsupportedOperation(
-                    f"Task {task_id!r} has ended as {state} and takes no more messages. "
-                    "Send this one under a new task id; the same session id keeps the conversation together."
-                )
-            case "FULL":
-                raise InboxFull(task_id, self._manager.settings.inbox_limit)
-            case "DAMAGED":
-                raise UnsupportedOperation(
-                    f"Redis has lost parts of task {task_id!r}. Send the message under a new task id."
-                )
-            case _:
-                raise TaskNotFound(task_id)
-
-
-def _fingerprint(parts: list[Json], metadata: Json | None) -> str:
-    """Return a digest of a message's content."""
-    content: Any = [parts, metadata or {}]
-    return hashlib.blake2b(
-        orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16
-    ).hexdigest()

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important line that is logged. Customers' text is logged at debug alone."""
 
+    @property
+    def listed_ttl(self) -> int:
+        """Seconds that lists of tasks stay after their last change: as long as any task in them."""
+        return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
+
     @field_validator("agents", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -129,7 +129,9 @@ def _copy_task(task: Json) -> Json:
     if "artifacts" in copy:
         copy["artifacts"] = [_copy_artifact(artifact) for artifact in copy["artifacts"]]
     if "metadata" in copy:
-        copy["metadata"] = dict(copy["metadata"])
+        copy["metadata"] = {k: v for k, v in copy["metadata"].items() if k != INTERNAL}
+        if not copy["metadata"]:
+            del copy["metadata"]
     return copy
 
 
@@ -168,14 +170,14 @@ def _apply_artifact(task: Json, update: Json) -> Json:
     artifacts: list[Json] = task.setdefault("artifacts", [])
     place = find_artifact(artifacts, new["artifactId"])
     if place is None:
-        artifacts.append(_with_index(new, update))
+        artifacts.append(_with_notes(new, update))
     elif update.get("append"):
         artifact = artifacts[place]
         artifact["parts"].extend(new.get("parts", ()))
         if "metadata" in new:
             artifact.setdefault("metadata", {}).update(new["metadata"])
     else:
-        artifacts[place] = _with_index(new, update)
+        artifacts[place] = _with_notes(new, update)
     return task
 
 
@@ -195,12 +197,16 @@ def mentions(task: Json, message_id: str) -> bool:
     return any(said["messageId"] == message_id for said in reversed(task.get("history", ())))
 
 
-def _with_index(artifact: Json, update: Json) -> Json:
-    """Keep the artifact's ordinal in the fold: the first dialect calls it `index`."""
+_NOTES = ("index", "turn", "step")
+
+
+def _with_notes(artifact: Json, update: Json) -> Json:
+    """Keep in the fold the artifact's ordinal (the first dialect's `index`), and what it came from."""
     copy = _copy_artifact(artifact)
-    index = update.get("metadata", {}).get(INTERNAL, {}).get("index")
-    if index is not None:
-        copy.setdefault("metadata", {})[INTERNAL] = {"index": index}
+    told = update.get("metadata", {}).get(INTERNAL, {})
+    notes = {key: told[key] for key in _NOTES if key in told}
+    if notes:
+        copy.setdefault("metadata", {})[INTERNAL] = notes
     return copy
 
 

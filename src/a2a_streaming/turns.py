@@ -2,7 +2,7 @@
 
 turn ──► the agent answers                     ──► its answer; the next message, if one waits
   ├────► it raises, hangs, or says nothing     ──► failed, with a reason that a customer may read
-  ├────► a customer cancels                    ──► canceled
+  ├────► a customer cancels                    ──► canceled, after the agent has cleaned up
   ├────► the lease is lost                     ──► nothing more; whoever holds it goes on
   └────► the process drains                    ──► nothing more; the lease is given back
 """
@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.attempt import begin_again
+from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
 from a2a_streaming.run import Run
-from a2a_streaming.task import State, mentions
+from a2a_streaming.task import Json, State, mentions
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.watchdog import LoopBlocked, interruptible
 
 _log = get_logger(__name__)
 
@@ -30,6 +33,10 @@ _SILENT = "We couldn't finish this: it ended without an answer. Please try again
 _SLOW = "This took longer than we allow, so we stopped it. Please try again."
 _EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
 _CANCELED = "This request was canceled."
+_DAMAGED = "We lost a part of this request on our side, and couldn't finish it. Please try again."
+
+_DRAIN = 0.5
+"""Seconds that an agent gets to stop when its process drains: then another goes on in its place."""
 
 
 class Stop(Enum):
@@ -51,6 +58,7 @@ class Running:
         items: The hints to acknowledge when it is settled.
         watched: When somebody was last seen to watch it.
         run: The turn that is under way.
+        cleaned: Whether nothing is left to clean up after the task's end.
         stop: Why it is to stop; None while it may go on.
         stopped: Set with `stop`.
     """
@@ -61,6 +69,7 @@ class Running:
     items: list[str] = field(default_factory=list[str])
     watched: float = 0.0
     run: Run | None = None
+    cleaned: bool = True
     stop: Stop | None = None
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -95,37 +104,77 @@ class Turns:
             Unavailable: Redis is away: the task goes on when it is back.
         """
         grant, writer = running.grant, running.writer
+        if grant.task_ended:  # ended while nobody worked on it, and the agent can't know yet
+            await self._clean_up(running, self._run(running, _latest(grant.task), {}))
+            return
+        if grant.damaged:
+            _log.error("Redis has lost parts of a task", task=grant.task_id)
+            await self._end(running, State.FAILED, _DAMAGED)
+            return
         attempt = grant.attempt
+        steps = (
+            await self._manager.log.steps(grant.task_id, grant.entry.message_id)
+            if grant.entry is not None
+            else {}
+        )
         while True:
             entry = grant.entry
             if writer.canceled:
                 running.halt(Stop.CANCEL)
             if running.stop is Stop.CANCEL or entry is None:
-                await self._end(running, State.CANCELED, _CANCELED)
+                await self._abandon(running, attempt, steps)
                 return
             if attempt > self._settings.max_attempts:
                 _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
-                await self._end(running, State.FAILED, _EXHAUSTED)
+                await self._abandon(running, attempt, steps, State.FAILED, _EXHAUSTED)
                 return
-            if not mentions(writer.task, entry.message_id):
-                await writer.append(
-                    status_event(grant.task_id, grant.context, State.WORKING, entry.message)
-                )
-            steps = await self._manager.log.steps(grant.task_id, entry.message_id)
-            run = running.run = Run(
-                grant,
-                entry,
-                attempt=attempt,
-                writer=writer,
-                steps=steps,
-                subscriptions=self._manager.subscriptions,
-            )
+            await self._begin(running, entry, steps)
+            run = running.run = self._run(running, entry, steps, attempt=attempt)
             await self._turn(running, run)
             if running.stop in (Stop.DRAIN, Stop.FENCED) or writer.state.terminal:
                 return
             if grant.entry is None and not writer.canceled:
                 return
-            attempt = 1
+            attempt, steps = 1, {}
+
+    async def _begin(self, running: Running, entry: InboxEntry, steps: dict[str, bytes]) -> None:
+        """Write what a turn begins with: its message, or in a second attempt what is left of the first."""
+        grant, writer = running.grant, running.writer
+        if not mentions(writer.task, entry.message_id):
+            await writer.append(
+                status_event(grant.task_id, grant.context, State.WORKING, entry.message)
+            )
+        elif writer.position.offset > 1:
+            await writer.append(*begin_again(writer.task, entry.message_id, steps))
+
+    def _run(
+        self, running: Running, entry: InboxEntry, steps: dict[str, bytes], *, attempt: int = 1
+    ) -> Run:
+        return Run(
+            running.grant,
+            entry,
+            attempt=attempt,
+            writer=running.writer,
+            steps=steps,
+            subscriptions=self._manager.subscriptions,
+        )
+
+    async def _abandon(
+        self,
+        running: Running,
+        attempt: int,
+        steps: dict[str, bytes],
+        state: State = State.CANCELED,
+        text: str = _CANCELED,
+    ) -> None:
+        """End a task without a further turn; what earlier turns or attempts began is cleaned up first."""
+        grant = running.grant
+        # If that is what kills the process each time, it ends without.
+        if running.writer.position.offset > 1 and attempt <= self._settings.max_attempts + 1:
+            entry = grant.entry or _latest(running.writer.task)
+            run = self._run(running, entry, steps, attempt=attempt)
+            await self._clean_up(running, run)
+        await self._end(running, state, text)
 
     async def _turn(self, running: Running, run: Run) -> None:
         """Run the agent on one message, and see to it that the turn ends."""
@@ -148,25 +197,26 @@ class Turns:
         if running.stop is Stop.DRAIN:
             return
         if running.stop is Stop.CANCEL:
-            await self._clean_up(run)
+            await self._clean_up(running, run)
             await self._end(running, State.CANCELED, _CANCELED)
             return
-        if not finished:
-            why, text = "it was too slow", _SLOW
-        elif error is not None or turn.cancelled():
-            why, text = "it raised", _RAISED
-        else:
-            why, text = "it ended without an answer", _SILENT
+        why, text = _why_failed(error, finished=finished, canceled=turn.cancelled())
         _log.error(
             f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
         )
+        await self._clean_up(running, run)
         await self._end(running, State.FAILED, text)
 
     async def _run_agent(self, run: Run) -> None:
         try:
-            await self._agent.run(run)
+            with interruptible():
+                await self._agent.run(run)
         except SystemExit as error:  # it would end this process, and every other run in it
             raise RuntimeError("the agent called sys.exit()") from error
+
+    async def _cancel_agent(self, run: Run) -> None:
+        with interruptible():
+            await self._agent.cancel(run)
 
     async def _finish(self, turn: asyncio.Task[None], running: Running) -> bool:
         """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
@@ -182,14 +232,18 @@ class Turns:
             )
             if turn not in done:
                 turn.cancel()
-                await asyncio.wait({turn}, timeout=settings.cancel_seconds)
+                drains = running.stop is Stop.DRAIN
+                await asyncio.wait({turn}, timeout=_DRAIN if drains else settings.cancel_seconds)
             return bool(done)
         finally:
             stopped.cancel()
 
-    async def _clean_up(self, run: Run) -> None:
-        job = asyncio.create_task(self._agent.cancel(run), name=f"clean up {run.task_id}")
+    async def _clean_up(self, running: Running, run: Run) -> None:
+        """Let the agent clean up after a task that it doesn't end itself; failing that, again later."""
+        run.close()
+        job = asyncio.create_task(self._cancel_agent(run), name=f"clean up {run.task_id}")
         done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
+        running.cleaned = False
         if not done:
             job.cancel()
             _log.error("the agent's cancel is too slow", task=run.task_id, agent=self._agent.name)
@@ -201,8 +255,32 @@ class Turns:
                 agent=self._agent.name,
                 exc_info=error,
             )
+        else:
+            running.cleaned = True
 
     async def _end(self, running: Running, state: State, text: str) -> None:
         grant = running.grant
         said = message("agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context)
-        await running.writer.append(status_event(grant.task_id, grant.context, state, said))
+        await running.writer.append(
+            status_event(grant.task_id, grant.context, state, said), cleanup=not running.cleaned
+        )
+
+
+def _why_failed(error: BaseException | None, *, finished: bool, canceled: bool) -> tuple[str, str]:
+    """Return why an agent failed: for the log, and for the customer."""
+    if isinstance(error, LoopBlocked):
+        return "it blocked the event loop", _RAISED
+    if not finished:
+        return "it was too slow", _SLOW
+    if error is not None or canceled:
+        return "it raised", _RAISED
+    return "it ended without an answer", _SILENT
+
+
+def _latest(task: Json) -> InboxEntry:
+    """Return a task's latest message of its customer, as it stood in the inbox."""
+    said = [task["status"].get("message"), *reversed(task.get("history", ()))]
+    for one in said:
+        if one is not None and one["role"] == "ROLE_USER":
+            return InboxEntry(one["messageId"], one)
+    return InboxEntry("", {"messageId": "", "role": "ROLE_USER", "parts": []})

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 
 from a2a_streaming.agent import Agent, Unwatched
-from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.log import Grant, NoLease
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
@@ -45,6 +45,7 @@ class Worker:
         self._jobs: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._draining = False
+        self._count = 0
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -102,17 +103,17 @@ class Worker:
         lease = self._settings.lease_seconds
         rounds = 0
         while True:
-            await asyncio.sleep(lease / 4)
+            await asyncio.sleep(lease / 5)
             rounds += 1
             try:
                 await self._renew()
                 if self._agent.unwatched is not Unwatched.CARRY_ON:
                     await self._mind_watchers()
                 free = self._settings.max_runs - len(self._jobs)
-                if rounds % 2 == 0 and free > 0:
+                if free > 0:
                     for hint in await self._work.reclaim(self._name, free):
                         self._take(hint)
-                if rounds % 8 == 0:
+                if rounds % 10 == 0:
                     await self._sweep()
             except Exception as error:  # without this loop every run loses its lease
                 _log.warning(
@@ -133,6 +134,8 @@ class Worker:
                     one.halt(Stop.CANCEL)
             elif not one.writer.released:
                 one.halt(Stop.FENCED)
+        # After the leases: who takes a hint over then finds that its lease has ended too.
+        await self._work.renew(self._name, [item for one in running for item in one.items])
         await self._manager.index.open(self._agent.name, *(r.grant.task_id for r in running))
 
     async def _mind_watchers(self) -> None:
@@ -165,12 +168,16 @@ class Worker:
                     running.halt(Stop.FENCED)
 
     async def _sweep(self) -> None:
-        """Hint at open tasks at which nobody has looked for a while. A hint too many is harmless."""
-        agent, index = self._agent.name, self._manager.index
-        neglected = await index.neglected(agent, seconds=2 * self._settings.lease_seconds)
-        if neglected:
-            await self._work.hint(*neglected)
-            await index.open(agent, *neglected)
+        """Hint at tasks that wait and at which nobody has looked for a while. A hint too many is harmless."""
+        own, index = self._agent.name, self._manager.index
+        neglected = await index.neglected(own, seconds=2 * self._settings.lease_seconds)
+        stranded = await self._manager.sweep.page()
+        lost = stranded.pop("", [])  # any worker can end them
+        for agent, tasks in [(own, [*neglected, *lost]), *stranded.items()]:
+            if tasks:
+                await index.open(agent, *tasks)
+                await self._manager.work(agent).hint(*tasks)
+        await self._work.forget_the_dead()
 
     def _take(self, hint: Hint) -> None:
         running = self._running.get(hint.task_id)
@@ -189,18 +196,11 @@ class Worker:
 
     async def _do(self, hint: Hint) -> None:
         began = asyncio.get_running_loop().time()
-        try:
-            lease = await self._manager.log.lease(hint.task_id, self._name)
-        except Unavailable:
-            return  # the hint stays pending
-        except ValueError as error:
-            _log.error("a task can't be worked on", task=hint.task_id, reason=str(error))
-            await self._forget(hint.task_id, [hint.item])
-            return
+        lease = await self._lease(hint.task_id)
         if not isinstance(lease, Grant):
-            if lease.reason != "BUSY":
+            if lease is not None and lease.reason != "BUSY":
                 await self._settle(hint.task_id, [hint.item])
-            return
+            return  # else the hint stays pending
         writer = LogWriter(
             self._manager.log, lease, on_state=lambda now, was: self._record(lease, now, was)
         )
@@ -220,8 +220,26 @@ class Worker:
             del self._running[hint.task_id]
         if running.stop is Stop.DRAIN and not writer.state.terminal:
             await self._hand_over(running)
-        else:
-            await self._settle(hint.task_id, running.items)
+            return
+        if lease.task_ended:
+            await self._cleaned(running)
+        await self._settle(hint.task_id, running.items)
+        if not running.cleaned:
+            with contextlib.suppress(Unavailable):  # the sweep sees to it that it is tried again
+                await self._manager.index.open(self._agent.name, hint.task_id)
+
+    async def _lease(self, task_id: str) -> Grant | NoLease | None:
+        """Take the lease on a task; None while Redis is away."""
+        self._count += 1
+        holder = f"{self._name}/{self._agent.name}/{self._count}"
+        try:
+            lease = await self._manager.log.lease(task_id, holder)
+            if isinstance(lease, NoLease) and lease.reason == "DAMAGED":
+                await self._manager.restore(task_id)
+                lease = await self._manager.log.lease(task_id, holder)
+        except Unavailable:
+            return None
+        return lease
 
     async def _record(self, grant: Grant, now: State, was: State) -> None:
         with contextlib.suppress(Unavailable):  # the next change writes the lists anew
@@ -229,7 +247,7 @@ class Worker:
                 grant.task_id,
                 owner=grant.owner,
                 context=grant.context,
-                agent=self._agent.name,
+                agent=grant.agent,
                 state=now,
                 was=was,
             )
@@ -244,11 +262,15 @@ class Worker:
                 await self._work.hint(task_id)
             await self._work.done(*items)
 
-    async def _forget(self, task_id: str, items: list[str]) -> None:
-        """Look no more at a task, whatever waits for it."""
-        with contextlib.suppress(Unavailable):
-            await self._manager.index.settle(self._agent.name, task_id)
-            await self._work.done(*items)
+    async def _cleaned(self, running: Running) -> None:
+        """Note that a task that has ended is cleaned up, or that it is tried no more."""
+        grant = running.grant
+        if not running.cleaned and grant.attempt >= self._settings.max_attempts:
+            _log.error("gave up on cleaning up", task=grant.task_id, attempts=grant.attempt)
+            running.cleaned = True
+        if running.cleaned:
+            with contextlib.suppress(Unavailable):  # it is cleaned up once more
+                await self._manager.log.release(grant, cleaned=True)
 
     async def _hand_over(self, running: Running) -> None:
         # If it fails, the lease runs out, and the hint is reclaimed.

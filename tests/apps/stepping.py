@@ -22,12 +22,12 @@ class SteppingAgent(Agent):
     card = agent_card("stepping")
 
     async def run(self, run: Run) -> None:
-        await run.step("first", asyncio.to_thread, note, "first")
+        await run.step("first", note, "first")
         async with run.artifact("words") as words:
             await words.write(f"attempt {run.attempt} ")
             await run.working("Waiting for leave")
             while not await asyncio.to_thread(NOTES.with_suffix(".leave").exists):
                 await asyncio.sleep(0.02)
             await words.write("went on")
-        await run.step("second", asyncio.to_thread, note, "second")
+        await run.step("second", note, "second")
         await run.complete("Done")

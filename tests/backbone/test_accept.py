@@ -17,7 +17,17 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
-from tasks import connected, is_whole, leased, log_of, offer, status
+from tasks import (
+    asked,
+    connected,
+    everything,
+    is_whole,
+    lapse,
+    leased,
+    log_of,
+    offer,
+    status,
+)
 
 
 @pytest.fixture
@@ -31,10 +41,6 @@ async def inbox_of(raw: redis.asyncio.Redis, manager: RedisManager) -> list[Inbo
     return [InboxEntry.parse(entry) for entry in entries]
 
 
-async def everything(raw: redis.asyncio.Redis) -> dict[bytes, bytes | None]:
-    return {key: await raw.dump(key) async for key in raw.scan_iter()}
-
-
 async def ended(manager: RedisManager, state: State = State.COMPLETED) -> None:
     await LogWriter(manager.log, await leased(manager)).append(status(state, "bye"))
 
@@ -46,6 +52,7 @@ async def test_a_first_message_creates_the_task(
     answer = await manager.inbox.accept(first)
     assert answer.code == "CREATED"
     assert answer.state is State.SUBMITTED
+    assert answer.before is None
     [event] = await log_of(manager)
     assert event.position == answer.position
     assert event.payload == {"task": first.task}
@@ -65,6 +72,7 @@ async def test_a_follow_up_waits_in_the_inbox_behind_the_first(
     created = await manager.inbox.accept(first)
     answer = await manager.inbox.accept(second)
     assert (answer.code, answer.position) == ("ACCEPTED", created.position)
+    assert answer.before == created.position
     assert [entry.message for entry in await inbox_of(raw, manager)] == [
         first.message,
         second.message,
@@ -87,6 +95,59 @@ async def test_a_known_message_joins_whatever_has_become_of_the_task(
         answer = await manager.inbox.accept(again)
         assert (answer.code, answer.state) == ("JOINED", State.COMPLETED)
         assert answer.position == (await log_of(manager))[-1].position
+
+
+async def test_a_known_message_is_told_where_its_turn_began_however_far_the_log_has_gone(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    first, second, third = offer(), offer(text="and more"), offer(text="and yet more")
+    await manager.inbox.accept(first)
+    writer = await asked(manager, await leased(manager))
+    before = {"first": None, "second": writer.position}
+
+    async def are_told() -> None:
+        for name, said in (("first", first), ("second", second)):
+            answer = await manager.inbox.accept(said)
+            assert (answer.code, answer.before) == ("JOINED", before[name])
+            assert answer.position == (await log_of(manager))[-1].position
+
+    assert (await manager.inbox.accept(second)).before == before["second"]
+    await are_told()
+    await lapse(raw, manager)
+    writer = LogWriter(manager.log, await leased(manager, holder="w2"))
+    for text in "abc":
+        await writer.append(status(text=text))
+        await are_told()
+    assert (await manager.inbox.accept(third)).before == writer.position
+    await are_told()
+    await writer.append(status(State.COMPLETED, "bye"))
+    await are_told()
+
+
+async def test_a_first_message_known_by_its_content_began_the_task(manager: RedisManager) -> None:
+    await manager.inbox.accept(offer(by_content=True))
+    await asked(manager, await leased(manager))
+    again = await manager.inbox.accept(offer(by_content=True))
+    assert (again.code, again.before) == ("JOINED", None)
+
+
+@pytest.mark.parametrize("code", ["CONFLICT", "AGENT", "CONTEXT", "TERMINAL"])
+async def test_a_message_that_is_refused_has_no_turn(manager: RedisManager, code: str) -> None:
+    await manager.inbox.accept(offer(context="c1"))
+    await manager.inbox.accept(offer(text="more", message_id="m2"))
+    match code:
+        case "CONFLICT":
+            late = offer(text="other", message_id="m2")
+        case "AGENT":
+            late = offer(agent="other")
+        case "CONTEXT":
+            late = offer(context="c8")
+        case _:
+            await ended(manager)
+            late = offer(text="late")
+    answer = await manager.inbox.accept(late)
+    assert (answer.code, answer.before) == (code, None)
+    assert answer.position == (await log_of(manager))[-1].position
 
 
 async def test_a_first_message_without_an_id_of_its_own_is_known_by_its_content(

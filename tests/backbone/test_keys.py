@@ -156,6 +156,7 @@ async def test_after_the_end_history_and_snapshot_have_lifetimes_of_their_own(
         done = batch(
             1,
             status(State.COMPLETED),
+            number=1,
             state=State.COMPLETED,
             waiting=1,
             snapshot=b'{"id":"t1"}',

@@ -16,11 +16,13 @@ from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from tasks import (
     accepted,
+    asked,
     batch,
     connected,
     folded,
     lapse,
     leased,
+    lifetimes,
     log_of,
     meta_of,
     now_ms,
@@ -37,20 +39,14 @@ async def manager(settings: Settings) -> AsyncIterator[RedisManager]:
         yield manager
 
 
-async def asked(manager: RedisManager, grant: Grant) -> LogWriter:
-    """A turn that has ended with a question: the lease is given back."""
-    writer = LogWriter(manager.log, grant)
-    await writer.append(status(State.INPUT_REQUIRED, "What?"), settles=turn_of(grant))
-    return writer
-
-
 async def test_a_waiting_message_gets_a_lease_with_all_that_its_holder_needs(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:
     created = await accepted(manager)
     grant = await leased(manager, holder="w1")
     assert (grant.task_id, grant.holder, grant.context, grant.owner) == ("t1", "w1", "c1", "")
-    assert (grant.dialect, grant.attempt, grant.canceled) == ("0.1", 1, False)
+    assert (grant.agent, grant.attempt) == ("echo", 1)
+    assert (grant.canceled, grant.damaged, grant.task_ended) == (False, False, False)
     assert created.position is not None
     assert grant.base == created.position
     assert grant.previous_epoch == created.position.epoch
@@ -82,18 +78,61 @@ async def test_a_lease_brings_the_task_as_it_is_also_where_no_snapshot_is_yet(
 async def test_a_live_lease_is_its_holders_alone(manager: RedisManager) -> None:
     await accepted(manager)
     await leased(manager, holder="w1")
-    for holder in ("w2", "w1"):
+    for holder in ("w2", "w", "w10", "W1"):
         refused = await manager.log.lease("t1", holder)
         assert isinstance(refused, NoLease)
         assert refused.reason == "BUSY"
         assert 0 < refused.seconds <= 2
 
 
+async def test_who_asks_again_because_the_reply_was_lost_is_granted_anew_at_no_cost(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    unheard = await leased(manager)
+    for _ in range(10):
+        grant = await leased(manager)
+        assert grant.attempt == 1
+        assert grant.epoch > unheard.epoch
+        assert grant.previous_epoch == unheard.epoch
+        assert (grant.base, grant.entry, grant.task) == (unheard.base, unheard.entry, unheard.task)
+        assert await manager.log.renew([unheard, grant]) == [None, False]
+        late = batch(1, status(), number=0)
+        assert (await manager.log.append(unheard, late)).code == "FENCED"
+        unheard = grant
+    assert (await manager.log.append(unheard, batch(1, status()))).code == "OK"
+    assert (await meta_of(raw, manager))["attempts"] == "1"
+    assert isinstance(await manager.log.lease("t1", "w2"), NoLease)
+
+
+async def test_who_asks_again_is_granted_the_task_as_it_has_become(manager: RedisManager) -> None:
+    await accepted(manager)
+    writer = LogWriter(manager.log, await leased(manager))
+    await writer.append(status(text="a"), step=("m look", b"1"))
+    grant = await leased(manager)
+    assert grant.base == writer.position
+    assert grant.task == writer.task
+    with pytest.raises(Fenced):
+        await writer.append(status(text="b"))
+    await LogWriter(manager.log, grant).append(status(text="c"))  # its calls count from 0 again
+    assert len(await log_of(manager)) == 3
+
+
+async def test_who_asks_again_after_its_lease_has_lapsed_has_begun_another_attempt(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    await leased(manager)
+    await lapse(raw, manager)
+    assert (await leased(manager)).attempt == 2
+
+
 async def test_of_many_who_ask_at_once_one_gets_the_lease(settings: Settings) -> None:
     async with connected(settings) as one, connected(settings) as other:
         await accepted(one)
         answers = await asyncio.gather(
-            *(process.log.lease("t1", f"w{n}") for n in range(25) for process in (one, other))
+            *(one.log.lease("t1", f"one/{n}") for n in range(25)),
+            *(other.log.lease("t1", f"other/{n}") for n in range(25)),
         )
     assert sum(isinstance(answer, Grant) for answer in answers) == 1
     refused = {answer.reason for answer in answers if isinstance(answer, NoLease)}
@@ -124,17 +163,45 @@ async def test_a_task_that_isnt_there_is_gone(
     assert await raw.dbsize() == 0
 
 
-async def test_a_task_of_which_too_much_is_lost_is_told_so(
-    manager: RedisManager, raw: redis.asyncio.Redis
+@pytest.mark.parametrize("left", ["the history's end", "nothing"])
+async def test_a_task_of_which_too_much_is_lost_is_granted_as_damaged_so_that_it_can_end(
+    manager: RedisManager, raw: redis.asyncio.Redis, left: str
 ) -> None:
     await accepted(manager)
-    grant = await leased(manager)
-    await manager.log.append(grant, batch(1, status()))
-    await manager.log.release(grant)
+    first = await leased(manager)
+    await manager.log.append(first, batch(1, status()))
+    await manager.log.release(first)
     await raw.delete(manager.keys.snapshot("t1"))
-    await raw.xtrim(manager.keys.stream("t1"), maxlen=1, approximate=False)
-    with pytest.raises(ValueError, match="begins with a task event"):
-        await manager.log.lease("t1", "w1")
+    if left == "nothing":
+        await raw.delete(manager.keys.stream("t1"))
+    else:
+        await raw.xtrim(manager.keys.stream("t1"), maxlen=1, approximate=False)
+    grant = await leased(manager, holder="w2")
+    assert (grant.damaged, grant.canceled, grant.task_ended) == (True, False, False)
+    assert (grant.owner, grant.agent, grant.context) == ("", "echo", "c1")
+    assert grant.entry == first.entry
+    assert grant.base.offset == 2
+    assert (grant.task["id"], grant.task["contextId"]) == ("t1", "c1")
+    await LogWriter(manager.log, grant).append(status(State.FAILED, "sorry"))
+    snapshot = await manager.snapshots.get("t1")
+    assert snapshot is not None
+    assert snapshot.task["status"]["state"] == State.FAILED
+    assert snapshot.position.offset == 4  # the message that nobody had begun, and the end
+    assert await manager.log.lease("t1", "w3") == NoLease("TERMINAL", state=State.FAILED)
+    await lifetimes(raw)
+
+
+@pytest.mark.parametrize("lost", ["snapshot", "stream"])
+async def test_a_task_that_still_folds_isnt_damaged(
+    manager: RedisManager, raw: redis.asyncio.Redis, lost: str
+) -> None:
+    await accepted(manager)
+    told = await leased(manager)
+    await manager.log.release(told)
+    await raw.delete(getattr(manager.keys, lost)("t1"))
+    grant = await leased(manager)
+    assert not grant.damaged
+    assert grant.task == told.task
 
 
 async def test_an_expired_lease_is_granted_anew_and_its_old_holder_is_fenced(
@@ -237,7 +304,7 @@ async def test_attempts_are_counted_until_a_step_or_the_next_message(
     grant = await died()
     assert grant.attempt == 4  # an event is no progress
     writer = LogWriter(manager.log, grant)
-    await writer.append(step=(f"{turn_of(grant)}:look", b"1"))
+    await writer.append(step=(f"{turn_of(grant)} look", b"1"))
     grant = await died()
     assert grant.attempt == 2
     writer = LogWriter(manager.log, grant)
@@ -259,143 +326,19 @@ async def test_a_lease_given_back_is_free_at_once_and_costs_no_attempt(
         assert grant.attempt == 1
         await manager.log.release(grant)
     grant = await leased(manager)
-    await manager.log.append(grant, batch(1, step=(f"{turn_of(grant)}:look", b"1")))
+    await manager.log.append(grant, batch(1, step=(f"{turn_of(grant)} look", b"1")))
     await manager.log.release(grant)
     assert (await leased(manager)).attempt == 1
-
-
-async def test_renewing_moves_the_end_and_says_whether_to_cancel(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    for task in ("t1", "t2", "t3"):
-        await accepted(manager, task)
-    grants = [await leased(manager, task) for task in ("t1", "t2", "t3")]
-    end = int((await meta_of(raw, manager))["lease_end"])
-    await raw.hset(manager.keys.meta("t1"), "lease_end", str(end - 500))
-    await manager.log.lease("t2", "desk", purpose="cancel")
-    await lapse(raw, manager, "t3")
-    await leased(manager, "t3", holder="w2")
-    assert await manager.log.renew(grants) == [False, True, None]
-    assert int((await meta_of(raw, manager))["lease_end"]) >= end
-    assert await manager.log.renew([]) == []
-
-
-async def test_renewing_keeps_an_open_tasks_keys_alive(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    await accepted(manager)
-    grant = await leased(manager)
-    await manager.log.append(grant, batch(1, step=("m:look", b"1")))
-    keys = manager.keys.task("t1")[:5]
-    for key in keys:
-        await raw.pexpire(key, 20_000)
-    await manager.log.renew([grant])
-    assert min([await raw.pttl(key) for key in keys]) > 20_000
-
-
-async def test_a_lease_that_was_given_back_cant_be_renewed(manager: RedisManager) -> None:
-    await accepted(manager)
-    grant = await leased(manager)
-    await asked(manager, grant)
-    assert await manager.log.renew([grant]) == [None]
-
-
-async def test_renewing_survives_a_redis_that_forgot_the_script(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    await accepted(manager)
-    grant = await leased(manager)
-    await raw.script_flush()
-    assert await manager.log.renew([grant]) == [False]
-    await raw.script_flush()
-    await manager.log.release(grant)
-    await raw.script_flush()
-    assert (await leased(manager)).attempt == 1
-
-
-async def test_a_cancel_takes_a_task_that_waits_for_a_worker_or_for_its_customer(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    for task in ("t1", "t2"):
-        await accepted(manager, task)
-    await asked(manager, await leased(manager, "t2"))
-    queued = await manager.log.lease("t1", "desk", purpose="cancel")
-    waiting = await manager.log.lease("t2", "desk", purpose="cancel")
-    assert isinstance(queued, Grant)
-    assert isinstance(waiting, Grant)
-    assert queued.canceled
-    assert waiting.canceled
-    assert queued.entry is not None
-    assert waiting.entry is None
-    assert (await meta_of(raw, manager))["attempts"] == "0"
-
-
-async def test_a_cancel_tells_the_holder_of_a_live_lease(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    pubsub = raw.pubsub()
-    await pubsub.subscribe(manager.keys.control)
-    assert await pubsub.get_message(timeout=5) is not None
-    await accepted(manager)
-    writer = LogWriter(manager.log, grant := await leased(manager))
-    for _ in range(2):
-        refused = await manager.log.lease("t1", "desk", purpose="cancel")
-        assert isinstance(refused, NoLease)
-        assert refused.reason == "BUSY"
-        told = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
-        assert told is not None
-        assert told["data"] == b"t1"
-    assert await manager.log.renew([grant]) == [True]
-    assert not writer.canceled
-    await writer.append(status())
-    assert writer.canceled
-    await pubsub.aclose()
-
-
-async def test_whoever_takes_over_a_task_to_be_canceled_is_told_so(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    await accepted(manager)
-    await leased(manager)
-    await manager.log.lease("t1", "desk", purpose="cancel")
-    await lapse(raw, manager)
-    assert (await leased(manager, holder="w2")).canceled
-
-
-async def test_a_cancel_isnt_lost_between_two_turns(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    await accepted(manager)
-    grant = await leased(manager)
-    refused = await manager.log.lease("t1", "desk", purpose="cancel")
-    assert isinstance(refused, NoLease)
-    writer = await asked(manager, grant)  # its holder asked before it heard of the cancel
-    assert writer.canceled
-    assert (await meta_of(raw, manager))["holder"] == "w1"  # so that it can end the task itself
-    await writer.append(status(State.CANCELED))
-    assert await manager.log.lease("t1", "w2") == NoLease("TERMINAL", state=State.CANCELED)
-
-
-async def test_a_task_to_be_canceled_has_something_to_do_without_a_message(
-    manager: RedisManager, raw: redis.asyncio.Redis
-) -> None:
-    await accepted(manager)
-    await asked(manager, await leased(manager))
-    canceller = await manager.log.lease("t1", "desk", purpose="cancel")
-    assert isinstance(canceller, Grant)  # and dies
-    await lapse(raw, manager)
-    grant = await leased(manager, holder="w2")
-    assert grant.canceled
-    assert grant.entry is None
 
 
 async def test_a_turn_finds_the_steps_of_its_own_message_alone(manager: RedisManager) -> None:
     await accepted(manager)
     grant = await leased(manager)
-    for n, (message_id, name) in enumerate([("m1", "look"), ("m1", "a:b"), ("m10", "look")]):
-        step = (f"{message_id}:{name}", b"%d" % n)
-        assert (await manager.log.append(grant, batch(1, step=step))).code == "OK"
-    assert await manager.log.steps("t1", "m1") == {"look": b"0", "a:b": b"1"}
+    turns = [("m1", "look"), ("m1", "a b"), ("m10", "look"), ("m1:m1", "look")]
+    for n, (message_id, name) in enumerate(turns):
+        step = (f"{message_id} {name}", b"%d" % n)
+        assert (await manager.log.append(grant, batch(1, number=n, step=step))).code == "OK"
+    assert await manager.log.steps("t1", "m1") == {"look": b"0", "a b": b"1"}
     assert await manager.log.steps("t1", "m10") == {"look": b"2"}
     assert await manager.log.steps("t1", "m") == {}
     assert await manager.log.steps("t2", "m1") == {}

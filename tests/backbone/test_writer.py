@@ -221,19 +221,30 @@ async def test_what_is_appended_at_once_goes_together_and_in_order(
     await is_whole(manager)
 
 
-async def test_a_step_ends_its_call_so_that_it_is_stored_with_what_came_before(
+async def test_steps_are_stored_with_what_came_before_and_may_share_a_call(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    writer = await writing(manager)
+    before = await calls_of(raw, "evalsha")
+    await asyncio.gather(
+        writer.append(status(text="a")),
+        writer.append(step=("m one", b"1")),
+        writer.append(step=("m two", b"2")),
+        writer.append(status(text="b"), step=("m three", b"3")),
+        writer.append(status(text="c")),
+    )
+    assert await calls_of(raw, "evalsha") - before == 1
+    assert await manager.log.steps("t1", "m") == {"one": b"1", "two": b"2", "three": b"3"}
+    assert len(await log_of(manager)) == 4
+
+
+async def test_of_a_step_that_is_stored_twice_in_a_call_the_later_result_stands(
     manager: RedisManager,
 ) -> None:
     writer = await writing(manager)
-    await asyncio.gather(
-        writer.append(status(text="a")),
-        writer.append(step=("m:one", b"1")),
-        writer.append(step=("m:two", b"2")),
-        writer.append(status(text="b"), step=("m:three", b"3")),
-        writer.append(status(text="c")),
-    )
-    assert await manager.log.steps("t1", "m") == {"one": b"1", "two": b"2", "three": b"3"}
-    assert len(await log_of(manager)) == 4
+    results = (b"%d" % n for n in range(5))
+    await asyncio.gather(*(writer.append(step=("m one", result)) for result in results))
+    assert await manager.log.steps("t1", "m") == {"one": b"4"}
 
 
 async def test_each_event_is_appended_once_also_when_connections_break_all_the_time(
@@ -263,7 +274,7 @@ async def test_a_fenced_writer_fails_whoever_waits_and_whoever_comes_later(
     other = LogWriter(manager.log, await leased(manager, holder="w2"))
     waiting = [
         *(writer.append(status(text=str(n))) for n in range(10)),
-        writer.append(step=("m:look", b"1")),
+        writer.append(step=("m look", b"1")),
         writer.append(status(State.COMPLETED)),
     ]
     failed = await asyncio.gather(*waiting, return_exceptions=True)
@@ -278,6 +289,42 @@ async def test_a_fenced_writer_fails_whoever_waits_and_whoever_comes_later(
     assert len(await log_of(manager)) == 2
     await other.append(status(State.COMPLETED))
     await is_whole(manager)
+
+
+@pytest.mark.parametrize("how", ["settled", "released"])
+async def test_a_writer_that_has_given_its_lease_back_writes_no_more(
+    manager: RedisManager, how: str
+) -> None:
+    await accepted(manager)
+    grant = await leased(manager)
+    writer = LogWriter(manager.log, grant)
+    if how == "settled":
+        await writer.append(status(State.INPUT_REQUIRED, "What?"), settles=turn_of(grant))
+        assert writer.released
+    else:
+        await writer.append(status(text="a"))
+        await manager.log.release(grant)
+    before = await log_of(manager)
+    with pytest.raises(Fenced):
+        await writer.append(status(text="one more thing"))
+    with pytest.raises(Fenced):
+        await writer.append(step=("m look", b"1"))
+    assert story(await log_of(manager)) == story(before)
+    assert await manager.log.steps("t1", "m") == {}
+    await is_whole(manager)
+
+
+async def test_a_step_that_comes_with_a_tasks_end_takes_nothing_from_its_snapshot(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    writer = await writing(manager)
+    await asyncio.gather(
+        writer.append(status(State.COMPLETED, "bye")),
+        writer.append(step=("m late", b"1")),
+        return_exceptions=True,
+    )
+    stored: Any = await raw.get(manager.keys.snapshot("t1"))
+    assert orjson.loads(stored)["task"]["status"]["state"] == State.COMPLETED
 
 
 async def test_who_doesnt_wait_learns_with_the_next_call_that_the_writer_is_fenced(
@@ -405,4 +452,8 @@ async def test_a_snapshot_is_stored_when_a_turn_ends(
     await writer.append(status(State.INPUT_REQUIRED), settles=turn_of(grant))
     stored: Any = await raw.get(manager.keys.snapshot("t1"))
     last = (await log_of(manager))[-1]
-    assert orjson.loads(stored) == {"position": str(last.position), "task": writer.task}
+    assert orjson.loads(stored) == {
+        "position": str(last.position),
+        "about": {"owner": "", "agent": "echo", "context": "c1", "dialect": "0.1"},
+        "task": writer.task,
+    }

@@ -5,6 +5,7 @@ The inbox is the truth; the work item that follows it is a hint. `lua/accept.lua
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -67,11 +68,13 @@ class Accepted:
         code: See `lua/accept.lua`.
         position: The log's last position at that moment; None where there is no task to tell of.
         state: The task's state at that moment, likewise.
+        before: The position before the message's turn; None if it began the task.
     """
 
     code: AcceptCode
     position: Position | None
     state: State | None
+    before: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Inbox:
         Raises:
             Unavailable: Redis is away; whether the message was accepted is unknown, so send it again.
         """
-        code, position, state = await self._store.script(
+        code, position, state, before = await self._store.script(
             _ACCEPT,
             self._keys.task(offer.task["id"]),
             [
@@ -130,12 +133,14 @@ class Inbox:
                 orjson.dumps(offer.task),
                 self._settings.open_ttl * 1000,
                 self._settings.inbox_limit,
+                random.getrandbits(20),
             ],
         )
         return Accepted(
             code.decode(),
             Position.parse(position) if position else None,
             State(state.decode()) if state else None,
+            Position.parse(before) if before else None,
         )
 
     async def waiting(self, task_id: str) -> int:

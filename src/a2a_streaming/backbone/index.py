@@ -27,7 +27,7 @@ class Index:
         self._store = store
         self._keys = keys
         self._ttl = settings.open_ttl * 1000
-        self._kept = 1000 * max(settings.open_ttl, settings.snapshot_ttl, settings.history_ttl)
+        self._kept = settings.listed_ttl * 1000
 
     async def record(
         self, task_id: str, *, owner: str, context: str, agent: str, state: State, was: State | None

@@ -33,14 +33,18 @@ class KeySpec(NamedTuple):
 
 KEYS: tuple[KeySpec, ...] = (
     KeySpec(
-        "task:{id}", "string", "open_ttl, then snapshot_ttl", "snapshot: JSON with its position"
+        "task:{id}",
+        "string",
+        "open_ttl, then snapshot_ttl",
+        "snapshot: JSON with its position, owner and agent",
     ),
     KeySpec(
         "task:{id}:meta",
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
-        "epoch, offset, last position, state, owner, context, agent, birth dialect, lease holder and "
-        "end, cancel flag, attempts, messageIds seen (m:…), where each epoch began (e:…)",
+        "epoch and its calls, offset, last position, state, owner, context, agent, birth dialect, lease "
+        "holder and end, flags (terminal, cancel, cleanup, damaged), attempts, messageIds seen (m:…), "
+        "where each epoch began (e:…)",
     ),
     KeySpec(
         "task:{id}:stream",
@@ -49,7 +53,12 @@ KEYS: tuple[KeySpec, ...] = (
         "history: one entry an event, its ID the position, its field `e` the JSON",
     ),
     KeySpec("task:{id}:inbox", "list", "open_ttl", "accepted messages that aren't settled yet"),
-    KeySpec("task:{id}:steps", "hash", "open_ttl, then history_ttl", "results of steps"),
+    KeySpec(
+        "task:{id}:steps",
+        "hash",
+        "open_ttl, then history_ttl",
+        "what turns have stored: results of steps, finished artifacts, bookmarks",
+    ),
     KeySpec(
         "subscriptions:{id}",
         "sorted set",

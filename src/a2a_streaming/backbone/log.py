@@ -15,6 +15,7 @@ import orjson
 from a2a_streaming.backbone.connection import Script, Store
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.errors import InvalidTransition
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json, State, apply
@@ -35,10 +36,12 @@ class Grant:
         base: The log's last position when it was granted.
         attempt: Which attempt at the waiting message this is, from 1.
         canceled: Whether the task is to be canceled.
+        damaged: Whether Redis has lost parts of the task, so that it can only be ended.
+        task_ended: Whether the task has ended; then the lease is for cleaning up.
         owner: Whose task it is.
+        agent: Whose it is to do.
         context: Its context.
-        dialect: The dialect it was born in.
-        entry: The message that waits first; None if the lease is for a cancel alone.
+        entry: The message that waits first; None if there is none.
         task: The task, folded up to `base`.
         tail_bytes: Bytes of events after the stored snapshot.
     """
@@ -50,9 +53,11 @@ class Grant:
     base: Position
     attempt: int
     canceled: bool
+    damaged: bool
+    task_ended: bool
     owner: str
+    agent: str
     context: str
-    dialect: str
     entry: InboxEntry | None
     task: Json
     tail_bytes: int
@@ -63,12 +68,12 @@ class NoLease:
     """Why there is no lease.
 
     Args:
-        reason: `GONE`, `TERMINAL`, `IDLE` (nothing to do) or `BUSY`.
+        reason: `GONE`, `DAMAGED` (see `restore.py`), `TERMINAL`, `IDLE` (nothing to do) or `BUSY`.
         state: With `TERMINAL`, how the task ended.
         seconds: With `BUSY`, how long the other's lease still lasts unless it is renewed.
     """
 
-    reason: Literal["GONE", "TERMINAL", "IDLE", "BUSY"]
+    reason: Literal["GONE", "DAMAGED", "TERMINAL", "IDLE", "BUSY"]
     state: State | None = None
     seconds: float = 0.0
 
@@ -78,22 +83,26 @@ class Batch:
     """Events for one call of the append script, and what hangs on them.
 
     Args:
+        number: How many calls of the script there were before under this lease.
         offset: The log's last offset before them.
         events: Their JSON.
         state: The state after them; None if they leave it.
         settles: Id of the message whose turn they end; None if the turn goes on.
         waiting: With a terminal state: messages that the writer knows to be in the inbox.
+        cleanup: With a terminal state: whether the agent has something to clean up afterwards.
         snapshot: The task after them, JSON; None to store none.
-        step: A step's field and its result's JSON; None if there is none.
+        steps: Results of steps: each one's field, and its JSON.
     """
 
+    number: int
     offset: int
     events: Sequence[bytes]
     state: State | None = None
     settles: str | None = None
     waiting: int = 0
+    cleanup: bool = False
     snapshot: bytes | None = None
-    step: tuple[str, bytes] | None = None
+    steps: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class Appended:
         canceled: Whether the task is to be canceled.
         following: The message whose turn is next; the lease goes on with it.
         history_lost: Whether the history had been lost, so that a snapshot is due.
-        offset: With `BEHIND`, the log's last offset.
+        number: With `BEHIND`, the first call that Redis has lost.
         waiting: With `INBOX`, the messages in it.
     """
 
@@ -113,7 +122,7 @@ class Appended:
     canceled: bool = False
     following: InboxEntry | None = None
     history_lost: bool = False
-    offset: int = 0
+    number: int = 0
     waiting: tuple[InboxEntry, ...] = ()
 
 
@@ -140,12 +149,11 @@ class Log:
 
         Args:
             task_id: The task.
-            holder: Who takes it.
+            holder: Who takes it; a name of its own for each attempt to take one.
             purpose: `cancel` sets the task's cancel flag first, and takes a task that has nothing to do.
 
         Raises:
             Unavailable: Redis is away.
-            ValueError: The task can't be folded from what Redis still has of it.
         """
         code, *rest = await self._store.script(
             _LEASE,
@@ -167,10 +175,8 @@ class Log:
                 return NoLease("TERMINAL", state=State(rest[0].decode()))
             case b"BUSY":
                 return NoLease("BUSY", seconds=float(rest[0]) / 1000)
-            case b"IDLE":
-                return NoLease("IDLE")
             case _:
-                return NoLease("GONE")
+                return NoLease(code.decode())
 
     async def append(self, grant: Grant, batch: Batch) -> Appended:
         """Append events under a lease.
@@ -180,7 +186,6 @@ class Log:
         """
         settings = self._settings
         state = batch.state
-        field, result = batch.step or ("", b"")
         code, *rest = await self._store.script(
             _APPEND,
             self._keys.task(grant.task_id),
@@ -188,6 +193,7 @@ class Log:
                 grant.epoch,
                 grant.previous_epoch,
                 str(grant.base),
+                batch.number,
                 batch.offset,
                 grant.holder,
                 self._lease_ms,
@@ -195,13 +201,14 @@ class Log:
                 "1" if state is not None and state.terminal else "",
                 batch.settles or "",
                 batch.waiting,
+                "1" if batch.cleanup else "",
                 batch.snapshot or b"",
                 settings.history_maxlen,
-                field,
-                result,
                 self._open_ttl,
                 settings.history_ttl * 1000,
                 settings.snapshot_ttl * 1000,
+                len(batch.steps),
+                *(part for step in batch.steps for part in step),
                 *batch.events,
             ],
         )
@@ -215,7 +222,7 @@ class Log:
                     history_lost=bool(lost),
                 )
             case b"BEHIND":
-                return Appended("BEHIND", offset=int(rest[0]))
+                return Appended("BEHIND", number=int(rest[0]))
             case b"INBOX":
                 return Appended("INBOX", waiting=tuple(InboxEntry.parse(entry) for entry in rest))
             case _:
@@ -242,24 +249,30 @@ class Log:
         )
         return [bool(r[1]) if isinstance(r, list) and r[0] == b"OK" else None for r in replies]  # pyright: ignore[reportUnknownArgumentType] - Redis' replies carry no types
 
-    async def release(self, grant: Grant) -> None:
+    async def release(self, grant: Grant, *, cleaned: bool = False) -> None:
         """Give a lease back before its turn's end, so that another process goes on at once.
+
+        Args:
+            grant: The lease.
+            cleaned: Whether what was to be cleaned up after the task's end is.
 
         Raises:
             Unavailable: Redis is away.
         """
         await self._store.script(
-            _RELEASE, [self._keys.meta(grant.task_id)], [grant.epoch, grant.holder]
+            _RELEASE,
+            [self._keys.meta(grant.task_id)],
+            [grant.epoch, grant.holder, "1" if cleaned else ""],
         )
 
     async def steps(self, task_id: str, message_id: str) -> dict[str, bytes]:
-        """Return the results of the steps that a turn has finished, by name.
+        """Return what a turn has stored: results of finished steps, and bookmarks; by name.
 
         Raises:
             Unavailable: Redis is away.
         """
         reply: list[bytes] = await self._store.call("HGETALL", self._keys.steps(task_id))
-        prefix = f"{message_id}:"
+        prefix = f"{message_id} "
         found = zip(reply[::2], reply[1::2], strict=True)
         return {
             field.decode().removeprefix(prefix): result
@@ -268,15 +281,34 @@ class Log:
         }
 
 
+def fold(task: Json | None, events: Sequence[bytes]) -> Json | None:
+    """Fold events onto a task; None if they don't: parts of the history are lost."""
+    try:
+        for event in events:
+            task = apply(task, orjson.loads(event))
+    except (ValueError, InvalidTransition):
+        return None
+    return task
+
+
 def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
-    epoch, previous, last, attempts, cancel, owner, context, dialect, _, head, stored, tail = reply
-    task: Json | None = orjson.loads(stored)["task"] if stored else None
-    size = 0
-    for _, (_, event) in tail:
-        task = apply(task, orjson.loads(event))
-        size += len(event)
-    if task is None:
-        raise ValueError(f"nothing is left of task {task_id!r}: no snapshot and no history")
+    (
+        epoch,
+        previous,
+        last,
+        attempts,
+        cancel,
+        owner,
+        agent,
+        context,
+        damaged,
+        ended,
+        head,
+        stored,
+        tail,
+    ) = reply
+    events = [event for _, (_, event) in tail]
+    task = fold(orjson.loads(stored)["task"] if stored else None, events)
     return Grant(
         task_id=task_id,
         holder=holder,
@@ -285,10 +317,17 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         base=Position.parse(last),
         attempt=int(attempts),
         canceled=bool(cancel),
+        damaged=bool(damaged) or task is None,
+        task_ended=bool(ended),
         owner=owner.decode(),
+        agent=agent.decode(),
         context=context.decode(),
-        dialect=dialect.decode(),
         entry=InboxEntry.parse(head) if head else None,
-        task=task,
-        tail_bytes=size,
+        task=task or _bare_task(task_id, context.decode()),
+        tail_bytes=sum(map(len, events)),
     )
+
+
+def _bare_task(task_id: str, context: str) -> Json:
+    """Return what is left of a task when neither its snapshot nor its whole history is."""
+    return {"id": task_id, "contextId": context, "status": {"state": State.WORKING.value}}

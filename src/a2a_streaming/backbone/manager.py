@@ -11,8 +11,10 @@ from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.log import Log
+from a2a_streaming.backbone.restore import restore_meta
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.backbone.subscriptions import Subscriptions
+from a2a_streaming.backbone.sweep import Sweep
 from a2a_streaming.backbone.work import Work
 from a2a_streaming.settings import Settings
 
@@ -22,7 +24,7 @@ class RedisManager:
 
     Four parts answer the questions that streaming in production asks: `snapshots` (where is the
     truth?), `subscriptions` (who is watching?), `broadcast` (what happens now?) and `history` (what
-    happened so far?). Behind them, `inbox`, `log`, `index` and `work` are how tasks move on.
+    happened so far?). Behind them, `inbox`, `log`, `index`, `sweep` and `work` are how tasks move on.
 
     Use it as an async context manager, or call `start` and `aclose`.
 
@@ -50,10 +52,19 @@ class RedisManager:
         self.inbox = Inbox(self._store, self.keys, settings)
         self.log = Log(self._store, self.keys, settings)
         self.index = Index(self._store, self.keys, settings)
+        self.sweep = Sweep(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:
         """Return an agent's stream of hints."""
         return Work(self._store, self.keys, self.settings, agent)
+
+    async def restore(self, task_id: str) -> None:
+        """Make a task's meta anew, should it be lost while the history stands: the task can be ended then.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await restore_meta(self._store, self.keys, self.settings, task_id)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life.

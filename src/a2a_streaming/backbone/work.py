@@ -7,11 +7,15 @@ it over when its own has been silent for a lease's length.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from a2a_streaming.backbone.connection import CommandFailed, Dedicated, Store
 from a2a_streaming.backbone.keys import WORKERS, Keys
 from a2a_streaming.settings import Settings
+
+_LOOKS = 32
+_DEAD_MS = 600_000
 
 
 class Hint(NamedTuple):
@@ -111,24 +115,56 @@ class Work:
             raise
         return _hints(reply[0][1]) if reply else []
 
+    async def renew(self, worker: str, items: Sequence[str]) -> None:
+        """Show that a worker still works on hints, so that nobody takes them over.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if items:
+            # Lost hints are no matter: what they told of is being done.
+            await self._store.pipeline(
+                [["XCLAIM", self._key, WORKERS, worker, 0, *items, "JUSTID"]]
+            )
+
     async def reclaim(self, worker: str, count: int) -> list[Hint]:
         """Take over hints whose workers have been silent for a lease's length.
 
         Raises:
             Unavailable: Redis is away.
         """
+        hints: list[Hint] = []
         try:
-            # From where the last look ended: one look doesn't get past many that aren't idle.
-            reply = await self._store.call(
-                "XAUTOCLAIM", self._key, WORKERS, worker, self._idle, self._cursor, "COUNT", count
-            )
+            for _ in range(_LOOKS):  # one look goes past ten times `count` that aren't idle
+                reply = await self._store.call(
+                    *("XAUTOCLAIM", self._key, WORKERS, worker, self._idle, self._cursor),
+                    *("COUNT", count - len(hints)),
+                )
+                self._cursor = reply[0]
+                hints += _hints(reply[1])
+                if self._cursor == b"0-0" or len(hints) >= count:
+                    break
         except CommandFailed as error:
             if not error.reason.startswith("NOGROUP"):
                 raise
             await self.prepare()
-            return []
-        self._cursor = reply[0]
-        return _hints(reply[1])
+        return hints
+
+    async def forget_the_dead(self) -> None:
+        """Remove workers from the group that have been silent for long and hold nothing.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            workers = await self._store.call("XINFO", "CONSUMERS", self._key, WORKERS)
+        except CommandFailed:
+            return  # there is no group yet
+        told = [dict(zip(worker[::2], worker[1::2], strict=True)) for worker in workers]
+        dead = [w[b"name"] for w in told if w[b"pending"] == 0 and w[b"idle"] > _DEAD_MS]
+        await self._store.pipeline(
+            [["XGROUP", "DELCONSUMER", self._key, WORKERS, name] for name in dead]
+        )
 
     async def give_up(self, worker: str) -> None:
         """Let others have at once what a worker was handed and hasn't done: it takes no more.

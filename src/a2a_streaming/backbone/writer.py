@@ -19,6 +19,7 @@ from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Appended, Batch, Grant, Log
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import encode, status_event
+from a2a_streaming.position import Position
 from a2a_streaming.task import Json, State, apply, check_transition, mentions, state_of
 
 _SNAPSHOT_MIN = 16 * 1024
@@ -34,6 +35,7 @@ class _Write:
     events: Sequence[bytes]
     state: State | None
     settles: str | None
+    cleanup: bool
     step: tuple[str, bytes] | None
     done: asyncio.Future[InboxEntry | None]
     size: int = field(init=False)
@@ -44,7 +46,7 @@ class _Write:
     @property
     def alone(self) -> bool:
         """Whether nothing may come after it in its batch."""
-        return self.settles is not None or self.step is not None or self.terminal
+        return self.settles is not None or self.terminal
 
     @property
     def terminal(self) -> bool:
@@ -80,7 +82,8 @@ class LogWriter:
         """Whether Redis has said that the task is to be canceled."""
         self.released = False
         """Whether the lease was given back with the last event: no turn follows under it."""
-        self._offset = grant.base.offset
+        self._last = grant.base
+        self._calls = 0
         self._queue: deque[_Write] = deque()
         self._backlog = 0
         self._flusher: asyncio.Task[None] | None = None
@@ -96,10 +99,16 @@ class LogWriter:
         """The state that the task is in, by what has been written or will be next."""
         return state_of(self.task)
 
+    @property
+    def position(self) -> Position:
+        """Where the log ends, as far as Redis has confirmed it."""
+        return self._last
+
     async def append(
         self,
         *events: Json,
         settles: str | None = None,
+        cleanup: bool = False,
         step: tuple[str, bytes] | None = None,
         wait: bool = True,
     ) -> InboxEntry | None:
@@ -108,6 +117,7 @@ class LogWriter:
         Args:
             events: StreamResponse objects.
             settles: Id of the message whose turn they end; None if the turn goes on.
+            cleanup: Whether the agent has something to clean up after the task's end.
             step: A step's field and its result's JSON.
             wait: Whether to return only when Redis has them. If not, errors come with a later call,
                 and this one waits only while too much is on its way.
@@ -129,7 +139,8 @@ class LogWriter:
             # Folded as everybody else will read it: what the caller does to its objects later, and
             # what JSON can't hold, must not make this fold another than theirs.
             self.task = apply(self.task, orjson.loads(data))
-        write = _Write(encoded, state, settles, step, asyncio.get_running_loop().create_future())
+        done = asyncio.get_running_loop().create_future()
+        write = _Write(encoded, state, settles, cleanup, step, done)
         write.done.add_done_callback(_retrieve)
         self._queue.append(write)
         self._backlog += write.size
@@ -181,7 +192,8 @@ class LogWriter:
     def _take(self) -> list[_Write]:
         """Take from the queue what goes together; an empty write if only a snapshot is due."""
         if not self._queue:
-            return [_Write((), None, None, None, asyncio.get_running_loop().create_future())]
+            done = asyncio.get_running_loop().create_future()
+            return [_Write((), None, None, False, None, done)]
         writes: list[_Write] = []
         size = 0
         while self._queue and (not writes or size + self._queue[0].size <= _BATCH_BYTES):
@@ -199,27 +211,33 @@ class LogWriter:
         states = [write.state for write in writes if write.state is not None]
         self._since += sum(map(len, events))
         snapshot = None
-        if not self._queue and (
+        due = (
             self._snapshot_due
-            or (last.settles is not None or last.terminal)
+            or last.settles is not None
             or self._since >= max(_SNAPSHOT_MIN, self._snapshot_bytes // 2)
-        ):
+        )
+        # The fold is ahead by the events that wait; none waits behind a task's end.
+        if last.terminal or (due and not self._queue):
             snapshot = orjson.dumps(self.task)
         batch = Batch(
-            offset=self._offset,
+            number=self._calls,
+            offset=self._last.offset,
             events=events,
             state=states[-1] if states else None,
             settles=last.settles,
             waiting=self._waiting() if last.terminal else 0,
+            cleanup=last.cleanup,
             snapshot=snapshot,
-            step=last.step,
+            steps=[write.step for write in writes if write.step is not None],
         )
         answer = await self._send(batch)
         if answer.code == "INBOX":
             batch, answer = await self._write_late(batch, answer.waiting)
         if answer.code != "OK":
             raise Fenced(self._grant.task_id, self._grant.epoch)
-        self._offset += len(batch.events)
+        self._calls += 1
+        if batch.events:
+            self._last = Position(self._grant.epoch, self._last.offset + len(batch.events))
         self._remember(batch)
         if batch.snapshot is not None:
             self._since, self._snapshot_bytes = 0, len(batch.snapshot)
@@ -282,12 +300,12 @@ class LogWriter:
                 continue
             if answer.code != "BEHIND":
                 return answer
-            await self._repeat_lost(answer.offset)
+            await self._repeat_lost(answer.number)
 
-    async def _repeat_lost(self, offset: int) -> None:
+    async def _repeat_lost(self, number: int) -> None:
         """Append again what Redis lost in a failover: the same events at the same positions."""
-        lost = [batch for batch in self._memory if batch.offset >= offset]
-        if not lost or lost[0].offset != offset:
+        lost = [batch for batch in self._memory if batch.number >= number]
+        if not lost or lost[0].number != number:
             raise Fenced(
                 self._grant.task_id, self._grant.epoch
             )  # memory doesn't reach back that far
@@ -317,7 +335,8 @@ class LogWriter:
 
 
 def _weight(batch: Batch) -> int:
-    return sum(map(len, batch.events)) + len(batch.snapshot or b"")
+    results = sum(len(result) for _, result in batch.steps)
+    return sum(map(len, batch.events)) + len(batch.snapshot or b"") + results
 
 
 def _retrieve(done: asyncio.Future[InboxEntry | None]) -> None:

@@ -7,19 +7,22 @@ import importlib
 import ipaddress
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.cli.signals import asked_to_end
 from a2a_streaming.errors import SetupError
 from a2a_streaming.http.app import node_app
 from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
 from a2a_streaming.settings import Settings, load_settings
-from a2a_streaming.telemetry import configure_logging
+from a2a_streaming.telemetry import configure_logging, get_logger
+
+_log = get_logger(__name__)
 
 _BACKLOG = 2048
 
@@ -137,23 +140,74 @@ def _run(
         banner: What to tell the user once it is ready.
         parts: What else to start before it and to stop after it.
     """
-    app = node_app(node, mounts, owns_node=False)
-    served = config(app, backlog=_BACKLOG)
-    server = StreamServer(served, node)
+    served = config(node_app(node, mounts, owns_node=False), backlog=_BACKLOG)
+    with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
+        process = _Process(runner.get_loop(), StreamServer(served, node), node, parts)
+        with asked_to_end(process.stop):
+            runner.run(process.run(listening, banner))
 
-    async def main() -> None:
-        stop: list[Callable[[], Any]] = []
+
+class _Process:
+    """A node, what it needs, and the server before it, from their start to their end.
+
+    Args:
+        loop: The event loop that will run it.
+        server: The server.
+        node: The node.
+        parts: What else to start before the node and to stop after it.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        server: StreamServer,
+        node: Node,
+        parts: Sequence[Any],
+    ) -> None:
+        self._loop = loop
+        self._server = server
+        self._node = node
+        self._parts = parts
+        self._close: list[Callable[[], Awaitable[None]]] = []
+        self._starting: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Ask for a clean end, be it still starting or serving. May be called by a signal's handler."""
+        self._server.stop()
+        self._loop.call_soon_threadsafe(self._call_off)
+
+    async def run(self, listening: socket.socket, banner: str) -> None:
+        """Start, serve until it is asked to end, and close all that was started.
+
+        Args:
+            listening: The socket that clients connect to.
+            banner: What to tell the user once it is ready.
+
+        Raises:
+            SetupError: It can't start; the message says what to do.
+        """
         try:
-            for part in parts:
-                await part.start()
-                stop.append(part.stop)
-            stop.append(node.aclose)
-            await node.start()
-            typer.echo(banner)
-            await server.serve(sockets=[listening])
+            # A task of its own: what a signal cancels is the start, never the server.
+            self._starting = asyncio.create_task(self._start(), name="start up")
+            await asyncio.wait({self._starting})
+            if self._starting.cancelled():
+                return
+            self._starting.result()
+            if not self._server.stopping:
+                typer.echo(banner)
+                await self._server.serve(sockets=[listening])
         finally:
-            for close in reversed(stop):
+            for close in reversed(self._close):
                 await close()
 
-    with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
-        runner.run(main())
+    async def _start(self) -> None:
+        for part in self._parts:
+            await part.start()
+            self._close.append(part.stop)
+        self._close.append(self._node.aclose)
+        await self._node.start()
+
+    def _call_off(self) -> None:
+        _log.info("stopping; a second signal ends the process at once")
+        if self._starting is not None:
+            self._starting.cancel()  # without effect once it has started

@@ -28,7 +28,7 @@ from a2a_streaming.customer_service.detection import (
     Reading,
     Specialist,
 )
-from a2a_streaming.customer_service.relay import KEY, Delegation, Outcome, relay, tell_part
+from a2a_streaming.customer_service.relay import KEY, Delegation, Outcome, Place, relay, tell_part
 from a2a_streaming.customer_service.specialists import Directory
 from a2a_streaming.event import data_part
 from a2a_streaming.task import Json
@@ -83,7 +83,11 @@ class IntentAgent(Agent):
             await self._answer(run, intents[0], known)
 
     async def cancel(self, run: Run) -> None:
-        """Cancel the child task that works for a canceled run."""
+        """Cancel the child task that works for a run that is over.
+
+        Raises:
+            AgentUnreachable: The specialist doesn't answer; to be tried again.
+        """
         child = Delegation.from_json(run.metadata.get(KEY))
         if child is None or _origin(run, child) is None:
             return
@@ -92,7 +96,7 @@ class IntentAgent(Agent):
             return
         try:
             await client.cancel(child.task)
-        except (RemoteError, AgentUnreachable) as error:
+        except RemoteError as error:  # it has ended, or never began
             _log.info("a child task wasn't canceled", child=child.task, reason=str(error))
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
@@ -147,12 +151,21 @@ class IntentAgent(Agent):
             message = {"role": "user", "parts": parts}
             # Stored before it is sent: a second attempt sends the same, and joins the running child.
             sent = await run.step(f"delegate {agent}", _keep, message)
-            await run.working(
-                f"Our {agent} specialist is on it", metadata={"agent": agent, KEY: child.to_json()}
-            )
-            events = client.send_subscribe(
-                child.task, sent, session_id=run.context_id, metadata={"parent": run.task_id}
-            )
+            place = Place.of(run, child.task)
+            if place is None:
+                await run.working(
+                    f"Our {agent} specialist is on it",
+                    metadata={"agent": agent, KEY: child.to_json()},
+                    bookmark=Place().bookmark(child.task),
+                )
+            elif place.ended:
+                continue
+            if place is not None and place.position:
+                events = client.resubscribe(child.task, place.position)
+            else:
+                events = client.send_subscribe(
+                    child.task, sent, session_id=run.context_id, metadata={"parent": run.task_id}
+                )
             if not await self._relay(run, child, events):
                 return
 
@@ -163,7 +176,11 @@ class IntentAgent(Agent):
             _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
             await run.fail(wording.unreachable(child.agent))
             return
-        if await self._relay(run, child, _follow_up_events(run, client, child)) and child.rest:
+        place = Place.of(run, child.task)
+        over = place is not None and place.ended
+        if (
+            over or await self._relay(run, child, _follow_up_events(run, client, child))
+        ) and child.rest:
             origin = _origin(run, child) or run.message
             await self._delegate(run, list(child.rest), _told(origin))
 
@@ -197,7 +214,8 @@ class IntentAgent(Agent):
                 await run.input_required(text or wording.MORE, *parts, metadata=metadata)
             case "completed" if child.rest:
                 if text or parts:
-                    await run.working(text, *parts, metadata=metadata)
+                    ended = Place(ended=True).bookmark(child.task)
+                    await run.working(text, *parts, metadata=metadata, bookmark=ended)
                 return True
             case "completed":
                 await run.complete(text or wording.DONE, *parts)
@@ -219,7 +237,10 @@ async def _follow_up_events(
     """
     mark = uuid.uuid4().hex
     again = await run.step("answer", _keep, mark) != mark
-    if again and await _has_moved(client, child):
+    place = Place.of(run, child.task)
+    if place is not None and place.position:
+        events = client.resubscribe(child.task, place.position)
+    elif again and await _has_moved(client, child):
         events = client.resubscribe(child.task, child.after)
     else:
         message = {"role": "user", "parts": _told(run.message)}
@@ -247,11 +268,11 @@ def child_id(task_id: str, message_id: str, agent: str) -> str:
     return f"c-{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
-def _keep(value: Any) -> Any:
+async def _keep(value: Any) -> Any:
     return value
 
 
-def _waiting(run: Run) -> Json | None:
+async def _waiting(run: Run) -> Json | None:
     """Return the delegation that waits for the customer's answer; None if none does."""
     child = Delegation.from_json(run.metadata.get(KEY))
     if child is None or not child.after or _origin(run, child) is None:

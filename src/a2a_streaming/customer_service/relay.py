@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from a2a_streaming import Run
@@ -80,10 +80,41 @@ class Outcome:
     at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a child's story was relayed in this turn; stored with each event that was.
+
+    Args:
+        position: The last event that was; empty while none was.
+        at: Its time, as the child says it.
+        ended: Whether the child's part in the turn is over.
+    """
+
+    position: str = ""
+    at: str = ""
+    ended: bool = False
+
+    @classmethod
+    def of(cls, run: Run, child: str) -> Place | None:
+        """Return how far an earlier attempt came; None if it didn't begin."""
+        stored = run.bookmark(_name(child))
+        return None if stored is None else cls(**stored)
+
+    def bookmark(self, child: str) -> tuple[str, Any]:
+        """Return it as a run stores it."""
+        return _name(child), asdict(self)
+
+
+def _name(child: str) -> str:
+    return f"relay {child}"
+
+
 async def relay(
     run: Run, delegation: Delegation, events: AsyncGenerator[StreamEvent]
 ) -> Outcome | None:
     """Relay a child's events, as they come, until its turn ends.
+
+    With each event that is relayed its position is stored, so that a second attempt goes on behind it.
 
     After a reset the artifacts of its task take the place of those that were relayed, and what was said
     before isn't said again.
@@ -102,11 +133,13 @@ async def relay(
         StreamLost: The stream was cut and couldn't be taken up in time.
     """
     metadata = {"agent": delegation.agent, KEY: delegation.to_json()}
-    latest = delegation.asked
+    place = Place.of(run, delegation.task)
+    latest = place.at if place and place.at else delegation.asked
     async with aclosing(events):
         async for event in events:
             if event.kind == "artifact":
-                await _relay_artifact(run, delegation, event.data["artifact"])
+                here = Place(event.position, latest)
+                await _relay_artifact(run, delegation, event.data["artifact"], here)
                 continue
             if event.kind not in ("status", "reset"):
                 continue
@@ -116,11 +149,12 @@ async def relay(
             text, parts = _split_status(status)
             if event.reset is not None:
                 for artifact in event.reset.task.get("artifacts", ()):
-                    await _relay_artifact(run, delegation, artifact)
+                    await _relay_artifact(run, delegation, artifact, Place(at=latest))
             if event.final or _waits_anew(event, known=known):
                 return Outcome(status["state"], text, parts, event.position, at)
             if (text or parts) and not (event.reset is not None and known):
-                await run.working(text, *parts, metadata=metadata)
+                here = Place(event.position, at).bookmark(delegation.task)
+                await run.working(text, *parts, metadata=metadata, bookmark=here)
             latest = at
     return None
 
@@ -130,7 +164,7 @@ def _waits_anew(event: StreamEvent, *, known: bool) -> bool:
     return event.reset is not None and event.state == "input-required" and not known
 
 
-async def _relay_artifact(run: Run, delegation: Delegation, artifact: Json) -> None:
+async def _relay_artifact(run: Run, delegation: Delegation, artifact: Json, here: Place) -> None:
     """Relay an artifact, or a chunk of one.
 
     Its id follows from the child's, so that a second attempt's takes the place of the first's, and a
@@ -155,6 +189,7 @@ async def _relay_artifact(run: Run, delegation: Delegation, artifact: Json) -> N
             last_chunk=last if isinstance(last, bool) else None,
         ),
         wait=last is not False,  # more follows: what comes together goes together
+        bookmark=here.bookmark(delegation.task),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from types import FrameType
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -65,6 +66,8 @@ def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:
 class StreamServer(uvicorn.Server):
     """uvicorn waits for open streams at its end, so the node ends them first.
 
+    It leaves signals alone; whoever runs it calls `stop`.
+
     Args:
         config: uvicorn's configuration.
         node: The node whose streams it serves.
@@ -74,13 +77,21 @@ class StreamServer(uvicorn.Server):
         super().__init__(config)
         self._node = node
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self.should_exit
+
+    def stop(self) -> None:
+        """Ask for a clean end, once it serves. May be called by a signal's handler."""
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Hand running work over, end the streams, then the server."""
         await self._node.drain()
         await super().shutdown(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Take a signal: the first one asks for a clean end, the second one for an end at once."""
-        # uvicorn would raise the signal again at its end; here a server that was told to stop has done well.
-        self.force_exit = self.should_exit
-        self.should_exit = True
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take no signal: uvicorn would, from here to the server's end, and raise it again afterwards."""
+        yield

@@ -237,8 +237,8 @@ def _tell(payload: Json, *, final: bool) -> Json:
         artifact = _tell_artifact(
             update["artifact"], update.get("metadata", {}).get(INTERNAL, {}).get("index", 0)
         )
-        if update.get("append"):
-            artifact["append"] = True
+        if "append" in update:
+            artifact["append"] = update["append"]
         if "lastChunk" in update:
             artifact["lastChunk"] = update["lastChunk"]
         return _with_metadata({"id": update["taskId"], "artifact": artifact}, update)

@@ -14,8 +14,10 @@
 --      11 the new task, JSON
 --      12 lifetime of an open task, ms
 --      13 the most messages that may wait
+--      14 20 random bits
 --
--- Returns { code, position, state }:
+-- Returns { code, position, state, position before the message's turn }; the last is empty where the
+-- message began the task:
 --   CREATED    the task is new; position of its first event
 --   ACCEPTED   the message waits in the inbox; the log's last position at that moment
 --   JOINED     the message is known; the log's last position
@@ -36,37 +38,40 @@ local known = redis.call('HMGET', meta, 'state', 'last', 'owner', 'agent', 'cont
 local state, last = known[1], known[2]
 
 if not state then
-  if redis.call('EXISTS', stream, snapshot) > 0 then return { 'DAMAGED', '', '' } end
-  if ARGV[9] ~= '1' then return { 'UNKNOWN', '', '' } end
+  if redis.call('EXISTS', stream, snapshot) > 0 then return { 'DAMAGED', '', '', '' } end
+  if ARGV[9] ~= '1' then return { 'UNKNOWN', '', '', '' } end
   local time = redis.call('TIME')
-  local epoch = string.format('%.0f', time[1] * 1000000 + time[2])
+  local epoch = string.format('%.0f', time[1] * 1000000 + time[2] + tonumber(ARGV[14]))
   local position = epoch .. '-1'
   state = 'TASK_STATE_SUBMITTED'
   local event = '{"task":' .. ARGV[11] .. '}'
   redis.call('XADD', stream, position, 'e', event)
-  redis.call('SET', snapshot, '{"position":"' .. position .. '","task":' .. ARGV[11] .. '}', 'PX', ttl)
+  local about = cjson.encode({ owner = ARGV[1], agent = ARGV[2], context = ARGV[3], dialect = ARGV[10] })
+  redis.call('SET', snapshot, '{"position":"' .. position .. '","about":' .. about
+             .. ',"task":' .. ARGV[11] .. '}', 'PX', ttl)
   redis.call('HSET', meta, 'epoch', epoch, 'offset', '1', 'last', position, 'state', state,
              'owner', ARGV[1], 'agent', ARGV[2], 'context', ARGV[3], 'dialect', ARGV[10],
-             'first', fingerprint, 'm:' .. message_id, fingerprint, 'e:' .. epoch, '1',
+             'first', fingerprint, 'm:' .. message_id, fingerprint .. ' ', 'e:' .. epoch, '1',
              'attempts', '0', 'snapshot', position)
   redis.call('RPUSH', inbox, entry)
   for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], ttl) end
   redis.call('PUBLISH', KEYS[6], '0-0 ' .. position .. ' ' .. event)
-  return { 'CREATED', position, state }
+  return { 'CREATED', position, state, '' }
 end
 
-if known[3] ~= ARGV[1] then return { 'UNKNOWN', '', '' } end
-if known[4] ~= ARGV[2] then return { 'AGENT', last, state } end
-if ARGV[4] ~= '' and ARGV[4] ~= known[5] then return { 'CONTEXT', last, state } end
+if known[3] ~= ARGV[1] then return { 'UNKNOWN', '', '', '' } end
+if known[4] ~= ARGV[2] then return { 'AGENT', last, state, '' } end
+if ARGV[4] ~= '' and ARGV[4] ~= known[5] then return { 'CONTEXT', last, state, '' } end
 if known[7] then
-  if known[7] == fingerprint then return { 'JOINED', last, state } end
-  return { 'CONFLICT', last, state }
+  local same, before = string.match(known[7], '^(%S*) (.*)$')
+  if same == fingerprint then return { 'JOINED', last, state, before } end
+  return { 'CONFLICT', last, state, '' }
 end
-if ARGV[8] == 'task' and known[6] == fingerprint then return { 'JOINED', last, state } end
-if known[8] then return { 'TERMINAL', last, state } end
-if redis.call('LLEN', inbox) >= tonumber(ARGV[13]) then return { 'FULL', last, state } end
+if ARGV[8] == 'task' and known[6] == fingerprint then return { 'JOINED', last, state, '' } end
+if known[8] then return { 'TERMINAL', last, state, '' } end
+if redis.call('LLEN', inbox) >= tonumber(ARGV[13]) then return { 'FULL', last, state, '' } end
 
 redis.call('RPUSH', inbox, entry)
-redis.call('HSET', meta, 'm:' .. message_id, fingerprint)
+redis.call('HSET', meta, 'm:' .. message_id, fingerprint .. ' ' .. last)
 for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ttl) end
-return { 'ACCEPTED', last, state }
+return { 'ACCEPTED', last, state, last }

@@ -3,59 +3,75 @@
 -- A lease is live while now < end <= now + its length, so that a clock that steps back can't make one
 -- last for ever; its length is the one its holder asked for. The epoch is the larger of the time in
 -- microseconds and the last epoch + 1 + 20 random bits: never handed out twice, not even by a replica
--- promoted without the last writes.
+-- promoted without the last writes. Who asks again under the same name didn't hear of its first grant:
+-- it is granted anew, and costs no attempt.
 --
 -- KEYS  1 meta  2 stream  3 snapshot  4 inbox  5 steps  6 channel
 -- ARGV  1 holder
 --       2 length of the lease, ms
 --       3 20 random bits
---       4 purpose: 'run' (needs a waiting message or a cancel) or 'cancel' (sets the cancel flag first,
---         and tells the holder of a live lease on the control channel)
+--       4 purpose: 'run' (needs a waiting message, a cancel, something to clean up after the task's end,
+--         or damage) or 'cancel' (sets the cancel flag first, and tells the holder of a live lease on the
+--         control channel)
 --       5 lifetime of an open task, ms
 --       6 control channel
 --       7 task id, for the control channel
 --
--- Returns { 'GONE' } | { 'TERMINAL', state } | { 'IDLE' } (nothing to do) | { 'BUSY', ms left } |
---   { 'GRANTED', epoch, epoch before, last position, attempts, cancel flag, owner, context, dialect,
---     state, inbox entry or '', snapshot or '', entries after the snapshot }
+-- Returns { 'GONE' } | { 'DAMAGED' } (meta is lost while the history stands) | { 'TERMINAL', state } |
+--   { 'IDLE' } (nothing to do) | { 'BUSY', ms left } |
+--   { 'GRANTED', epoch, epoch before, last position, attempts, cancel flag, owner, agent, context,
+--     damage flag, '1' if the task has ended, inbox entry or '', snapshot or '', entries after it }
 
 local meta, stream, snapshot, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local length, purpose = tonumber(ARGV[2]), ARGV[4]
 
-local known = redis.call('HMGET', meta, 'state', 'terminal', 'epoch', 'last', 'attempts', 'cancel',
-                         'owner', 'context', 'dialect', 'holder', 'lease_end', 'offset', 'snapshot',
-                         'lease_length')
-if not known[1] then return { 'GONE' } end
-if known[2] then return { 'TERMINAL', known[1] } end
-if purpose == 'cancel' and not known[6] then
+local fields = { 'state', 'terminal', 'epoch', 'last', 'attempts', 'cancel', 'owner', 'agent', 'context',
+                 'holder', 'lease_end', 'lease_length', 'offset', 'snapshot', 'cleanup', 'damaged' }
+local values = redis.call('HMGET', meta, unpack(fields))
+local known = {}
+for i, field in ipairs(fields) do known[field] = values[i] end
+
+if not known.state then
+  if redis.call('EXISTS', stream, snapshot) > 0 then return { 'DAMAGED' } end
+  return { 'GONE' }
+end
+if known.terminal and not (known.cleanup and purpose == 'run') then return { 'TERMINAL', known.state } end
+if purpose == 'cancel' and not known.cancel then
   redis.call('HSET', meta, 'cancel', '1')
-  known[6] = '1'
+  known.cancel = '1'
 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if known[10] then
-  local left = tonumber(known[11]) - now
-  if left > 0 and left <= tonumber(known[14] or length) then
-    if purpose == 'cancel' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
-    return { 'BUSY', string.format('%.0f', left) }
+local again = false
+if known.holder then
+  local left = tonumber(known.lease_end) - now
+  if left > 0 and left <= tonumber(known.lease_length or length) then
+    again = known.holder == ARGV[1]
+    if not again then
+      if purpose == 'cancel' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
+      return { 'BUSY', string.format('%.0f', left) }
+    end
   end
 end
 local head = redis.call('LINDEX', inbox, 0)
-if not head and not known[6] then return { 'IDLE' } end
+if not head and not known.cancel and not known.cleanup and not known.damaged then return { 'IDLE' } end
 
 local epoch = string.format('%.0f', math.max(time[1] * 1000000 + time[2],
-                                             tonumber(known[3]) + 1 + tonumber(ARGV[3])))
-local attempts = tonumber(known[5] or '0')
-if purpose == 'run' then attempts = attempts + 1 end
-redis.call('HSET', meta, 'epoch', epoch, 'holder', ARGV[1],
+                                             tonumber(known.epoch) + 1 + tonumber(ARGV[3])))
+local attempts = tonumber(known.attempts or '0')
+if purpose == 'run' and not again then attempts = attempts + 1 end
+redis.call('HSET', meta, 'epoch', epoch, 'calls', '0', 'holder', ARGV[1],
            'lease_end', string.format('%.0f', now + length), 'lease_length', ARGV[2],
            'attempts', tostring(attempts),
-           'e:' .. epoch, string.format('%.0f', tonumber(known[12]) + 1))
-for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
+           'e:' .. epoch, string.format('%.0f', tonumber(known.offset) + 1))
+if not known.terminal then
+  for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
+end
 
 local stored = redis.call('GET', snapshot)
 local from = '-'
-if stored then from = '(' .. known[13] end
-return { 'GRANTED', epoch, known[3], known[4], tostring(attempts), known[6] or '', known[7], known[8],
-         known[9], known[1], head or '', stored or '', redis.call('XRANGE', stream, from, '+') }
+if stored then from = '(' .. known.snapshot end
+return { 'GRANTED', epoch, known.epoch, known.last, tostring(attempts), known.cancel or '', known.owner,
+         known.agent, known.context, known.damaged or '', known.terminal or '', head or '', stored or '',
+         redis.call('XRANGE', stream, from, '+') }

@@ -1,0 +1,132 @@
+"""The sweep: finds what a crash or a lost key left behind, whatever hints and lists say of it.
+
+A page at a time it walks through the lists of open tasks, and more slowly through all keys. It tells
+which tasks have something to do while nobody works on them, and puts the lists right on its way.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from a2a_streaming.backbone.connection import Command, Store
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import TERMINAL, State
+
+_OPEN = [state for state in State if state not in TERMINAL]
+_LIST_PAGE, _KEYS_PAGE = 500, 2000
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "cancel", "cleanup", "damaged")  # fmt: skip
+
+
+class Sweep:
+    """Walks through the tasks.
+
+    Args:
+        store: Redis.
+        keys: Names of keys.
+        settings: The lease's length, lifetimes.
+    """
+
+    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+        self._store = store
+        self._keys = keys
+        self._lease_ms = int(settings.lease_seconds * 1000)
+        self._kept = settings.listed_ttl * 1000
+        self._cursors: dict[State, Any] = dict.fromkeys(_OPEN, 0)
+        self._cursor: Any = 0
+        self._id = re.compile(re.escape(keys.prefix) + r"task:\{(.+)\}(?::meta|:stream)?")
+
+    async def page(self) -> dict[str, list[str]]:
+        """Look at the next page.
+
+        Returns:
+            Tasks with something to do on which nobody works, by agent; under "" those whose agent is lost.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for state in _OPEN:
+            key = self._keys.index("state", state.label)
+            cursor, entries = await self._store.call(
+                "ZSCAN", key, self._cursors[state], "COUNT", _LIST_PAGE
+            )
+            self._cursors[state] = cursor
+            await self._look(dict.fromkeys(entry.decode() for entry in entries[::2]), state, found)
+        self._cursor, names = await self._store.call(
+            *("SCAN", self._cursor, "MATCH", f"{self._keys.prefix}task:{{*", "COUNT", _KEYS_PAGE)
+        )
+        ids = (match[1] for name in names if (match := self._id.fullmatch(name.decode())))
+        await self._look(dict.fromkeys(ids), None, found)
+        return dict(found)
+
+    async def _look(
+        self, ids: Iterable[str], listed: State | None, found: dict[str, list[str]]
+    ) -> None:
+        """Look at tasks.
+
+        Args:
+            ids: The tasks.
+            listed: The list that they were found in; None if they were found by their keys.
+            found: Where to put those with something to do.
+        """
+        ids = list(ids)
+        commands: list[Command] = []
+        for task_id in ids:
+            keys = self._keys
+            commands.append(["HMGET", keys.meta(task_id), *_FIELDS])
+            commands.append(["LLEN", keys.inbox(task_id)])
+            commands.append(["EXISTS", keys.stream(task_id), keys.snapshot(task_id)])
+        replies = await self._store.pipeline(commands)
+        repairs: list[Command] = []
+        for task_id, values, waiting, stands in zip(
+            ids, replies[::3], replies[1::3], replies[2::3], strict=True
+        ):
+            known = {
+                field: value.decode() if value is not None else None
+                for field, value in zip(_FIELDS, values, strict=True)
+            }
+            if known["state"] is None:
+                if stands:
+                    found[""].append(task_id)
+                elif listed is not None:
+                    repairs.append(["ZREM", self._keys.index("state", listed.label), task_id])
+                continue
+            if self._stranded(known, waiting):
+                found[known["agent"] or ""].append(task_id)
+            repairs += self._repairs(task_id, known, listed)
+        await self._store.pipeline(repairs)
+
+    def _stranded(self, known: dict[str, str | None], waiting: int) -> bool:
+        """Say whether a task has something to do, and nobody works on it."""
+        now = time.time_ns() // 1_000_000
+        # By this process's clock, so with a margin; a hint too many is harmless.
+        if known["holder"] and int(known["lease_end"] or 0) > now - self._lease_ms:
+            return False
+        if known["terminal"]:
+            return known["cleanup"] is not None
+        return waiting > 0 or known["cancel"] is not None or known["damaged"] is not None
+
+    def _repairs(
+        self, task_id: str, known: dict[str, str | None], listed: State | None
+    ) -> list[Command]:
+        """Return what puts the lists right for a task."""
+        state = State(known["state"] or "")
+        if listed is not None:
+            wrong = listed is not state
+            return [["ZREM", self._keys.index("state", listed.label), task_id]] if wrong else []
+        commands: list[Command] = []
+        lists = [
+            ("owner", known["owner"]),
+            ("context", known["context"]),
+            ("agent", known["agent"]),
+        ]
+        for kind, value in [*lists, ("state", state.label)]:
+            key = self._keys.index(kind, value or "")
+            commands.append(["ZADD", key, "NX", time.time_ns() // 1_000_000, task_id])
+            commands.append(["PEXPIRE", key, self._kept])
+        return commands

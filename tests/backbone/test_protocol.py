@@ -1,0 +1,312 @@
+"""The protocol: whatever order the scripts run in, whatever is lost on the way, the promises hold.
+
+Hypothesis sets customers, workers and cancellers going on one task in a real Redis, kills processes,
+loses replies, requests and the log's tail; `protocol.py` checks every call. To look for longer:
+`PROTOCOL_EXAMPLES=5000 pytest -n 0 --timeout 0 tests/backbone/test_protocol.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from hypothesis import note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.inbox import Offer
+from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.backbone.log import Appended
+from a2a_streaming.errors import Fenced, Unavailable
+from a2a_streaming.settings import Settings
+from backbone.protocol import Story, acknowledged
+from backbone.protocol_jobs import Call, Hurried, Job, Plan
+from tasks import offer
+
+T = TypeVar("T")
+
+EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "100"))
+JOBS = 4
+WHICH = st.integers(0, JOBS - 1)
+PLANS = st.builds(
+    Plan,
+    events=st.integers(0, 3),
+    steps=st.integers(0, 2),
+    eager=st.booleans(),
+    ends=st.sampled_from([False, False, False, True]),
+)
+_numbers = itertools.count()
+
+
+class Protocol(RuleBasedStateMachine):
+    """Everybody who has to do with one task."""
+
+    def __init__(self, runner: asyncio.Runner, redis: tuple[Store, Keys, Settings]) -> None:
+        super().__init__()
+        self._runner, self._redis = runner, redis
+        self._jobs: list[Job] = []
+        self._strays: list[Call] = []
+        self._offers: list[Offer] = []
+        self._receipts: dict[str, str] = {}
+        self._begun = 0
+        self._failed = False
+
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._runner.run(doing)
+        except BaseException:
+            self._failed = True
+            raise
+
+    @initialize(clock_behind=st.booleans(), survive=st.booleans())
+    def begin(self, clock_behind: bool, survive: bool) -> None:
+        self._task_id = f"protocol-{next(_numbers)}"
+        self._survive = survive
+        self.story = Story(*self._redis, self._task_id, clock_behind=clock_behind)
+        self.run(self.story.begin())
+
+    # Customers
+
+    def _new_offer(self, plan: Plan) -> Offer:
+        message_id = f"m{len(self._offers)}"
+        first = not self._offers
+        made = offer(self._task_id, plan.text(message_id), message_id=message_id, may_create=first)
+        self._offers.append(made)
+        return made
+
+    @rule(plan=PLANS)
+    def a_customer_writes(self, plan: Plan) -> None:
+        self.run(self.story.accept(self._new_offer(plan)))
+
+    @rule(plan=PLANS)
+    def a_customer_sends_twice_at_once(self, plan: Plan) -> None:
+        made = self._new_offer(plan)
+        self.run(self.story.accept(made, made))
+
+    @precondition(lambda self: self._offers)
+    @rule(which=st.integers(0, 9), how=st.sampled_from(["same", "other content", "by content"]))
+    def a_customer_sends_again(self, which: int, how: str) -> None:
+        made = self._offers[which % len(self._offers)]
+        said_id = made.message["messageId"]
+        if how == "other content":
+            other = Plan.told(made.message).text("other")
+            made = offer(self._task_id, other, message_id=said_id, may_create=made.may_create)
+        elif how == "by content":
+            made = offer(self._task_id, self._offers[0].fingerprint, by_content=True)
+            if not self.story.seen.meta:
+                return
+        self.run(self.story.accept(made))
+
+    # Processes
+
+    @precondition(lambda self: len(self._jobs) < JOBS)
+    @rule(purpose=st.sampled_from(["run", "run", "run", "cancel"]))
+    def a_process_begins(self, purpose: Literal["run", "cancel"]) -> None:
+        self.run(self._begin(purpose))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH, calls=st.sampled_from([1, 1, 2, 4, 12]))
+    def a_process_goes_on(self, which: int, calls: int) -> None:
+        self.run(self._go_on(self._job(which), calls))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH, calls=st.sampled_from([1, 1, 2, 4, 12]))
+    def a_process_goes_on_again(self, which: int, calls: int) -> None:
+        self.run(self._go_on(self._job(which), calls))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH, what=st.sampled_from(["late", "lost", "not carried out", "stray"]))
+    def a_call_goes_wrong(self, which: int, what: str) -> None:
+        self.run(self._go_wrong(self._job(which), what))
+
+    @precondition(lambda self: self._strays)
+    @rule(which=st.integers(0, 9))
+    def a_stray_call_arrives(self, which: int) -> None:
+        call = self._strays.pop(which % len(self._strays))
+        note(f"  a stray of {call.job.holder}")
+        self.run(self.story.carry_out(call))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH, stray=st.booleans())
+    def a_process_dies(self, which: int, stray: bool) -> None:
+        self.run(self._cease(self._job(which), stray=stray))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH)
+    def a_process_drains(self, which: int) -> None:
+        self.run(self._switch(self._job(which), "drain"))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH)
+    def a_process_renews_its_lease(self, which: int) -> None:
+        self.run(self._renew(self._job(which)))
+
+    # What happens to Redis
+
+    @precondition(lambda self: "holder" in self.story.seen.meta)
+    @rule(clock_steps=st.booleans())
+    def a_lease_ends(self, clock_steps: bool) -> None:
+        self.run(self.story.lapse(clock_steps=clock_steps))
+
+    @precondition(lambda self: len(self.story.versions) > 1)
+    @rule(calls=st.integers(1, 12))
+    def the_last_calls_are_lost(self, calls: int) -> None:
+        self.run(self.story.lose(calls))
+
+    @rule()
+    def the_scripts_are_forgotten(self) -> None:
+        self.run(self.story.forget_scripts())
+
+    # In the end
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "story") and not self._failed:
+                self.run(self._settle())
+        finally:
+            self._runner.run(self._cease_all())
+
+    async def _settle(self) -> None:
+        """Without further faults everything comes to its end, and stays there."""
+        note("in the end")
+        for job in [*self._jobs]:
+            if self._survive:
+                await self._go_on(job, 500)
+                assert job not in self._jobs, f"{job.holder} doesn't come to its end"
+        for _ in range(JOBS):
+            if "holder" in self.story.seen.meta:
+                await self.story.lapse(clock_steps=False)
+            job = await self._begin("run")
+            await self._go_on(job, 500)
+            assert job not in self._jobs, f"{job.holder} doesn't come to its end"
+        self.story.check_settled()
+        settled = self.story.seen
+        while self._strays:
+            await self.story.carry_out(self._strays.pop())
+        for job in [*self._jobs]:
+            await self._go_on(job, 500)
+        if self.story.seen.meta.get("epoch") == settled.meta.get("epoch"):
+            assert self.story.seen.log == settled.log
+        await self.story.check_readers()
+
+    async def _cease_all(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # How processes are driven
+
+    def _job(self, which: int) -> Job:
+        return self._jobs[which % len(self._jobs)]
+
+    async def _begin(self, purpose: Literal["run", "cancel"]) -> Job:
+        self._begun += 1
+        job = Job.start(f"w{self._begun}", purpose, self._task_id, self._redis, self._receipts)
+        self._jobs.append(job)
+        await job.until_still()
+        return job
+
+    async def _go_on(self, job: Job, calls: int) -> None:
+        for _ in range(calls):
+            if job not in self._jobs or (call := job.pending) is None:
+                return
+            if not call.carried_out:
+                await self.story.carry_out(call)
+            await self._reply(job, call)
+
+    async def _reply(self, job: Job, call: Call, error: Exception | None = None) -> None:
+        job.pending = None
+        if error is not None:
+            call.reply.set_exception(error)
+        else:
+            job.last = call.answer
+            if isinstance(call.answer, Appended) and call.answer.code == "OK":
+                job.acknowledged.append(acknowledged(call))
+            call.reply.set_result(call.answer)
+        await job.until_still()
+        self._look_at(job)
+
+    def _look_at(self, job: Job) -> None:
+        self.story.check_fold(job)
+        if not job.finished:
+            return
+        self._jobs.remove(job)
+        error = job.main.exception()
+        if isinstance(error, Fenced):
+            assert job.last.code in ("FENCED", "TERMINAL"), f"gave up after {job.last}"
+        elif error is not None:
+            raise error
+
+    async def _go_wrong(self, job: Job, what: str) -> None:
+        if (call := job.pending) is None:
+            return
+        note(f"  {job.holder}: {call.kind} {what}")
+        if what in ("late", "lost") and not call.carried_out:
+            await self.story.carry_out(call)
+        if what == "stray":
+            self._stray(call)
+        if what != "late":
+            await self._reply(job, call, Unavailable("away"))
+
+    async def _cease(self, job: Job, *, stray: bool) -> None:
+        self._jobs.remove(job)
+        call = await job.cease()
+        if stray and call is not None:
+            self._stray(call)
+
+    def _stray(self, call: Call) -> None:
+        """Have a call come to Redis late, when nobody waits for its reply any more."""
+        if not call.carried_out and call.kind != "steps":
+            self._strays.append(call)
+            call.job_waits = False
+
+    async def _switch(self, job: Job, what: Literal["drain", "cancel"]) -> None:
+        if job.writer is None:
+            await self._cease(job, stray=True)
+        else:
+            await job.switch(what)
+            self._look_at(job)
+
+    async def _renew(self, job: Job) -> None:
+        if job.purpose == "cancel" or job.writer is None or job.writer.released:
+            return
+        canceled = await self.story.renew(job)
+        note(f"  {job.holder}: renew → {canceled}")
+        if canceled is None:
+            await self._cease(job, stray=True)
+        elif canceled and job.grant is not None and not job.grant.task_ended:
+            await self._switch(job, "cancel")
+
+
+def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) -> None:
+    settings = Settings(
+        redis_timeout=1e9,  # the loop's clock jumps
+        lease_seconds=600,
+        inbox_limit=4,
+        open_ttl=1000,
+        history_ttl=2000,
+        snapshot_ttl=3000,
+    )
+    with asyncio.Runner(loop_factory=Hurried) as runner:
+        store = Store(f"unix://{redis_socket}", max_connections=4, timeout=settings.redis_timeout)
+        redis = (store, Keys(), settings)
+        try:
+            run_state_machine_as_test(
+                lambda: Protocol(runner, redis),
+                settings=hypothesis_settings(max_examples=EXAMPLES, stateful_step_count=40),
+            )
+        finally:
+            runner.run(store.aclose())
