@@ -292,15 +292,14 @@ class LogWriter:
         while True:
             try:
                 answer = await self._log.append(self._grant, batch)
+                if answer.code != "BEHIND":
+                    return answer
+                await self._repeat_lost(answer.number)
             except Unavailable:
                 if loop.time() + pause > deadline:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
-                continue
-            if answer.code != "BEHIND":
-                return answer
-            await self._repeat_lost(answer.number)
 
     async def _repeat_lost(self, number: int) -> None:
         """Append again what Redis lost in a failover: the same events at the same positions."""

@@ -187,6 +187,8 @@ class _Process:
             SetupError: It can't start; the message says what to do.
         """
         try:
+            if self._server.stopping:
+                return
             # A task of its own: what a signal cancels is the start, never the server.
             self._starting = asyncio.create_task(self._start(), name="start up")
             await asyncio.wait({self._starting})
