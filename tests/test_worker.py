@@ -639,8 +639,9 @@ async def test_a_hanging_task_is_canceled(settings: Settings, raw: redis.asyncio
 
 
 async def test_an_agent_whose_cleaning_fails_is_canceled_all_the_same(
-    settings: Settings, raw: redis.asyncio.Redis
+    quick: Settings, raw: redis.asyncio.Redis
 ) -> None:
+    settings = quick.model_copy(update={"max_attempts": 2})
     async with working(settings, raw, Scripted(hangs, raises)) as desk:
         await desk.send()
         await until(lambda: raw.hexists(desk.manager.keys.meta("t1"), "holder"))

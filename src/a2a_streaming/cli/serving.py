@@ -138,7 +138,7 @@ def _run(
         mounts: Its agents, by path.
         listening: The socket that clients connect to.
         banner: What to tell the user once it is ready.
-        parts: What else to start before it and to stop after it.
+        parts: What else to start before it and to stop after it, also if its start failed.
     """
     served = config(node_app(node, mounts, owns_node=False), backlog=_BACKLOG)
     with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
@@ -154,7 +154,7 @@ class _Process:
         loop: The event loop that will run it.
         server: The server.
         node: The node.
-        parts: What else to start before the node and to stop after it.
+        parts: What else to start before the node and to stop after it, also if its start failed.
     """
 
     def __init__(
@@ -204,8 +204,8 @@ class _Process:
 
     async def _start(self) -> None:
         for part in self._parts:
+            self._close.append(part.stop)  # before: a start may be called off halfway
             await part.start()
-            self._close.append(part.stop)
         self._close.append(self._node.aclose)
         await self._node.start()
 
