@@ -128,7 +128,8 @@ def ending(grant: Grant, offset: int, state: State, **hanging: Any) -> Batch:
 async def asked(manager: RedisManager, grant: Grant) -> LogWriter:
     """A turn that has ended with a question: the lease is given back."""
     writer = LogWriter(manager.log, grant)
-    await writer.append(status(State.INPUT_REQUIRED, "What?"), settles=turn_of(grant))
+    question = status(State.INPUT_REQUIRED, "What?", task=grant.task_id)
+    await writer.append(question, settles=turn_of(grant))
     return writer
 
 

@@ -47,6 +47,23 @@ def fingerprint(parts: list[Json], metadata: Json | None) -> str:
     ).hexdigest()
 
 
+def read_token(token: str) -> tuple[int, str]:
+    """Read where a page of a list begins: behind a task, by when it changed last.
+
+    Args:
+        token: As the page before gave it.
+
+    Raises:
+        InvalidParams: It is none.
+    """
+    at, dot, task_id = token.partition(".")
+    if not (at.isascii() and at.isdigit() and dot and task_id):
+        raise InvalidParams(
+            "The page token is none of ours. Take nextPageToken of the page before."
+        )
+    return int(at), task_id
+
+
 def refusal(task_id: str, accepted: Accepted, limit: int) -> RequestError:
     """Return the error that tells a client why its message was refused.
 

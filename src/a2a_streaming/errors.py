@@ -6,6 +6,7 @@ A2AStreamingError
 │   ├── InvalidRequest          JSON, but no JSON-RPC request
 │   ├── BodyTooLarge            more bytes than the limit
 │   ├── MethodNotFound          no such method in this dialect
+│   ├── VersionNotSupported     a version of A2A that isn't spoken here
 │   ├── InvalidParams           the method is known, its parameters are wrong
 │   ├── TaskNotFound            no such task, or not the caller's
 │   ├── TaskNotCancelable       the task has ended
@@ -32,6 +33,7 @@ and of its first version, which uses the same numbers where it has the error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,9 +112,30 @@ class MethodNotFound(RequestError):
 
     code, title, http_status, grpc_status = -32601, "Method not found", 404, "UNIMPLEMENTED"
 
-    def __init__(self, method: str, known: tuple[str, ...]) -> None:
+    def __init__(self, method: str, known: Sequence[str]) -> None:
         super().__init__(
             f"There is no method {method[:64]!r} here. Use one of: {', '.join(known)}."
+        )
+
+
+class VersionNotSupported(RequestError):
+    """A version of A2A that isn't spoken here, or not for this method (specification 1.0, section 3.6).
+
+    Args:
+        wanted: The version that was asked for.
+        known: The versions that there are.
+    """
+
+    code, title, http_status, grpc_status = (
+        -32009,
+        "Version not supported",
+        400,
+        "FAILED_PRECONDITION",
+    )
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"A2A version {wanted[:32]!r} isn't supported here. Send the header A2A-Version: {' or '.join(known)}."
         )
 
 

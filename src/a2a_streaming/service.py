@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from dataclasses import dataclass
 
-from a2a_streaming.accepting import fingerprint, new_task_id, refusal
+from a2a_streaming.accepting import fingerprint, new_task_id, read_token, refusal
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.log import Grant
@@ -44,6 +44,21 @@ class Sent:
     turn: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list of tasks.
+
+    Args:
+        tasks: The tasks as they are now (A2A 1.0 JSON), the latest change first.
+        total: How many there are on all pages.
+        next_token: Where the next page begins; empty on the last.
+    """
+
+    tasks: list[Json]
+    total: int
+    next_token: str
+
+
 class TaskService:
     """One agent's tasks.
 
@@ -68,6 +83,7 @@ class TaskService:
         context: str | None,
         message_id: str | None = None,
         message_metadata: Json | None = None,
+        message_extras: Json | None = None,
         task_metadata: Json | None = None,
         dialect: str,
     ) -> Sent:
@@ -84,6 +100,7 @@ class TaskService:
             context: The context as the client sent it; None if it sent none.
             message_id: The message's id, if the client chose one.
             message_metadata: The message's metadata.
+            message_extras: What else the message has: `referenceTaskIds`, `extensions`.
             task_metadata: Metadata for a new task.
             dialect: The dialect it came in.
 
@@ -111,7 +128,7 @@ class TaskService:
             context_id=context_id,
             message_id=message_id,
             metadata=message_metadata,
-        )
+        ) | (message_extras or {})
         offer = Offer(
             owner=owner,
             agent=self._agent,
@@ -146,8 +163,64 @@ class TaskService:
             raise TaskNotFound(task_id)
         return snapshot.task
 
+    async def list(
+        self,
+        *,
+        owner: str,
+        context: str | None = None,
+        state: State | None = None,
+        changed_after: int | None = None,
+        token: str | None = None,
+        size: int,
+    ) -> Page:
+        """List tasks, the latest change first.
+
+        Args:
+            owner: Whose.
+            context: Those of one context alone.
+            state: Those in one state alone.
+            changed_after: Those alone that have changed since, ms since 1970.
+            token: Where the page begins, by the page before it; None for the first.
+            size: The most tasks of the page.
+
+        Raises:
+            InvalidParams: The token is none.
+            Unavailable: Redis is away.
+        """
+        wanted = [("owner", owner), ("agent", self._agent)]
+        if context is not None:
+            wanted.append(("context", context))
+        if state is not None:
+            wanted.append(("state", state.label))
+        found = await self._manager.index.tasks(wanted, changed_after=changed_after)
+        rest = found if token is None else [one for one in found if one < read_token(token)]
+        page, more = rest[:size], len(rest) > size
+        snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]
+        return Page(
+            [snapshot.task for snapshot in snapshots if snapshot is not None],
+            len(found),
+            "{}.{}".format(*page[-1]) if more else "",
+        )
+
+    async def born(self, task_id: str, *, owner: str) -> str | None:
+        """Return the dialect in which a task was born; None if there is no such task of this owner and agent.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        meta = await self._feeds.meta(task_id)
+        if meta is None or meta.agent != self._agent or meta.owner != owner:
+            return None
+        return meta.dialect
+
     async def watch(
-        self, task_id: str, *, owner: str, after: Position | None = None, malformed: bool = False
+        self,
+        task_id: str,
+        *,
+        owner: str,
+        after: Position | None = None,
+        malformed: bool = False,
+        from_snapshot: bool = False,
     ) -> StreamSession:
         """Return a session that reads a task from a position on; the caller enters it.
 
@@ -156,13 +229,21 @@ class TaskService:
             owner: Who asks.
             after: The last position that they have seen; None to begin at the task's beginning.
             malformed: Whether they sent a position that can't be read.
+            from_snapshot: Whether to begin with the task as it is now.
 
         Raises:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
         await self._authorize(task_id, owner)
-        return StreamSession(self._manager, self._feeds, task_id, after=after, malformed=malformed)
+        return StreamSession(
+            self._manager,
+            self._feeds,
+            task_id,
+            after=after,
+            malformed=malformed,
+            from_snapshot=from_snapshot,
+        )
 
     async def wait_for_turn(self, sent: Sent, *, owner: str, seconds: float) -> Json:
         """Wait until the turn of a message has ended, and return the task.

@@ -32,12 +32,13 @@ class Reset:
     """The story can't be continued from the watcher's position: it begins anew from the snapshot.
 
     Args:
-        reason: Why: `trimmed`, `forked`, `future`, `malformed` or `gone`.
+        reason: Why: `trimmed`, `forked`, `future`, `malformed` or `gone`; None if the watcher asked to
+            begin so.
         task: The task as it is now (A2A 1.0 JSON).
         position: The last event that is in it; what follows comes next.
     """
 
-    reason: str
+    reason: str | None
     task: Json
     position: Position
 
@@ -51,6 +52,7 @@ class StreamSession:
         task_id: The task.
         after: The last position that the watcher has seen; None to begin at the log's start.
         malformed: Whether the watcher sent a position that can't be read: it gets a reset.
+        from_snapshot: Whether to begin with the task as it is now, as if by a reset.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class StreamSession:
         *,
         after: Position | None = None,
         malformed: bool = False,
+        from_snapshot: bool = False,
     ) -> None:
         self._manager = manager
         self._feeds = feeds
         self._lost = "malformed" if malformed else None
+        self._begins_anew = from_snapshot or malformed
         self.task_id = task_id
         self.watcher = uuid.uuid4().hex
         """The id under which `subscriptions` knows this watcher."""
@@ -139,7 +143,7 @@ class StreamSession:
         return self._feed.newest if self._feed is not None and self.at_end else None
 
     async def _following(self, feed: Feed) -> Sequence[Event] | Reset | None:
-        if self._lost is not None:
+        if self._begins_anew:
             return await self._reset(self._lost)
         try:
             events = await feed.after(self.position)
@@ -149,14 +153,15 @@ class StreamSession:
             self.position = events[-1].position
         return events
 
-    async def _reset(self, reason: str) -> Reset | None:
+    async def _reset(self, reason: str | None) -> Reset | None:
         """Begin anew from the snapshot; None if the watcher was told so before, and nothing is new."""
         snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:
             raise TaskNotFound(self.task_id)
         if self.position == self._told == snapshot.position:
             return None
-        _log.info("stream reset", task=self.task_id, reason=reason, position=str(self.position))
-        self._lost = None
+        if reason is not None:
+            _log.info("stream reset", task=self.task_id, reason=reason, position=str(self.position))
+        self._lost, self._begins_anew = None, False
         self.position = self._told = snapshot.position
         return Reset(reason, snapshot.task, snapshot.position)

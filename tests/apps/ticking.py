@@ -37,13 +37,16 @@ class TickingAgent(Agent):
     async def run(self, run: Run) -> None:
         pause, path = run.text.split(" ", 1)
         leave = Path(path)
+        doing = "writing"
         try:
             for n in range(_ENOUGH):
+                doing = "writing"
                 await run.working(f"attempt {run.attempt} pid {os.getpid()} tick {n}")
-                await asyncio.sleep(float(pause))
+                doing = "waiting"
                 if await asyncio.to_thread(leave.exists):
                     break
+                await asyncio.sleep(float(pause))
             await run.complete(f"attempt {run.attempt} pid {os.getpid()} done")
         except (Fenced, RunEnded, asyncio.CancelledError) as error:
-            print(f"stopped {run.task_id} {type(error).__name__}", flush=True)
+            print(f"stopped {run.task_id} {doing} {type(error).__name__}", flush=True)
             raise

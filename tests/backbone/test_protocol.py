@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import pytest
 from hypothesis import note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -291,6 +292,7 @@ class Protocol(RuleBasedStateMachine):
             await self._switch(job, "cancel")
 
 
+@pytest.mark.timeout(600)  # a failure is made small for some minutes
 def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) -> None:
     settings = Settings(
         redis_timeout=1e9,  # the loop's clock jumps

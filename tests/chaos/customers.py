@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import time
@@ -15,7 +16,6 @@ import httpx2
 from a2a_streaming.position import Position
 from a2a_streaming.sse import Decoder
 from apps.ticking import Tick, tick_of
-from streams import message, request
 
 _NOT_FOUND = -32001
 _ENOUGH = 20
@@ -86,21 +86,21 @@ class Customer:
         """Watch to the end, over any number of connections."""
         while not self.over and len(self.refusals) < _ENOUGH:
             if fronts := self._fronts():
-                try:
+                with contextlib.suppress(httpx2.TransportError):  # the next one will do
                     await self._connect(random.choice(fronts))
-                except httpx2.TransportError:
-                    pass  # the front is gone; the next one will do
             if not self.over:
                 await asyncio.sleep(random.uniform(0.05, 0.2))
 
     async def _connect(self, url: str) -> None:
         headers: dict[str, str] = {}
+        params: dict[str, Any] = {"id": self.task}
         if self.told:
             headers["Last-Event-ID"] = self.told[-1].position
-        if self.told or self.text is None:
-            body = request("tasks/resubscribe", self.task)
-        else:
-            body = request("tasks/sendSubscribe", self.task, message(self.text))
+        sends = self.text is not None and not self.told
+        if sends:
+            params["message"] = {"role": "user", "parts": [{"type": "text", "text": self.text}]}
+        method = "tasks/sendSubscribe" if sends else "tasks/resubscribe"
+        body = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
         async with self._http.stream("POST", f"{url}/", json=body, headers=headers) as response:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 self._refused(response.status_code, await response.aread())

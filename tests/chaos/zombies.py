@@ -56,8 +56,9 @@ class Report:
             "rounds",
             "runs in a process that was stopped",
             "taken over while it stood still",
-            "writes that the fence refused",
-            "runs that stopped otherwise when it woke",
+            "late writes that the fence refused",
+            "late writes cut short, for the renewal was refused",
+            "runs stopped before they wrote, likewise",
             "late events accepted",
             "events in the logs",
             "new work taken after waking",
@@ -170,12 +171,13 @@ class ZombieRun:
     def _count_stopped(self, zombie: Member) -> None:
         """Count how the woken process's runs stopped, by what its agents said of it."""
         for line in zombie.log.read_text().splitlines():
-            if line.startswith("stopped "):
-                refused = line.endswith(" Fenced")
-                kind = "writes that the fence refused"
-                self.report.counts[
-                    kind if refused else "runs that stopped otherwise when it woke"
-                ] += 1
+            match line.split():
+                case ["stopped", _, _, "Fenced"]:
+                    self.report.counts["late writes that the fence refused"] += 1
+                case ["stopped", _, "writing", _]:
+                    self.report.counts["late writes cut short, for the renewal was refused"] += 1
+                case ["stopped", *_]:
+                    self.report.counts["runs stopped before they wrote, likewise"] += 1
 
     def _bad(self, what: str) -> None:
         self.report.violations.append(what)

@@ -7,6 +7,7 @@ answer leaves; what a crash left out is put right by the sweep.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from a2a_streaming.backbone.connection import Command, Store
 from a2a_streaming.backbone.keys import Keys
@@ -56,6 +57,37 @@ class Index:
         if was is not None and was is not state:
             commands.append(["ZREM", self._keys.index("state", was.label), task_id])
         await self._store.pipeline(commands)
+
+    async def tasks(
+        self, lists: Sequence[tuple[str, str]], *, changed_after: int | None = None
+    ) -> list[tuple[int, str]]:
+        """Return the tasks that are in all of some lists, the latest change first.
+
+        The cost is that of the shortest of them.
+
+        Args:
+            lists: Kind and value of each: `("owner", …)`, `("context", …)`, `("agent", …)`, `("state", …)`.
+            changed_after: Leave out what hasn't changed since, ms; None for all.
+
+        Returns:
+            When each changed last, ms, and its id.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        keys = [self._keys.index(kind, value) for kind, value in lists]
+        sizes = await self._store.pipeline([["ZCARD", key] for key in keys])
+        shortest, *others = [key for _, key in sorted(zip(sizes, keys, strict=True))]
+        since = f"({changed_after}" if changed_after is not None else "-inf"
+        reply = await self._store.call("ZRANGEBYSCORE", shortest, since, "+inf", "WITHSCORES")
+        found = dict(zip(reply[::2], map(int, reply[1::2]), strict=True))
+        for key in others:
+            ids = list(found)
+            if not ids:
+                return []
+            scores = await self._store.call("ZMSCORE", key, *ids)
+            found = {i: found[i] for i, score in zip(ids, scores, strict=True) if score is not None}
+        return sorted(((at, task_id.decode()) for task_id, at in found.items()), reverse=True)
 
     async def open(self, agent: str, *task_ids: str) -> None:
         """Note that tasks have something to do, and were looked at now.

@@ -16,12 +16,12 @@ from starlette.types import Receive, Scope, Send
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import RequestError, SetupError, Unavailable
-from a2a_streaming.http.legacy import LegacyEndpoint
+from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import get_logger
-from a2a_streaming.wire import legacy
 from a2a_streaming.wire.cards import card_json
+from a2a_streaming.wire.dialects import METHODS, Dialect
 
 _log = get_logger(__name__)
 
@@ -104,16 +104,19 @@ def node_app(
 
 
 def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRoute]:
-    endpoint = LegacyEndpoint(node, agent.name)
+    endpoint = RpcEndpoint(node, agent.name)
     served = _Card(node, card)
     home = _Home(node, card)
     return [
         Route("/", _Call(node, endpoint), methods=["POST"]),
         Route("/", home, methods=["GET"]),
-        Route("/rpc/0.1", _Call(node, endpoint), methods=["POST"]),
         *(
-            Route(f"/{method}", _Call(node, endpoint, method), methods=["POST"])
-            for method in legacy.METHODS
+            Route(f"/rpc/{dialect}", _Call(node, endpoint, dialect), methods=["POST"])
+            for dialect in Dialect
+        ),
+        *(
+            Route(f"/{method}", _Call(node, endpoint, Dialect.FIRST, method), methods=["POST"])
+            for method in METHODS[Dialect.FIRST]
         ),
         Route("/tasks/resubscribe", _Call(node, endpoint), methods=["GET"]),
         Route("/.well-known/agent-card.json", served, methods=["GET"]),
@@ -122,12 +125,19 @@ def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRou
 
 
 class _Call:
-    """ASGI endpoint of the first dialect."""
+    """ASGI endpoint of JSON-RPC calls."""
 
-    def __init__(self, node: Node, endpoint: LegacyEndpoint, pinned: str | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        endpoint: RpcEndpoint,
+        pinned: Dialect | None = None,
+        method: str | None = None,
+    ) -> None:
         self._node = node
         self._endpoint = endpoint
         self._pinned = pinned
+        self._method = method
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -142,7 +152,11 @@ class _Call:
             )
             await response(scope, receive, send)
             return
-        answer = await self._endpoint.serve(Request(scope, receive), self._pinned)
+        request = Request(scope, receive)
+        if request.method == "GET":
+            answer = await self._endpoint.event_source(request)
+        else:
+            answer = await self._endpoint.serve(request, pinned=self._pinned, method=self._method)
         await answer(scope, receive, send)
 
 

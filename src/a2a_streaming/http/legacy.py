@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from a2a_streaming.errors import (
-    BodyTooLarge,
-    InternalError,
     InvalidParams,
-    InvalidPosition,
-    InvalidRequest,
-    MethodNotFound,
     PushNotificationNotSupported,
-    RequestError,
-    Unavailable,
 )
-from a2a_streaming.http.reading import FollowReader, TaskReader
+from a2a_streaming.http.bodies import json_response
+from a2a_streaming.http.reading import FollowReader, TaskReader, read_position
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
-from a2a_streaming.position import Position
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.telemetry import get_logger
@@ -63,41 +56,17 @@ class LegacyEndpoint:
             "tasks/pushNotification/get": self._push,
         }
 
-    async def serve(self, request: Request, pinned: str | None = None) -> ASGIApp:
-        """Answer one request; every error becomes a JSON-RPC error.
+    async def answer(self, request: Request, call: Call) -> ASGIApp:
+        """Answer one request.
 
         Args:
             request: The HTTP request.
-            pinned: The method that the path names; None where the body alone chooses.
-        """
-        body = b""
-        try:
-            if request.method == "GET":
-                return await self._event_source(request)
-            body = await read_body(request, self._node.settings.max_body_bytes)
-            call = jsonrpc.parse_call(body)
-            return await self._choose(call, pinned)(request, call)
-        except RequestError as error:
-            return _error(body, error)
-        except ClientDisconnect:
-            return Response(status_code=400)  # for nobody: it left before it had said all
-        except Exception:  # whatever fails, the client gets an answer and the server lives
-            _log.exception("a request failed", agent=self._agent)
-            return _error(body, InternalError())
+            call: What it asks.
 
-    def _choose(
-        self, call: Call, pinned: str | None
-    ) -> Callable[[Request, Call], Awaitable[ASGIApp]]:
-        if pinned is not None and call.method != pinned:
-            raise InvalidRequest(
-                f'The path asks for {pinned}, but "method" says {call.method[:64]!r}. Make them agree.'
-            )
-        handle = self._methods.get(call.method)
-        if handle is None:
-            raise MethodNotFound(call.method, legacy.METHODS)
-        if self._node.draining:
-            raise Unavailable("This process is shutting down; another one serves you.")
-        return handle
+        Raises:
+            RequestError: It can't be served.
+        """
+        return await self._methods[call.method](request, call)
 
     @property
     def _service(self) -> TaskService:
@@ -113,7 +82,7 @@ class LegacyEndpoint:
 
     async def _send_subscribe(self, request: Request, call: Call) -> ASGIApp:
         frames = self._frames(request, call)
-        after, malformed = _position(request.headers.get("last-event-id"))
+        after, malformed = read_position(request.headers.get("last-event-id"))
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
         session = await self._service.watch(
@@ -138,7 +107,7 @@ class LegacyEndpoint:
         session = await self._watch(params.id, request.headers.get("last-event-id"))
         return await self._stream(frames, session, None)
 
-    async def _event_source(self, request: Request) -> ASGIApp:
+    async def event_source(self, request: Request) -> ASGIApp:
         """Serve a browser's EventSource, which can only GET, and sends `Last-Event-ID` by itself."""
         query = request.query_params
         position = request.headers.get("last-event-id") or query.get("after")
@@ -166,7 +135,7 @@ class LegacyEndpoint:
         return EventStream(self._node, FollowReader(readers))
 
     async def _watch(self, task_id: str, position: str | None) -> StreamSession:
-        after, malformed = _position(position)
+        after, malformed = read_position(position)
         return await self._service.watch(
             task_id, owner=_ANONYMOUS, after=after, malformed=malformed
         )
@@ -210,48 +179,10 @@ def _reader(
     return TaskReader(
         session,
         encode=frames.event,
-        encode_reset=lambda reset: frames.reset(reset.task, reset.reason, reset.position),
+        encode_reset=lambda reset: frames.reset(reset.task, reset.reason or "", reset.position),
         turn=turn,
         to_the_end=to_the_end,
     )
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Read a request's body.
-
-    Args:
-        request: The request.
-        limit: The most bytes that it may have.
-
-    Raises:
-        BodyTooLarge: It has more.
-    """
-    length = request.headers.get("content-length", "")
-    too_large = length.isdigit() and int(length) > limit
-    if too_large and request.headers.get("expect", "").lower() == "100-continue":
-        raise BodyTooLarge(limit)  # the client waits for a word before it sends
-    body, size = bytearray(), 0
-    # Read on past the limit for a while: a client that is still sending doesn't read our answer.
-    async for chunk in request.stream():
-        size += len(chunk)
-        too_large = too_large or size > limit
-        if size > limit + _DISCARDED:
-            break
-        if not too_large:
-            body += chunk
-    if too_large:
-        raise BodyTooLarge(limit)
-    return bytes(body)
-
-
-def _position(text: str | None) -> tuple[Position | None, bool]:
-    """Return the position that the client has seen, and whether it sent one that can't be read."""
-    if not text:
-        return None, False
-    try:
-        return Position.parse(text), False
-    except InvalidPosition:
-        return None, True
 
 
 def _mode(request: Request, default: Literal["bare", "enveloped"]) -> str:
@@ -264,24 +195,4 @@ def _mode(request: Request, default: Literal["bare", "enveloped"]) -> str:
 
 
 def _result(call: Call, value: object) -> Response:
-    return _json(jsonrpc.result(call.id, value))
-
-
-def _error(body: bytes, error: RequestError) -> Response:
-    # JSON-RPC's errors travel under status 200, but for those that concern HTTP itself.
-    status = error.http_status if isinstance(error, BodyTooLarge | Unavailable) else 200
-    response = _json(jsonrpc.error(jsonrpc.id_of(body), error), status)
-    if isinstance(error, Unavailable):
-        response.headers["retry-after"] = str(error.retry_after)
-    if isinstance(error, BodyTooLarge):
-        response.headers["connection"] = "close"  # the rest of the body is still on its way
-    return response
-
-
-def _json(content: bytes, status: int = 200) -> Response:
-    return Response(
-        content,
-        status,
-        headers={"cache-control": "no-store"},
-        media_type="application/json",
-    )
+    return json_response(jsonrpc.result(call.id, value))

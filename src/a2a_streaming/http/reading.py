@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from a2a_streaming import metrics
-from a2a_streaming.errors import TaskNotFound, Unavailable
+from a2a_streaming.errors import InvalidPosition, TaskNotFound, Unavailable
 from a2a_streaming.event import Event
+from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import mentions, state_of
 
@@ -87,10 +88,15 @@ class TaskReader:
         """
         got = await self._session.next(seconds)
         if isinstance(got, Reset):
-            metrics.RESETS.labels(got.reason).inc()
+            if got.reason is not None:
+                metrics.RESETS.labels(got.reason).inc()
             if self._turn is not None and mentions(got.task, self._turn):
                 self._turn = None  # the turn has begun already: what follows is its rest
-            self._ended = state_of(got.task).terminal
+            state = state_of(got.task)
+            # After a reset the message may not have been worked on yet: only who asked to begin with the
+            # task as it is knows that its turn is over.
+            waits = got.reason is None and self._turn is None and state.interrupted
+            self._ended = state.terminal or (waits and not self._to_the_end)
             return [self._encode_reset(got)]
         return self._frames(got)
 
@@ -175,3 +181,17 @@ class FollowReader:
             task.cancel()
         await asyncio.gather(*self._next, return_exceptions=True)
         await asyncio.gather(*(reader.aclose() for reader in self._readers))
+
+
+def read_position(text: str | None) -> tuple[Position | None, bool]:
+    """Return the position that a client has seen, and whether it sent one that can't be read.
+
+    Args:
+        text: The header `Last-Event-ID`, or what stands in its place.
+    """
+    if not text:
+        return None, False
+    try:
+        return Position.parse(text), False
+    except InvalidPosition:
+        return None, True

@@ -49,8 +49,8 @@ def agent_card(
 def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
     """Return a card as it is served.
 
-    It is a superset of what the versions ask for: 1.0's `supportedInterfaces` beside the first
-    dialect's `url` and `authentication`.
+    It is a superset of what the versions ask for: 1.0's `supportedInterfaces`, the preferred one first,
+    beside 0.3's and the first dialect's `url`, under which every version is answered.
 
     Args:
         card: The agent's card.
@@ -59,10 +59,11 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
     served = AgentCard()
     served.CopyFrom(card)
     del served.supported_interfaces[:]
-    served.supported_interfaces.append(
+    served.supported_interfaces.extend(
         AgentInterface(
-            url=f"{base_url}/rpc/0.1", protocol_binding="JSONRPC", protocol_version="0.1"
+            url=f"{base_url}/rpc/{version}", protocol_binding="JSONRPC", protocol_version=version
         )
+        for version in ("1.0", "0.3", "0.1")
     )
     served.capabilities.streaming = True
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):
@@ -74,6 +75,8 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
         )
     body: dict[str, Any] = MessageToDict(served)
     body["url"] = f"{base_url}/"
+    body["protocolVersion"] = "0.3.0"
+    body["preferredTransport"] = "JSONRPC"
     body["capabilities"] = {
         "streaming": True,
         "pushNotifications": False,

@@ -20,17 +20,6 @@ from a2a_streaming.task import INTERNAL, Json, State, artifact_index
 
 DIALECT = "0.1"
 
-METHODS = (
-    "tasks/send",
-    "tasks/sendSubscribe",
-    "tasks/get",
-    "tasks/cancel",
-    "tasks/resubscribe",
-    "tasks/follow",
-    "tasks/pushNotification/set",
-    "tasks/pushNotification/get",
-)
-
 _STATES = {
     State.REJECTED: "failed",
     State.AUTH_REQUIRED: "input-required",

@@ -1,0 +1,250 @@
+"""One agent's tasks as a2a-sdk's dispatchers ask for them: a `RequestHandler` over `TaskService`."""
+
+# ruff: noqa: ARG002 - the arguments are a2a-sdk's
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, NoReturn
+
+from a2a.server.context import ServerCallContext
+from a2a.server.events import Event
+from a2a.server.request_handlers.request_handler import RequestHandler
+from a2a.types import (
+    AgentCard,
+    CancelTaskRequest,
+    DeleteTaskPushNotificationConfigRequest,
+    GetExtendedAgentCardRequest,
+    GetTaskPushNotificationConfigRequest,
+    GetTaskRequest,
+    ListTaskPushNotificationConfigsRequest,
+    ListTaskPushNotificationConfigsResponse,
+    ListTasksRequest,
+    ListTasksResponse,
+    Message,
+    SendMessageRequest,
+    SubscribeToTaskRequest,
+    Task,
+    TaskPushNotificationConfig,
+    TaskState,
+)
+from a2a.utils.errors import (
+    A2AError,
+    ExtendedAgentCardNotConfiguredError,
+    InternalError,
+    InvalidParamsError,
+    PushNotificationNotSupportedError,
+    TaskNotCancelableError,
+    TaskNotFoundError,
+    UnsupportedOperationError,
+)
+
+from a2a_streaming import errors
+from a2a_streaming.errors import RequestError
+from a2a_streaming.node import Node
+from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.task import Json, State
+from a2a_streaming.wire import modern
+from a2a_streaming.wire.dialects import Dialect
+
+_SDK_ERRORS: dict[type[RequestError], type[A2AError]] = {
+    errors.InvalidParams: InvalidParamsError,
+    errors.TaskNotFound: TaskNotFoundError,
+    errors.TaskNotCancelable: TaskNotCancelableError,
+    errors.PushNotificationNotSupported: PushNotificationNotSupportedError,
+    errors.UnsupportedOperation: UnsupportedOperationError,
+}
+_PAGE, _MAX_PAGE = 50, 100
+
+
+class Handler(RequestHandler):
+    """Serves one request for a2a-sdk's dispatchers.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+        dialect: The dialect that the request came in.
+        owner: Who asks.
+    """
+
+    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._dialect = dialect
+        self._owner = owner
+        self.away: errors.Unavailable | None = None
+        """What kept the request from being served, if HTTP itself is to say so."""
+
+    @property
+    def _service(self) -> TaskService:
+        return self._node.service(self._agent)
+
+    async def send(self, params: SendMessageRequest) -> Sent:
+        """Accept a message.
+
+        Raises:
+            RequestError: It is refused.
+        """
+        said = modern.message_json(params.message)
+        check_message(said)
+        return await self._service.send(
+            said["parts"],
+            owner=self._owner,
+            task_id=said.get("taskId"),
+            context=said.get("contextId"),
+            message_id=said["messageId"],
+            message_metadata=said.get("metadata"),
+            message_extras={k: said[k] for k in ("referenceTaskIds", "extensions") if k in said},
+            dialect=self._dialect.value,
+        )
+
+    async def on_message_send(
+        self, params: SendMessageRequest, context: ServerCallContext
+    ) -> Task | Message:
+        """Accept a message; answer with the task, when its turn has ended unless asked otherwise."""
+        wanted = params.configuration
+        if wanted.HasField("task_push_notification_config"):
+            self._no_push()
+        try:
+            sent = await self.send(params)
+            seconds = 0.0 if wanted.return_immediately else self._node.settings.send_seconds
+            task = await self._service.wait_for_turn(sent, owner=self._owner, seconds=seconds)
+        except RequestError as error:
+            self._refuse(error)
+        return modern.task_message(task, history_length=_length(wanted))
+
+    async def on_get_task(self, params: GetTaskRequest, context: ServerCallContext) -> Task | None:
+        """Return a task."""
+        try:
+            task = await self._service.get(params.id, owner=self._owner)
+        except RequestError as error:
+            self._refuse(error)
+        return modern.task_message(task, history_length=_length(params))
+
+    async def on_cancel_task(
+        self, params: CancelTaskRequest, context: ServerCallContext
+    ) -> Task | None:
+        """Cancel a task."""
+        try:
+            task = await self._service.cancel(params.id, owner=self._owner)
+        except RequestError as error:
+            self._refuse(error)
+        return modern.task_message(task)
+
+    async def on_list_tasks(
+        self, params: ListTasksRequest, context: ServerCallContext
+    ) -> ListTasksResponse:
+        """List the caller's tasks, the latest change first."""
+        size = params.page_size if params.HasField("page_size") else _PAGE
+        if not 1 <= size <= _MAX_PAGE:
+            raise InvalidParamsError(f"pageSize must be 1 to {_MAX_PAGE}, not {size}.")
+        if _length(params) is not None and params.history_length < 0:
+            raise InvalidParamsError("historyLength must not be negative.")
+        state = State(TaskState.Name(params.status)) if params.status else None
+        changed_after = None
+        if params.HasField("status_timestamp_after"):
+            changed_after = params.status_timestamp_after.ToMilliseconds()
+        try:
+            page = await self._service.list(
+                owner=self._owner,
+                context=params.context_id or None,
+                state=state,
+                changed_after=changed_after,
+                token=params.page_token or None,
+                size=size,
+            )
+        except RequestError as error:
+            self._refuse(error)
+        told = [
+            modern.task_message(
+                task if params.include_artifacts else _without_artifacts(task),
+                history_length=_length(params),
+            )
+            for task in page.tasks
+        ]
+        return ListTasksResponse(
+            tasks=told, next_page_token=page.next_token, page_size=size, total_size=page.total
+        )
+
+    async def on_message_send_stream(
+        self, params: SendMessageRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        """Refuse: streams are served on a way of their own."""
+        raise UnsupportedOperationError("Streams are served elsewhere.")
+        yield  # pyright: ignore[reportUnreachable] - what makes it a generator
+
+    async def on_subscribe_to_task(
+        self, params: SubscribeToTaskRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        """Refuse: streams are served on a way of their own."""
+        raise UnsupportedOperationError("Streams are served elsewhere.")
+        yield  # pyright: ignore[reportUnreachable] - what makes it a generator
+
+    async def on_create_task_push_notification_config(
+        self, params: TaskPushNotificationConfig, context: ServerCallContext
+    ) -> TaskPushNotificationConfig:
+        """Refuse: the agent sends none."""
+        self._no_push()
+
+    async def on_get_task_push_notification_config(
+        self, params: GetTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> TaskPushNotificationConfig:
+        """Refuse: the agent sends none."""
+        self._no_push()
+
+    async def on_list_task_push_notification_configs(
+        self, params: ListTaskPushNotificationConfigsRequest, context: ServerCallContext
+    ) -> ListTaskPushNotificationConfigsResponse:
+        """Refuse: the agent sends none."""
+        self._no_push()
+
+    async def on_delete_task_push_notification_config(
+        self, params: DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> None:
+        """Refuse: the agent sends none."""
+        self._no_push()
+
+    async def on_get_extended_agent_card(
+        self, params: GetExtendedAgentCardRequest, context: ServerCallContext
+    ) -> AgentCard:
+        """Refuse: there is none."""
+        raise ExtendedAgentCardNotConfiguredError(
+            "This agent has no extended card; its card says so. Use the public one."
+        )
+
+    def _no_push(self) -> NoReturn:
+        raise PushNotificationNotSupportedError(
+            "This agent sends no push notifications; its card says so. Follow the task's stream."
+        )
+
+    def _refuse(self, error: RequestError) -> NoReturn:
+        """Raise what a2a-sdk knows in the place of an error of ours."""
+        if isinstance(error, errors.Unavailable):
+            self.away = error
+        for ours, theirs in _SDK_ERRORS.items():
+            if isinstance(error, ours):
+                raise theirs(error.detail) from error
+        raise InternalError(error.detail) from error
+
+
+def check_message(said: Json) -> None:
+    """Check what a message must have (specification 1.0, section 4.1.4).
+
+    Raises:
+        InvalidParams: Something is missing.
+    """
+    if not said.get("messageId"):
+        raise errors.InvalidParams(
+            "message.messageId is missing: give each message an id of its own."
+        )
+    if not said.get("parts"):
+        raise errors.InvalidParams("message.parts is empty: a message has at least one part.")
+    if said.get("role") != "ROLE_USER":
+        raise errors.InvalidParams('message.role must be "ROLE_USER" ("user" in 0.3).')
+
+
+def _length(params: Any) -> int | None:
+    return params.history_length if params.HasField("history_length") else None
+
+
+def _without_artifacts(task: Json) -> Json:
+    return {key: value for key, value in task.items() if key != "artifacts"}

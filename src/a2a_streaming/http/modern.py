@@ -1,0 +1,150 @@
+"""1.0 and 0.3 over JSON-RPC: streams on our own way, everything else by a2a-sdk's dispatchers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from a2a.compat.v0_3 import conversions
+from a2a.compat.v0_3 import types as v03
+from a2a.server.routes.common import DefaultServerCallContextBuilder
+from a2a.server.routes.jsonrpc_dispatcher import (
+    JSONRPC03Adapter,  # pyright: ignore[reportPrivateImportUsage] - its own module imports in a circle
+    JsonRpcDispatcher,
+)
+from a2a.types import SendMessageRequest
+from google.protobuf.json_format import ParseDict, ParseError
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message
+
+from a2a_streaming.errors import InvalidParams, UnsupportedOperation
+from a2a_streaming.http.handler import Handler
+from a2a_streaming.http.reading import TaskReader, read_position
+from a2a_streaming.http.stream import EventStream
+from a2a_streaming.node import Node
+from a2a_streaming.service import TaskService
+from a2a_streaming.session import StreamSession
+from a2a_streaming.task import State
+from a2a_streaming.wire.dialects import Dialect
+from a2a_streaming.wire.jsonrpc import Call
+from a2a_streaming.wire.modern import ModernFrames
+
+_SEND = ("SendStreamingMessage", "message/stream")
+_SUBSCRIBE = ("SubscribeToTask", "tasks/resubscribe")
+
+
+class ModernEndpoint:
+    """Serves one agent's tasks in 1.0 or 0.3.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+        dialect: Which of the two.
+        owner: The owner of every task while there is no authentication.
+    """
+
+    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._dialect = dialect
+        self._owner = owner
+
+    async def answer(self, request: Request, call: Call, body: bytes) -> ASGIApp:
+        """Answer one request.
+
+        Args:
+            request: The HTTP request.
+            call: What it asks.
+            body: Its body.
+
+        Raises:
+            RequestError: It can't be served.
+        """
+        handler = Handler(self._node, self._agent, self._dialect, self._owner)
+        if call.method in _SEND:
+            return await self._send(request, call, handler)
+        if call.method in _SUBSCRIBE:
+            return await self._subscribe(request, call)
+        again = _again(request, body, self._dialect)
+        if self._dialect is Dialect.V1:
+            response = await JsonRpcDispatcher(handler).handle_requests(again)
+        else:
+            adapter: Any = JSONRPC03Adapter(handler, DefaultServerCallContextBuilder())
+            whole = {"jsonrpc": "2.0", "id": call.id, "method": call.method, "params": call.params}
+            response = await adapter.handle_request(call.id, call.method, whole, again)
+        if handler.away is not None:
+            raise handler.away  # HTTP says so too, and when to come back
+        response.headers["cache-control"] = "no-store"
+        return response
+
+    @property
+    def _service(self) -> TaskService:
+        return self._node.service(self._agent)
+
+    async def _send(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
+        sent = await handler.send(self._read_send(call))
+        after, malformed = read_position(request.headers.get("last-event-id"))
+        resumes = after is not None or malformed
+        follows = sent.turn is not None and not resumes
+        session = await self._service.watch(
+            sent.task_id,
+            owner=self._owner,
+            after=after,
+            malformed=malformed,
+            from_snapshot=follows,
+        )
+        return await self._stream(call, session, turn=sent.turn if follows else None)
+
+    def _read_send(self, call: Call) -> SendMessageRequest:
+        try:
+            if self._dialect is Dialect.V1:
+                return ParseDict(call.params, SendMessageRequest(), ignore_unknown_fields=True)
+            whole = {"jsonrpc": "2.0", "id": "", "method": "message/send", "params": call.params}
+            read = v03.SendMessageRequest.model_validate(whole)
+            return conversions.to_core_send_message_request(read)
+        except (ParseError, ValidationError, ValueError) as error:
+            raise InvalidParams(f"The parameters can't be read: {str(error)[:500]}") from error
+
+    async def _subscribe(self, request: Request, call: Call) -> ASGIApp:
+        task_id: Any = call.params.get("id")
+        if not isinstance(task_id, str):
+            raise InvalidParams("params.id must be the task's id, a string.")
+        after, malformed = read_position(request.headers.get("last-event-id"))
+        fresh = after is None and not malformed
+        v1 = self._dialect is Dialect.V1
+        if fresh and v1:
+            task = await self._service.get(task_id, owner=self._owner)
+            if State(task["status"]["state"]).terminal:
+                raise UnsupportedOperation(
+                    f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
+                    "Last-Event-ID for what you have missed."
+                )
+        session = await self._service.watch(
+            task_id, owner=self._owner, after=after, malformed=malformed, from_snapshot=fresh
+        )
+        return await self._stream(call, session, turn=None, to_the_end=v1)
+
+    async def _stream(
+        self, call: Call, session: StreamSession, *, turn: str | None, to_the_end: bool = False
+    ) -> ASGIApp:
+        frames = ModernFrames(self._dialect, (call.id,))
+        await session.__aenter__()
+        reader = TaskReader(
+            session,
+            encode=frames.event,
+            encode_reset=lambda reset: frames.task(reset.task, reset.reason, reset.position),
+            turn=turn,
+            to_the_end=to_the_end,
+        )
+        return EventStream(self._node, reader)
+
+
+def _again(request: Request, body: bytes, dialect: Dialect) -> Request:
+    """Return a request whose body was read, as a2a-sdk expects it: unread, and with its version said."""
+    said = (b"a2a-version", dialect.value.encode())
+    headers = [pair for pair in request.scope["headers"] if pair[0] != said[0]]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({**request.scope, "headers": [*headers, said]}, receive)

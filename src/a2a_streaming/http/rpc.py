@@ -1,0 +1,110 @@
+"""JSON-RPC over HTTP: the body is read once, the dialect chosen, and every error answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from a2a_streaming.errors import (
+    InternalError,
+    InvalidRequest,
+    RequestError,
+    Unavailable,
+)
+from a2a_streaming.http.bodies import error_response, read_body
+from a2a_streaming.http.legacy import LegacyEndpoint
+from a2a_streaming.http.modern import ModernEndpoint
+from a2a_streaming.node import Node
+from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire import jsonrpc
+from a2a_streaming.wire.dialects import Dialect, choose, of_birth, read_version
+from a2a_streaming.wire.jsonrpc import Call
+
+_log = get_logger(__name__)
+
+VERSION_HEADER = "A2A-Version"
+"""Request header, or query parameter, by which a client says its version of A2A."""
+_ANONYMOUS = ""
+"""The owner of every task while there is no authentication."""
+
+
+class RpcEndpoint:
+    """Serves one agent's tasks in every dialect.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+    """
+
+    def __init__(self, node: Node, agent: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._legacy = LegacyEndpoint(node, agent)
+        self._modern = {
+            dialect: ModernEndpoint(node, agent, dialect, _ANONYMOUS)
+            for dialect in (Dialect.V03, Dialect.V1)
+        }
+
+    async def serve(
+        self, request: Request, *, pinned: Dialect | None = None, method: str | None = None
+    ) -> ASGIApp:
+        """Answer one request; every error becomes a JSON-RPC error.
+
+        Args:
+            request: The HTTP request.
+            pinned: The dialect that the path names; None where the request chooses.
+            method: The method that the path names; None where the body alone chooses.
+        """
+        return await self._guarded(
+            request, lambda body: self._answer(request, body, pinned, method)
+        )
+
+    async def event_source(self, request: Request) -> ASGIApp:
+        """Serve a browser's EventSource, which can only GET; every error becomes a JSON-RPC error."""
+        return await self._guarded(request, lambda _: self._legacy.event_source(request))
+
+    async def _guarded(
+        self, request: Request, answer: Callable[[bytes], Awaitable[ASGIApp]]
+    ) -> ASGIApp:
+        body = b""
+        try:
+            if request.method != "GET":
+                body = await read_body(request, self._node.settings.max_body_bytes)
+            return await answer(body)
+        except RequestError as error:
+            return error_response(body, error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # for nobody: it left before it had said all
+        except Exception:  # whatever fails, the client gets an answer and the server lives
+            _log.exception("a request failed", agent=self._agent)
+            return error_response(body, InternalError())
+
+    async def _answer(
+        self, request: Request, body: bytes, pinned: Dialect | None, method: str | None
+    ) -> ASGIApp:
+        call = jsonrpc.parse_call(body)
+        if method is not None and call.method != method:
+            raise InvalidRequest(
+                f'The path asks for {method}, but "method" says {call.method[:64]!r}. Make them agree.'
+            )
+        dialect = choose(pinned, call.method, read_version(_version(request)))
+        if self._node.draining:
+            raise Unavailable("This process is shutting down; another one serves you.")
+        if dialect is None:
+            dialect = of_birth(await self._born(call))
+        if dialect is Dialect.FIRST:
+            return await self._legacy.answer(request, call)
+        return await self._modern[dialect].answer(request, call, body)
+
+    async def _born(self, call: Call) -> str | None:
+        task_id = call.params.get("id")
+        if not isinstance(task_id, str):
+            return None
+        return await self._node.service(self._agent).born(task_id, owner=_ANONYMOUS)
+
+
+def _version(request: Request) -> str | None:
+    return request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER)

@@ -1,0 +1,140 @@
+"""A2A 1.0, and 0.3 through a2a-sdk's conversions: what clients send, and how tasks and events are told.
+
+The log holds 1.0's JSON, so a 1.0 watcher is sent an event's very bytes. 0.3's are made once a process
+and shared by all its watchers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from a2a.compat.v0_3 import conversions
+from a2a.types import Message, StreamResponse, Task
+from google.protobuf.json_format import MessageToDict, ParseDict
+
+from a2a_streaming import sse
+from a2a_streaming.event import Event
+from a2a_streaming.position import Position
+from a2a_streaming.task import INTERNAL, Json
+from a2a_streaming.wire import jsonrpc
+from a2a_streaming.wire.cards import RESUME
+from a2a_streaming.wire.dialects import Dialect
+from a2a_streaming.wire.jsonrpc import RequestId
+
+
+def tell_task(task: Json, *, history_length: int | None = None) -> Json:
+    """Tell a task in 1.0: without our notes, and with as much of its history as was asked for.
+
+    Args:
+        task: The task, as folded (A2A 1.0 JSON); stays as it is.
+        history_length: The most of its latest messages to tell; None for all (specification 1.0,
+            section 3.2.4).
+    """
+    told = {**task, "status": _clean_status(task["status"])}
+    history: list[Json] = task.get("history", [])
+    if history_length is not None:
+        history = history[-history_length:] if history_length else []
+    told["history"] = [_clean(message) for message in history]
+    if "artifacts" in task:
+        told["artifacts"] = [_clean(artifact) for artifact in task["artifacts"]]
+    return {key: value for key, value in told.items() if value != []}
+
+
+def task_message(task: Json, *, history_length: int | None = None) -> Task:
+    """Return a task as a2a-sdk has it; arguments as for `tell_task`."""
+    told = tell_task(task, history_length=history_length)
+    return ParseDict(told, Task(), ignore_unknown_fields=True)
+
+
+def message_json(message: Message) -> Json:
+    """Return a message that a client sent as the log keeps it."""
+    return MessageToDict(message)
+
+
+class ModernFrames:
+    """Makes the frames of one task in one stream, in 1.0 or 0.3.
+
+    Args:
+        dialect: Which of the two.
+        request_id: The request's id, if each event goes in a JSON-RPC response (in a tuple); None for
+            REST's bare events.
+    """
+
+    def __init__(self, dialect: Dialect, envelope: tuple[RequestId] | None) -> None:
+        self._dialect = dialect
+        self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
+
+    def event(self, event: Event, final: bool) -> bytes:
+        """Return an event's frame.
+
+        Args:
+            event: The event.
+            final: Whether the stream ends with it.
+        """
+        if self._dialect is Dialect.V1:
+            return self._frame(event.data, event.position)
+        key = (self._dialect, final)
+        told = event.encodings.get(key)
+        if told is None:
+            told = event.encodings[key] = tell_v03(event.payload, final=final)
+        return self._frame(told, event.position)
+
+    def task(self, task: Json, reason: str | None, position: Position) -> bytes:
+        """Return the frame of a task as it is now: a stream's beginning, or a reset.
+
+        Args:
+            task: The task (A2A 1.0 JSON).
+            reason: Why the watcher's position can't be continued; None if it asked to begin so.
+            position: The last event that is in the task.
+        """
+        told = tell_task(task)
+        if reason is not None:
+            told["metadata"] = {**told.get("metadata", {}), RESUME: {"reset": reason}}
+        payload = {"task": told}
+        v1 = self._dialect is Dialect.V1
+        return self._frame(
+            orjson.dumps(payload) if v1 else tell_v03(payload, final=False), position
+        )
+
+    def _frame(self, told: bytes, position: Position) -> bytes:
+        return sse.frame(b"%b%b%b" % (self._before, told, self._behind), id=str(position))
+
+
+def tell_v03(payload: Json, *, final: bool) -> bytes:
+    """Tell an event in 0.3.
+
+    Args:
+        payload: The event (A2A 1.0 JSON).
+        final: Whether the stream ends with it.
+    """
+    event = ParseDict(payload, StreamResponse(), ignore_unknown_fields=True)
+    result: Any = conversions.to_compat_stream_response(event).result
+    told = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if told.get("kind") == "status-update":
+        told["final"] = final
+    return orjson.dumps(_strip(told))
+
+
+def _strip(told: Json) -> Json:
+    """Take our notes out of what 0.3 tells: its clients have no use for them."""
+    metadata = told.get("metadata")
+    if metadata and INTERNAL in metadata:
+        told["metadata"] = {k: v for k, v in metadata.items() if k != INTERNAL}
+        if not told["metadata"]:
+            del told["metadata"]
+    return told
+
+
+def _clean_status(status: Json) -> Json:
+    return {**status, "message": _clean(status["message"])} if "message" in status else status
+
+
+def _clean(thing: Json) -> Json:
+    """Return a message or an artifact without our notes."""
+    metadata = thing.get("metadata")
+    if not metadata or INTERNAL not in metadata:
+        return thing
+    rest = {key: value for key, value in metadata.items() if key != INTERNAL}
+    bare = {key: value for key, value in thing.items() if key != "metadata"}
+    return {**bare, "metadata": rest} if rest else bare
