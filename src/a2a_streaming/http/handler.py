@@ -220,10 +220,15 @@ class Handler(RequestHandler):
         """Raise what a2a-sdk knows in the place of an error of ours."""
         if isinstance(error, errors.Unavailable):
             self.away = error
-        for ours, theirs in _SDK_ERRORS.items():
-            if isinstance(error, ours):
-                raise theirs(error.detail) from error
-        raise InternalError(error.detail) from error
+        raise sdk_error(error) from error
+
+
+def sdk_error(error: RequestError) -> A2AError:
+    """Return an error of ours as a2a-sdk tells it to 1.0's and 0.3's clients."""
+    for ours, theirs in _SDK_ERRORS.items():
+        if isinstance(error, ours):
+            return theirs(error.detail)
+    return InternalError(error.detail)
 
 
 def check_message(said: Json) -> None:

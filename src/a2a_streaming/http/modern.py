@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from a2a.compat.v0_3 import conversions
 from a2a.compat.v0_3 import types as v03
+from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.server.routes.common import DefaultServerCallContextBuilder
 from a2a.server.routes.jsonrpc_dispatcher import (
     JSONRPC03Adapter,  # pyright: ignore[reportPrivateImportUsage] - its own module imports in a circle
@@ -17,8 +19,9 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from a2a_streaming.errors import InvalidParams, UnsupportedOperation
-from a2a_streaming.http.handler import Handler
+from a2a_streaming.errors import InvalidParams, RequestError, Unavailable, UnsupportedOperation
+from a2a_streaming.http.bodies import json_response
+from a2a_streaming.http.handler import Handler, sdk_error
 from a2a_streaming.http.reading import TaskReader, read_position
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
@@ -61,10 +64,16 @@ class ModernEndpoint:
             RequestError: It can't be served.
         """
         handler = Handler(self._node, self._agent, self._dialect, self._owner)
-        if call.method in _SEND:
-            return await self._send(request, call, handler)
-        if call.method in _SUBSCRIBE:
-            return await self._subscribe(request, call)
+        if call.method in (*_SEND, *_SUBSCRIBE):
+            try:
+                if call.method in _SEND:
+                    return await self._send(request, call, handler)
+                return await self._subscribe(request, call)
+            except Unavailable:
+                raise  # HTTP says so too, and when to come back
+            except RequestError as error:
+                told = build_error_response(call.id, sdk_error(error))
+                return json_response(orjson.dumps(told))
         again = _again(request, body, self._dialect)
         if self._dialect is Dialect.V1:
             response = await JsonRpcDispatcher(handler).handle_requests(again)
@@ -73,7 +82,7 @@ class ModernEndpoint:
             whole = {"jsonrpc": "2.0", "id": call.id, "method": call.method, "params": call.params}
             response = await adapter.handle_request(call.id, call.method, whole, again)
         if handler.away is not None:
-            raise handler.away  # HTTP says so too, and when to come back
+            raise handler.away
         response.headers["cache-control"] = "no-store"
         return response
 
