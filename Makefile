@@ -8,12 +8,13 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-mutants check docs format lock clean
+.PHONY: help setup up test chaos chaos-runs chaos-mutants check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
 	@echo "make chaos   the fault run: SEED=, FAULTS=, MINUTES="
+	@echo "make chaos-runs  the fault runs of killed processes: SEED="
 	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make docs    write the pages that are made from the code"
@@ -39,12 +40,18 @@ up: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest
 
-# SEED draws the schedule, FAULTS and MINUTES bound it.
+# SEED draws the schedule; FAULTS and MINUTES bound the stream run.
 SEED ?= 1
 FAULTS ?= 500
 MINUTES ?= 10
 chaos: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.streams --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
+
+# Processes that are killed, stopped and ended while they run agents.
+chaos-runs: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.takeover --seed $(SEED)
+	@cd tests && ../$(BIN)/python -m chaos.zombies --seed $(SEED)
+	@cd tests && ../$(BIN)/python -m chaos.refunds --seed $(SEED)
 
 chaos-mutants: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.mutants

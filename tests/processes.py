@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,6 +32,47 @@ class Running:
         self.process.send_signal(signal_number)
         return self.process.wait(seconds)
 
+    def until_said(self, words: str) -> str:
+        """Read its output up to the line that has these words in it; what was read."""
+        assert self.process.stdout is not None
+        read = ""
+        for line in self.process.stdout:
+            read += line
+            if words in line:
+                return read
+        raise AssertionError(f"it ended without saying {words!r}: {read}")
+
+    def until_taken(self, signal_number: int) -> None:
+        """Wait until its handler has run for a signal after which the default action holds."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+            assert caught is not None, "it has ended"
+            if not int(caught[1], 16) >> (signal_number - 1) & 1:
+                return
+            time.sleep(0.01)
+        raise AssertionError("it didn't take the signal")
+
+    def store_pids(self) -> list[int]:
+        """Processes whose command line names its embedded store: the guard and the server."""
+        found = list[int]()
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = process.read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(self.data_dir / "redis") in line:
+                found.append(int(process.parent.name))
+        return found
+
+    def until_alone(self) -> None:
+        """Wait until nothing of its embedded store is left."""
+        deadline = time.monotonic() + 20
+        while pids := self.store_pids():
+            assert time.monotonic() < deadline, f"the store is left behind: {pids}"
+            time.sleep(0.02)
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -55,6 +97,16 @@ def started(
     *arguments: str, data_dir: Path, port: int | None = None, **settings: str
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and wait until it is ready; at the end it is killed, if it still runs."""
+    with launched(*arguments, data_dir=data_dir, port=port, **settings) as running:
+        _until_ready(running)
+        yield running
+
+
+@contextmanager
+def launched(
+    *arguments: str, data_dir: Path, port: int | None = None, **settings: str
+) -> Iterator[Running]:
+    """Start `up` or `serve`, and don't wait for it."""
     port = port or free_port()
     environ = environment(A2A_DATA_DIR=str(data_dir), **settings)
     process = subprocess.Popen(
@@ -67,7 +119,6 @@ def started(
     )
     running = Running(process, f"http://127.0.0.1:{port}", data_dir)
     try:
-        _until_ready(running)
         yield running
     finally:
         if process.poll() is None:

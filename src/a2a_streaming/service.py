@@ -324,7 +324,7 @@ class TaskService:
             context_id=grant.context,
         )
         # The agent hears of it if it has begun anything: by a worker, as this process may have none.
-        begun = grant.base.offset > 1
+        begun = grant.base.offset > 1 or grant.attempt > 0
         await writer.append(
             status_event(grant.task_id, grant.context, State.CANCELED, said), cleanup=begun
         )

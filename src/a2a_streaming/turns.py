@@ -170,7 +170,8 @@ class Turns:
         """End a task without a further turn; what earlier turns or attempts began is cleaned up first."""
         grant = running.grant
         # If that is what kills the process each time, it ends without.
-        if running.writer.position.offset > 1 and attempt <= self._settings.max_attempts + 1:
+        begun = running.writer.position.offset > 1 or attempt > 1 or bool(steps)
+        if begun and attempt <= self._settings.max_attempts + 1:
             entry = grant.entry or _latest(running.writer.task)
             run = self._run(running, entry, steps, attempt=attempt)
             await self._clean_up(running, run)

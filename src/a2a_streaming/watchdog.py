@@ -166,17 +166,16 @@ class Watchdog:
             if may_interrupt:
                 signal.pthread_kill(thread, signal.SIGURG)
             if stack is not None:
-                what = (
-                    "the event loop is blocked"
-                    if suspect is None
-                    else "an agent blocks the event loop"
-                )
-                _log.error(
-                    f"{what}, {_innermost(stack)}",  # a program with its own way of logging shows that much
-                    by=suspect.name if suspect is not None else None,
-                    seconds=round(late * self._pause, 2),
-                    stack="".join(stack.format()).rstrip(),
-                )
+                self._show(late, suspect, stack)
+
+    def _show(self, late: int, suspect: _Code | None, stack: traceback.StackSummary) -> None:
+        what = "the event loop is blocked" if suspect is None else "an agent blocks the event loop"
+        log = _log.bind(by=suspect.name) if suspect is not None and suspect.name else _log
+        log.error(
+            f"{what}, {_innermost(stack)}",  # a program with its own way of logging shows that much
+            seconds=round(late * self._pause, 2),
+            stack="".join(stack.format()).rstrip(),
+        )
 
 
 class _Interrupts:

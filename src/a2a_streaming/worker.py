@@ -170,10 +170,15 @@ class Worker:
     async def _sweep(self) -> None:
         """Hint at tasks that wait and at which nobody has looked for a while. A hint too many is harmless."""
         own, index = self._agent.name, self._manager.index
-        neglected = await index.neglected(own, seconds=2 * self._settings.lease_seconds)
-        stranded = await self._manager.sweep.page()
-        lost = stranded.pop("", [])  # any worker can end them
-        for agent, tasks in [(own, [*neglected, *lost]), *stranded.items()]:
+        found = await self._manager.sweep.page()
+        found.setdefault(own, []).extend(
+            found.pop("", [])
+        )  # of no known agent: any worker can end them
+        for agent, waiting in found.items():
+            # What is on the list is found there, a few at a time: a backlog isn't hinted at in full.
+            tasks = await index.unlisted(agent, waiting)
+            if agent == own:
+                tasks += await index.neglected(own, seconds=2 * self._settings.lease_seconds)
             if tasks:
                 await index.open(agent, *tasks)
                 await self._manager.work(agent).hint(*tasks)

@@ -62,6 +62,11 @@ class Seen:
     def terminal(self) -> bool:
         return "terminal" in self.meta
 
+    def without_time(self) -> Seen:
+        """Return what doesn't depend on the clock."""
+        meta = {field: value for field, value in self.meta.items() if field != "lease_end"}
+        return replace(self, meta=meta)
+
     def busy(self, holder: str) -> bool:
         """Whether somebody else's lease is live."""
         if self.meta.get("holder", holder) == holder:
@@ -225,13 +230,18 @@ class Story:
         self.versions[-1] = (self.seen, self.told)
 
     async def lose(self, calls: int) -> None:
-        """Lose the last calls that changed anything, as a failover to a replica without them."""
-        del self.versions[max(1, len(self.versions) - calls) :]
+        """Lose the last calls that changed anything, as a failover to a replica without them.
+
+        Args:
+            calls: How many; the task itself is lost only where all are.
+        """
+        left = len(self.versions) - calls
+        del self.versions[max(2, left) if calls < len(self.versions) + 9 else 1 :]
         seen, told = self.versions[-1]
         # Such a message may be answered twice: by a writer that repairs the log, and when it is sent again.
         self._lost |= {message_id for message_id, _ in self.told.accepted[len(told.accepted) :]}
         self.told = told
-        commands: list[Any] = [["DEL", *self._keys]]
+        commands: list[Any] = [["SCRIPT", "FLUSH"], ["DEL", *self._keys]]
         for key, dump, lifetime in zip(self._keys, seen.dumps, seen.lifetimes, strict=True):
             if dump is not None:
                 commands.append(["RESTORE", key, lifetime, dump])
@@ -239,10 +249,6 @@ class Story:
         self.seen = await self._look()
         assert self.seen == seen
         del self._folds[len(seen.log) :]
-
-    async def forget_scripts(self) -> None:
-        """Have Redis forget the scripts."""
-        await self._store.call("SCRIPT", "FLUSH")
 
     # What must hold of a call
 
@@ -340,8 +346,9 @@ class Story:
             task: Json | None = orjson.loads(self._folds[-1]) if self._folds else None
             self._folds.append(orjson.dumps(apply(task, orjson.loads(data))))
         self.seen, self.told = after, told
-        if after != before:
-            self.versions.append((after, told))
+        if after.without_time() == before.without_time():
+            del self.versions[-1]
+        self.versions.append((after, told))
         if "cancel" in before.meta and "cancel" not in after.meta:
             assert after.terminal, "a cancel was forgotten"
         if after.meta:

@@ -39,14 +39,14 @@ from tasks import offer
 T = TypeVar("T")
 
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "100"))
-JOBS = 4
+JOBS, MESSAGES, MANY = 4, 8, 500
 WHICH = st.integers(0, JOBS - 1)
 PLANS = st.builds(
     Plan,
     events=st.integers(0, 3),
     steps=st.integers(0, 2),
     eager=st.booleans(),
-    ends=st.sampled_from([False, False, False, True]),
+    ends=st.sampled_from([False] * 4 + [True]),
 )
 _numbers = itertools.count()
 
@@ -71,32 +71,25 @@ class Protocol(RuleBasedStateMachine):
             self._failed = True
             raise
 
-    @initialize(clock_behind=st.booleans(), survive=st.booleans())
-    def begin(self, clock_behind: bool, survive: bool) -> None:
+    @initialize(plan=PLANS, clock_behind=st.booleans(), survive=st.booleans())
+    def begin(self, plan: Plan, clock_behind: bool, survive: bool) -> None:
         self._task_id = f"protocol-{next(_numbers)}"
         self._survive = survive
         self.story = Story(*self._redis, self._task_id, clock_behind=clock_behind)
         self.run(self.story.begin())
+        self.a_customer_writes(plan, twice=False)
 
     # Customers
 
-    def _new_offer(self, plan: Plan) -> Offer:
-        message_id = f"m{len(self._offers)}"
-        first = not self._offers
+    @precondition(lambda self: len(self._offers) < MESSAGES)
+    @rule(plan=PLANS, twice=st.booleans())
+    def a_customer_writes(self, plan: Plan, twice: bool) -> None:
+        message_id, first = f"m{len(self._offers)}", not self._offers
         made = offer(self._task_id, plan.text(message_id), message_id=message_id, may_create=first)
         self._offers.append(made)
-        return made
+        self.run(self.story.accept(*([made, made] if twice else [made])))
 
-    @rule(plan=PLANS)
-    def a_customer_writes(self, plan: Plan) -> None:
-        self.run(self.story.accept(self._new_offer(plan)))
-
-    @rule(plan=PLANS)
-    def a_customer_sends_twice_at_once(self, plan: Plan) -> None:
-        made = self._new_offer(plan)
-        self.run(self.story.accept(made, made))
-
-    @precondition(lambda self: self._offers)
+    @precondition(lambda self: len(self._offers) > 1)
     @rule(which=st.integers(0, 9), how=st.sampled_from(["same", "other content", "by content"]))
     def a_customer_sends_again(self, which: int, how: str) -> None:
         made = self._offers[which % len(self._offers)]
@@ -104,28 +97,31 @@ class Protocol(RuleBasedStateMachine):
         if how == "other content":
             other = Plan.told(made.message).text("other")
             made = offer(self._task_id, other, message_id=said_id, may_create=made.may_create)
-        elif how == "by content":
-            made = offer(self._task_id, self._offers[0].fingerprint, by_content=True)
-            if not self.story.seen.meta:
-                return
+        elif how == "by content" and self.story.told.accepted:
+            made = offer(self._task_id, self.story.told.accepted[0][1], by_content=True)
         self.run(self.story.accept(made))
 
     # Processes
 
     @precondition(lambda self: len(self._jobs) < JOBS)
-    @rule(purpose=st.sampled_from(["run", "run", "run", "cancel"]))
-    def a_process_begins(self, purpose: Literal["run", "cancel"]) -> None:
-        self.run(self._begin(purpose))
+    @rule(purpose=st.sampled_from(["run"] * 5 + ["cancel"]), calls=st.integers(0, 4))
+    def a_process_begins(self, purpose: Literal["run", "cancel"], calls: int) -> None:
+        self.run(self._begin(purpose, calls))
 
     @precondition(lambda self: self._jobs)
-    @rule(which=WHICH, calls=st.sampled_from([1, 1, 2, 4, 12]))
-    def a_process_goes_on(self, which: int, calls: int) -> None:
+    @rule(which=WHICH)
+    def a_process_goes_on(self, which: int) -> None:
+        self.run(self._go_on(self._job(which), 1))
+
+    @precondition(lambda self: self._jobs)
+    @rule(which=WHICH, calls=st.integers(2, 9))
+    def a_process_goes_on_for_a_while(self, which: int, calls: int) -> None:
         self.run(self._go_on(self._job(which), calls))
 
     @precondition(lambda self: self._jobs)
-    @rule(which=WHICH, calls=st.sampled_from([1, 1, 2, 4, 12]))
-    def a_process_goes_on_again(self, which: int, calls: int) -> None:
-        self.run(self._go_on(self._job(which), calls))
+    @rule(which=WHICH)
+    def a_process_goes_on_to_its_end(self, which: int) -> None:
+        self.run(self._go_on(self._job(which), MANY))
 
     @precondition(lambda self: self._jobs)
     @rule(which=WHICH, what=st.sampled_from(["late", "lost", "not carried out", "stray"]))
@@ -157,18 +153,20 @@ class Protocol(RuleBasedStateMachine):
     # What happens to Redis
 
     @precondition(lambda self: "holder" in self.story.seen.meta)
-    @rule(clock_steps=st.booleans())
-    def a_lease_ends(self, clock_steps: bool) -> None:
+    @rule(clock_steps=st.booleans(), taken_over=st.booleans())
+    def a_lease_ends(self, clock_steps: bool, taken_over: bool) -> None:
         self.run(self.story.lapse(clock_steps=clock_steps))
+        if taken_over and len(self._jobs) < JOBS:
+            self.run(self._begin("run", 1))
 
     @precondition(lambda self: len(self.story.versions) > 1)
-    @rule(calls=st.integers(1, 12))
-    def the_last_calls_are_lost(self, calls: int) -> None:
+    @rule(
+        calls=st.sampled_from([1, 2, 3, 4, 6, 9] * 2 + [MANY]), which=WHICH, then=st.integers(0, 3)
+    )
+    def the_last_calls_are_lost(self, calls: int, which: int, then: int) -> None:
         self.run(self.story.lose(calls))
-
-    @rule()
-    def the_scripts_are_forgotten(self) -> None:
-        self.run(self.story.forget_scripts())
+        if then and self._jobs:
+            self.run(self._go_on(self._job(which), then))
 
     # In the end
 
@@ -184,20 +182,21 @@ class Protocol(RuleBasedStateMachine):
         note("in the end")
         for job in [*self._jobs]:
             if self._survive:
-                await self._go_on(job, 500)
+                await self._go_on(job, MANY)
                 assert job not in self._jobs, f"{job.holder} doesn't come to its end"
-        for _ in range(JOBS):
+        for _ in range(MESSAGES):
             if "holder" in self.story.seen.meta:
                 await self.story.lapse(clock_steps=False)
-            job = await self._begin("run")
-            await self._go_on(job, 500)
+            job = await self._begin("run", MANY)
             assert job not in self._jobs, f"{job.holder} doesn't come to its end"
+            if job.grant is None:
+                break
         self.story.check_settled()
         settled = self.story.seen
         while self._strays:
             await self.story.carry_out(self._strays.pop())
         for job in [*self._jobs]:
-            await self._go_on(job, 500)
+            await self._go_on(job, MANY)
         if self.story.seen.meta.get("epoch") == settled.meta.get("epoch"):
             assert self.story.seen.log == settled.log
         await self.story.check_readers()
@@ -213,11 +212,12 @@ class Protocol(RuleBasedStateMachine):
     def _job(self, which: int) -> Job:
         return self._jobs[which % len(self._jobs)]
 
-    async def _begin(self, purpose: Literal["run", "cancel"]) -> Job:
+    async def _begin(self, purpose: Literal["run", "cancel"], calls: int) -> Job:
         self._begun += 1
         job = Job.start(f"w{self._begun}", purpose, self._task_id, self._redis, self._receipts)
         self._jobs.append(job)
         await job.until_still()
+        await self._go_on(job, calls)
         return job
 
     async def _go_on(self, job: Job, calls: int) -> None:

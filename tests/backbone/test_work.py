@@ -242,7 +242,7 @@ async def test_a_stream_that_was_lost_is_made_again_by_whoever_looks(
 # Workers that are gone
 
 
-def _crc64(data: bytes) -> int:
+def _crc64(data: bytearray) -> int:
     """The checksum of a dump: CRC-64/Jones, reflected."""
     crc = 0
     for byte in data:

@@ -80,7 +80,7 @@ class Fleet:
             A2A_REDIS_URL=redis_url, A2A_DATA_DIR=str(directory / "data"), **settings
         )
         self._members: list[Member] = []
-        self._starting: set[asyncio.Task[Member]] = set()
+        self._starting: list[asyncio.Task[Member]] = []
 
     async def __aenter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -113,18 +113,13 @@ class Fleet:
 
     def start_soon(self, role: Role) -> None:
         """Start a process beside what goes on."""
-        starting = asyncio.create_task(self.start(role))
-        self._starting.add(starting)
-
-    async def started(self) -> None:
-        """Wait until all that was to start soon is ready."""
-        starting, self._starting = self._starting, set()
-        await asyncio.gather(*starting)
+        self._starting.append(asyncio.create_task(self.start(role)))
 
     def complaints(self) -> list[str]:
-        """What the processes have logged as errors."""
+        """What the processes have logged as errors; and which never became ready."""
         said = (line for m in self._members for line in m.log.read_text().splitlines())
-        return [line for line in said if "[error " in line]
+        late = [f"{task.exception()!r} at a start" for task in self._starting if _failed(task)]
+        return [*late, *(line for line in said if "[error " in line)]
 
     def _spawn(self, role: Role) -> Member:
         port = free_port()
@@ -155,6 +150,10 @@ class Fleet:
                         return True
                 await asyncio.sleep(0.05)
         return False
+
+
+def _failed(task: asyncio.Task[Member]) -> bool:
+    return task.done() and task.exception() is not None
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -109,7 +109,6 @@ class RefundRun:
                 await asyncio.sleep(self._rng.uniform(0.5, 1.5) * self._pause)
                 await self._kill()
             await asking
-            await self._fleet.started()
             quiet = time.monotonic()
             await until(lambda: all(c.over for c in self._customers), _PATIENCE)
             quiet = time.monotonic() - quiet
@@ -144,7 +143,7 @@ class RefundRun:
         if kind == "Redis":
             self._note("Redis")
             self._store.kill()
-            await asyncio.sleep(self._rng.uniform(0.0, 0.5))
+            await asyncio.sleep(self._choices.uniform(0.0, 0.5))
             await self._store.start()
             return
         living = self._fleet.living("front" if kind == "front" else "worker")

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import httpx2
@@ -137,26 +136,10 @@ async def test_a_killed_process_leaves_no_store_behind(
     with started("up", data_dir=tmp_path / "data") as up:
         place = up.data_dir / "redis" / "redis.sock"
         assert place.stat().st_mode & 0o777 == 0o700
-        assert _pids_of(up.data_dir)
+        assert up.store_pids()
         up.process.kill()
         up.process.wait(10)
-        deadline = time.monotonic() + 15
-        while _pids_of(up.data_dir) and time.monotonic() < deadline:
-            time.sleep(0.02)
-    assert not _pids_of(up.data_dir)
-
-
-def _pids_of(data_dir: Path) -> list[str]:
-    """Processes whose command line names the data directory's store."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = process.read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if str(data_dir / "redis") in line:
-            found.append(process.parent.name)
-    return found
+        up.until_alone()
 
 
 def test_a_second_up_on_the_same_data_says_so(tmp_path: Path) -> None:
@@ -188,7 +171,7 @@ async def test_a_signal_ends_it_clean_with_a_stream_open(
         async with streaming(http, url, "tasks/resubscribe", "t1", after=last.id) as told:
             assert up.ended(number) == 0
             assert [frame async for frame in told] == []
-        assert not _pids_of(up.data_dir)
+        assert not up.store_pids()
 
 
 def test_an_unreachable_redis_is_told_in_one_sentence(tmp_path: Path) -> None:

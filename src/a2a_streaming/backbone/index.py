@@ -108,6 +108,18 @@ class Index:
         """
         await self._store.call("ZREM", self._keys.index("open", agent), task_id)
 
+    async def unlisted(self, agent: str, task_ids: Sequence[str]) -> list[str]:
+        """Return those tasks that aren't on the list of what has something to do.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if not task_ids:
+            return []
+        scores = await self._store.call("ZMSCORE", self._keys.index("open", agent), *task_ids)
+        found = zip(task_ids, scores, strict=True)
+        return list(dict.fromkeys(task_id for task_id, score in found if score is None))
+
     async def neglected(self, agent: str, *, seconds: float, count: int = 100) -> list[str]:
         """Return tasks with something to do at which nobody has looked for a while, oldest first.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import orjson
 
 from a2a_streaming.backbone.connection import Script, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.log import fold
+from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json, State, state_of
@@ -43,7 +45,7 @@ async def restore_meta(store: Store, keys: Keys, settings: Settings, task_id: st
         since = f"({whole['position']}" if task else "-"
         entries = await store.call("XRANGE", keys.stream(task_id), since, "+")
         task = fold(task, [event for _, (_, event) in entries])
-    state = state_of(task) if task else State.WORKING
+    state = state_of(task) if task else _state_at(last)
     await store.script(
         _RESTORE,
         keys.task(task_id)[:5],
@@ -62,3 +64,13 @@ async def restore_meta(store: Store, keys: Keys, settings: Settings, task_id: st
             max(settings.history_ttl, settings.snapshot_ttl) * 1000,
         ],
     )
+
+
+def _state_at(last: list[Any]) -> State:
+    """Return the state that a log's last event tells of: an end, or else that the task is open."""
+    if last:
+        _, (_, event) = last[0]
+        state = Event(Position.parse(last[0][0]), None, event).state
+        if state is not None:
+            return state
+    return State.WORKING

@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from a2a_streaming.backbone.connection import Command, Store
+from a2a_streaming.backbone.connection import Command, CommandFailed, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import TERMINAL, State
 
 _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
-_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "cancel", "cleanup", "damaged")  # fmt: skip
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "cleanup", "damaged")  # fmt: skip
 
 
 class Sweep:
@@ -86,6 +86,8 @@ class Sweep:
         for task_id, values, waiting, stands in zip(
             ids, replies[::3], replies[1::3], replies[2::3], strict=True
         ):
+            if isinstance(values, CommandFailed) or isinstance(waiting, CommandFailed):
+                continue  # a key of that name that isn't ours
             known = {
                 field: value.decode() if value is not None else None
                 for field, value in zip(_FIELDS, values, strict=True)
@@ -105,7 +107,13 @@ class Sweep:
         """Say whether a task has something to do, and nobody works on it."""
         now = time.time_ns() // 1_000_000
         # By this process's clock, so with a margin; a hint too many is harmless.
-        if known["holder"] and int(known["lease_end"] or 0) > now - self._lease_ms:
+        left = int(known["lease_end"] or 0) - now
+        if (
+            known["holder"]
+            and -self._lease_ms
+            < left
+            <= int(known["lease_length"] or self._lease_ms) + self._lease_ms
+        ):
             return False
         if known["terminal"]:
             return known["cleanup"] is not None

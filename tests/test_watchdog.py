@@ -1,0 +1,412 @@
+"""Blocked loops: an agent that blocks one is interrupted, ours is shown, and nobody else is disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+import uvloop
+
+from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.event import text_part
+from a2a_streaming.node import Node
+from a2a_streaming.settings import Settings
+from a2a_streaming.task import State
+from a2a_streaming.watchdog import LoopBlocked, Watchdog, interruptible
+from tasks import until
+
+LIMIT = 0.5
+FOR_EVER = 3600
+
+Loops = Callable[[], asyncio.AbstractEventLoop]
+loops = pytest.mark.parametrize("loops", [asyncio.new_event_loop, uvloop.new_event_loop])
+
+
+@contextmanager
+def watched(limit: float = LIMIT) -> Iterator[None]:
+    """The running loop is watched."""
+    watchdog = Watchdog(limit)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.stop()
+
+
+def run(loops: Loops, main: Coroutine[Any, Any, Any]) -> None:
+    """Run in a loop of this kind, in this thread."""
+    with asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(main)
+
+
+class Shown:
+    """What the watchdogs have shown."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self._caplog = caplog
+
+    @property
+    def lines(self) -> list[logging.LogRecord]:
+        return [line for line in self._caplog.records if line.name == "a2a_streaming.watchdog"]
+
+    def block(self, lines: int = 1) -> None:
+        """Block the loop until that much is shown."""
+        while len(self.lines) < lines:
+            time.sleep(0.01)
+
+    async def first(self) -> tuple[str, str]:
+        """The first line, once it is there: its message and the stack."""
+
+        async def is_there() -> list[logging.LogRecord]:
+            return self.lines
+
+        [line, *_] = await until(is_there)
+        return line.getMessage(), line.__dict__["stack"]
+
+
+@pytest.fixture
+def shown(caplog: pytest.LogCaptureFixture) -> Shown:
+    return Shown(caplog)
+
+
+def sleeps() -> None:
+    time.sleep(FOR_EVER)
+
+
+def spins() -> None:
+    while True:
+        pass
+
+
+def waits_for_an_answer() -> None:
+    """A synchronous HTTP call, at heart."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.recv(1)
+
+
+def tries_again() -> None:
+    while True:
+        try:
+            time.sleep(FOR_EVER)
+        except Exception:
+            continue
+
+
+@loops
+@pytest.mark.parametrize("blocks", [sleeps, spins, waits_for_an_answer, tries_again])
+def test_an_agent_that_blocks_is_interrupted(
+    blocks: Callable[[], None], loops: Loops, shown: Shown
+) -> None:
+    async def agent() -> None:
+        with interruptible("task t1"):
+            blocks()
+
+    async def main() -> None:
+        with watched():
+            turn = asyncio.create_task(agent())
+            await asyncio.wait({turn})
+            assert isinstance(turn.exception(), LoopBlocked)
+            said, stack = await shown.first()
+        assert "an agent blocks the event loop" in said
+        assert f"in {blocks.__name__} ({__file__}:" in said
+        assert f"in {blocks.__name__}\n" in stack
+        assert shown.lines[0].__dict__["by"] == "task t1"
+
+    run(loops, main())
+
+
+@loops
+def test_an_agent_that_swallows_it_is_interrupted_again(loops: Loops, shown: Shown) -> None:
+    swallowed = 0
+
+    async def agent() -> None:
+        nonlocal swallowed
+        with interruptible():
+            while swallowed < 3:
+                try:
+                    time.sleep(FOR_EVER)
+                except LoopBlocked:
+                    swallowed += 1
+
+    async def main() -> None:
+        with watched():
+            await agent()
+
+    run(loops, main())
+    assert swallowed == 3
+
+
+@loops
+def test_what_an_agent_has_begun_is_the_agents(loops: Loops) -> None:
+    async def child() -> None:
+        time.sleep(FOR_EVER)
+
+    async def agent() -> None:
+        with interruptible():
+            with pytest.raises(LoopBlocked):
+                await asyncio.create_task(child())
+            with pytest.raises(LoopBlocked):
+                await asyncio.gather(child(), asyncio.sleep(0))
+            asyncio.get_running_loop().call_soon(time.sleep, FOR_EVER)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        raised: list[BaseException] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: raised.append(context["exception"])
+        )
+        with watched():
+            await asyncio.create_task(agent())
+        assert [type(error) for error in raised] == [LoopBlocked]
+
+    run(loops, main())
+
+
+@loops
+def test_our_own_code_is_shown_and_left_alone(loops: Loops, shown: Shown) -> None:
+    async def agent(leave: asyncio.Event) -> None:
+        with interruptible():
+            await leave.wait()
+
+    async def ours() -> None:
+        shown.block(lines=2)
+
+    async def main() -> None:
+        leave = asyncio.Event()
+        with watched():
+            innocent = asyncio.create_task(agent(leave))
+            await asyncio.sleep(0)
+            await asyncio.create_task(ours())
+            asyncio.get_running_loop().call_soon(shown.block, 3)
+            await asyncio.sleep(0)
+            leave.set()
+            await innocent
+
+    run(loops, main())
+    assert "the event loop is blocked" in shown.lines[0].getMessage()
+    assert "shown.block(lines=2)" in shown.lines[0].__dict__["stack"]
+
+
+@loops
+def test_nobody_is_blamed_for_what_many_have_done_together(loops: Loops, shown: Shown) -> None:
+    async def agent() -> None:
+        with interruptible():
+            time.sleep(0.2)
+
+    async def main() -> None:
+        with watched(1.0):
+            await asyncio.gather(*(agent() for _ in range(8)))
+
+    run(loops, main())
+    assert len(shown.lines) == 1
+
+
+@loops
+def test_several_watchdogs_get_along(loops: Loops) -> None:
+    cleaned: list[str] = []
+
+    async def agent() -> None:
+        with interruptible():
+            try:
+                time.sleep(FOR_EVER)
+            finally:
+                time.sleep(0.1)
+                cleaned.append("up")
+
+    async def main() -> None:
+        with watched():
+            with watched(), watched(FOR_EVER):
+                with pytest.raises(LoopBlocked):
+                    await asyncio.create_task(agent())
+            with pytest.raises(LoopBlocked):
+                await asyncio.create_task(agent())
+
+    run(loops, main())
+    assert cleaned == ["up", "up"]
+
+
+def test_a_watchdog_leaves_no_trace() -> None:
+    async def main() -> None:
+        watchdog = Watchdog(LIMIT)
+        watchdog.stop()
+        for _ in range(2):
+            watchdog.start()
+            watchdog.start()
+            watchdog.stop()
+            watchdog.stop()
+            assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+
+    before = threading.enumerate()
+    run(asyncio.new_event_loop, main())
+    for thread in threading.enumerate():
+        if thread not in before:
+            thread.join()
+
+
+def test_a_signal_of_anothers_is_left_alone(shown: Shown) -> None:
+    taken: list[int] = []
+
+    async def agent() -> None:
+        with interruptible():
+            shown.block(lines=2)
+
+    async def main() -> None:
+        with watched():
+            await agent()
+        assert signal.getsignal(signal.SIGURG) == theirs
+
+    def theirs(number: int, _: object) -> None:
+        taken.append(number)
+
+    signal.signal(signal.SIGURG, theirs)
+    try:
+        run(asyncio.new_event_loop, main())
+    finally:
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+    assert taken == []
+
+
+@loops
+def test_a_stray_signal_does_no_harm(loops: Loops) -> None:
+    async def agent() -> None:
+        with interruptible():
+            for _ in range(100):
+                signal.raise_signal(signal.SIGURG)
+                await asyncio.sleep(0)
+
+    async def main() -> None:
+        with watched():
+            await agent()
+            os.kill(os.getpid(), signal.SIGURG)
+            await asyncio.sleep(0.01)
+
+    run(loops, main())
+
+
+def test_a_loop_in_another_thread_is_shown(shown: Shown) -> None:
+    done: list[str] = []
+
+    async def main() -> None:
+        with watched(), interruptible():
+            shown.block()
+            done.append("well")
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    thread.join()
+    assert done == ["well"]
+
+
+SUSPENDED = """
+import asyncio, os
+from a2a_streaming.watchdog import Watchdog, interruptible
+
+async def main():
+    Watchdog(1.0).start()
+    await asyncio.sleep(0.3)
+    with interruptible():
+        os.write(1, b"reading\\n")
+        os.write(1, b"read " + os.read(0, 1))
+    await asyncio.sleep(0.3)
+
+asyncio.run(main())
+"""
+
+
+def test_time_in_which_the_process_stood_still_doesnt_count() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUSPENDED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        assert process.stdout.readline() == b"reading\n"
+        process.send_signal(signal.SIGSTOP)
+        assert os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED)
+        time.sleep(2.5)  # more than the limit: what is tested is that this time isn't counted
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == b"read x"
+    assert process.returncode == 0
+
+
+class Blocking(Agent):
+    """Blocks the event loop, if it is told to; else waits for leave to go on."""
+
+    card = agent_card("blocking")
+
+    def __init__(self) -> None:
+        self.leave = asyncio.Event()
+
+    async def run(self, run: Run) -> None:
+        if run.text == "block":
+            spins()
+        await self.leave.wait()
+        await run.complete("done")
+
+
+async def test_a_task_whose_agent_blocks_fails_and_the_others_live_on(
+    settings: Settings, raw: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = Blocking()
+    node = Node([agent], settings)
+    await node.start()
+    try:
+        service = node.service("blocking")
+
+        async def reaches(task: str, state: State) -> None:
+            async def is_there() -> bool:
+                return (await service.get(task, owner=""))["status"]["state"] == state
+
+            await until(is_there)
+
+        for text in ("wait", "block"):
+            await service.send(
+                [text_part(text)], owner="", task_id=text, context=None, dialect="0.1"
+            )
+        await reaches("block", State.FAILED)
+        agent.leave.set()
+        await reaches("wait", State.COMPLETED)
+        assert await attempts(raw, node.manager, "wait") == 1
+    finally:
+        await node.aclose()
+    [failed] = [r for r in caplog.records if "the agent failed" in r.getMessage()]
+    assert failed.exc_info is not None
+    assert isinstance(failed.exc_info[1], LoopBlocked)
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+
+
+async def attempts(raw: redis.asyncio.Redis, manager: RedisManager, task: str) -> int:
+    """How many attempts were begun at a task's turns."""
+    found: Any = await raw.hget(manager.keys.meta(task), "attempt")
+    return int(found or 1)
+
+
+async def test_a_node_that_runs_no_agents_has_no_watchdog(
+    settings: Settings, tmp_path: Path
+) -> None:
+    node = Node([Blocking()], settings, role="front")
+    await node.start()
+    try:
+        assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+    finally:
+        await node.aclose()
