@@ -630,7 +630,8 @@ async def test_a_hanging_task_is_canceled(settings: Settings, raw: redis.asyncio
             except asyncio.CancelledError:
                 continue
 
-    async with working(settings, raw, Scripted(stubborn, stubborn), cancel_seconds=0.2) as desk:
+    agent = Scripted(stubborn, stubborn)
+    async with working(settings, raw, agent, cancel_seconds=0.2, max_attempts=1) as desk:
         await desk.send()
         await began.wait()
         assert (await desk.cancel())["status"]["state"] == State.CANCELED

@@ -307,7 +307,7 @@ def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) 
         redis = (store, Keys(), settings)
         try:
             run_state_machine_as_test(
-                lambda: Protocol(runner, redis),
+                lambda: Protocol(runner, redis),  # pyright: ignore[reportArgumentType] - a factory is what it calls
                 settings=hypothesis_settings(max_examples=EXAMPLES, stateful_step_count=40),
             )
         finally:
