@@ -78,9 +78,7 @@ class Desk:
             found = await self.get(task)
             return found if found["status"]["state"] in states else None
 
-        found = await until(is_there)
-        assert found is not None
-        return found
+        return await until(is_there) or {}
 
     async def until_said(self, text: str, task: str = "t1") -> None:
         """Wait until the log has these words."""
@@ -94,9 +92,9 @@ class Desk:
         """Wait until no task has anything left to do."""
 
         async def is_quiet() -> bool:
-            left: Any = await self.raw.xlen(self.manager.keys.work("scripted"))
-            open_ = await self.raw.zcard(self.manager.keys.index("open", "scripted"))
-            return left == 0 and open_ == 0
+            keys = self.manager.keys
+            open_ = await self.raw.zcard(keys.index("open", "scripted"))
+            return open_ == 0 == await self.raw.xlen(keys.work("scripted"))
 
         await until(is_quiet)
 
@@ -130,10 +128,9 @@ class Desk:
 
     async def is_cleaned_up(self, task: str = "t1") -> None:
         """The task has ended once, and its agent has cleaned up or was asked often enough."""
-        key = self.manager.keys.meta(task)
 
         async def is_clean() -> bool:
-            return not await self.raw.hexists(key, "cleanup")
+            return "cleanup" not in await meta_of(self.raw, self.manager, task)
 
         await until(is_clean)
         await self.is_settled(task)
@@ -149,16 +146,14 @@ class Mortal(Desk):
         """Die: from this moment on nothing that the process does gets to Redis, no goodbye either."""
         self.proxy.target = "/nowhere"
         self.proxy.cut()
-        dying = self._tasks()
-        self.node._workers.clear()  # so that they don't drain
-        for task in dying:
+        for task in (dying := self._tasks()):
             task.cancel()
+        self.node._workers.clear()  # so that they don't drain
         await asyncio.wait(dying, timeout=0.2)  # an agent may not let itself be stopped
 
     def _tasks(self) -> set[asyncio.Task[Any]]:
         """What the workers are doing."""
-        names: set[str] = set()
-        dying: set[asyncio.Task[Any]] = set()
+        names, dying = set[str](), set[asyncio.Task[Any]]()
         for worker in self.node._workers:
             dying |= {*worker._loops, *worker._jobs}
             names |= {f"{kind} {task}" for task in worker._running for kind in _KINDS}
@@ -231,13 +226,12 @@ async def dies(run: Run) -> None:
 
 def words(event: Event) -> str | None:
     """The words of an event's message."""
-    said = event.message
-    return "".join(part.get("text", "") for part in said["parts"]) if said else None
+    return text_of(event.message) if event.message else None
 
 
 def last_words(task: Json) -> str:
     """What a task says last."""
-    return "".join(part.get("text", "") for part in task["status"]["message"]["parts"])
+    return text_of(task["status"]["message"])
 
 
 def artifacts_of(task: Json) -> dict[str, str]:
@@ -245,16 +239,16 @@ def artifacts_of(task: Json) -> dict[str, str]:
     return {artifact["name"]: text_of(artifact) for artifact in task.get("artifacts", ())}
 
 
-def text_of(artifact: Json) -> str:
-    """An artifact's text."""
-    return "".join(part.get("text", "") for part in artifact["parts"])
+def text_of(told: Json) -> str:
+    """A message's or an artifact's text."""
+    return "".join(part.get("text", "") for part in told["parts"])
 
 
 def messages_of(task: Json) -> Iterator[str]:
     """All that was said in a task, in order."""
     status = task["status"]
     for said in [*task.get("history", ()), *([status["message"]] if "message" in status else ())]:
-        yield "".join(part.get("text", "") for part in said["parts"])
+        yield text_of(said)
 
 
 async def true(value: Any) -> Any:

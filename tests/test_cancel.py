@@ -19,6 +19,7 @@ from agents import (
     mortal,
     never,
     stubborn,
+    true,
     working,
 )
 from tasks import log_of, until
@@ -171,6 +172,31 @@ async def test_a_cancel_whose_process_dies_is_carried_out_by_the_next_worker(
         async with working(settings, raw, never, role="worker"):
             assert (await canceling)["status"]["state"] == State.CANCELED
             await desk.is_settled()
+        let_go.set()
+
+
+async def test_a_cancel_that_comes_while_its_process_drains_is_carried_out(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    began, let_go = asyncio.Event(), asyncio.Event()
+    cleaned = Notes()
+
+    async def cleans(run: Run) -> None:
+        cleaned.note(run.task_id)
+
+    async with working(settings, raw, never, role="front", lease_seconds=60.0) as desk:
+        await desk.send()
+        async with working(
+            settings, raw, stubborn(began, let_go), role="worker", lease_seconds=60.0
+        ) as draining:
+            await began.wait()
+            closing = asyncio.create_task(draining.node.drain())
+            await until(lambda: true(draining.node.draining))
+            canceling = asyncio.create_task(desk.cancel())
+            await closing
+        async with working(settings, raw, never, cleans, role="worker"):
+            assert (await canceling)["status"]["state"] == State.CANCELED
+            await desk.is_cleaned_up()
         let_go.set()
 
 

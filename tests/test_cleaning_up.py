@@ -225,3 +225,34 @@ async def test_the_turn_that_is_cleaned_up_is_the_latest_one(
         await desk.cancel()
         await desk.is_cleaned_up()
     assert cleaned.lines == ["t1 two"]
+
+
+@pytest.mark.parametrize("worked", ["step", "half a step"])
+@pytest.mark.parametrize("canceled", ["before", "after"])
+async def test_what_a_drained_process_began_without_a_word_is_cleaned_up(
+    settings: Settings, raw: redis.asyncio.Redis, worked: str, canceled: str
+) -> None:
+    reserved, cleaned = Notes(), Notes()
+
+    async def reserve() -> None:
+        reserved.note("reserved")
+        if worked == "half a step":
+            await asyncio.Event().wait()
+
+    async def works(run: Run) -> None:
+        await run.step("reserve", reserve)
+        reserved.note("stored")
+        await hangs(run)
+
+    quick = settings.model_copy(update={"lease_seconds": 0.8})
+    async with working(quick, raw, never, role="front") as desk:
+        await desk.send()
+        async with working(quick, raw, works, role="worker"):
+            await reserved.until("stored" if worked == "step" else "reserved")
+        if canceled == "before":
+            await desk.cancel()
+        async with working(quick, raw, works, cleaning(cleaned), role="worker"):
+            if canceled == "after":
+                await desk.cancel()
+            await desk.is_cleaned_up()
+    assert cleaned.lines == ["t1 hello"]

@@ -102,6 +102,22 @@ async def test_what_the_first_attempt_said_is_gone_but_for_what_finished_steps_s
         await desk.is_settled()
 
 
+async def test_an_artifact_that_a_finished_step_has_left_open_stays(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async def works(run: Run) -> None:
+        async def begins() -> None:
+            await run.artifact("label").write(f"attempt {run.attempt}")
+
+        await run.step("begin", begins)
+        await dies(run)
+        await run.complete()
+
+    async with after_a_crash(settings, raw, works) as desk:
+        assert artifacts_of(await desk.until(State.COMPLETED)) == {"label": "attempt 1"}
+        await desk.is_settled()
+
+
 async def test_a_finished_artifact_stands_as_it_was_and_isnt_sent_again(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:

@@ -12,16 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-import redis.asyncio
 import uvloop
 
 from a2a_streaming import Agent, Run, agent_card
-from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.event import text_part
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
@@ -101,10 +98,8 @@ def waits_for_an_answer() -> None:
 
 def tries_again() -> None:
     while True:
-        try:
+        with suppress(Exception):
             time.sleep(FOR_EVER)
-        except Exception:
-            continue
 
 
 @loops
@@ -123,7 +118,6 @@ def test_an_agent_that_blocks_is_interrupted(
             assert isinstance(turn.exception(), LoopBlocked)
             said, stack = await shown.first()
         assert "an agent blocks the event loop" in said
-        assert f"in {blocks.__name__} ({__file__}:" in said
         assert f"in {blocks.__name__}\n" in stack
         assert shown.lines[0].__dict__["by"] == "task t1"
 
@@ -225,14 +219,13 @@ def test_several_watchdogs_get_along(loops: Loops) -> None:
             try:
                 time.sleep(FOR_EVER)
             finally:
-                time.sleep(0.1)
+                time.sleep(LIMIT / 2)  # the other's turn would be in here
                 cleaned.append("up")
 
     async def main() -> None:
         with watched():
-            with watched(), watched(FOR_EVER):
-                with pytest.raises(LoopBlocked):
-                    await asyncio.create_task(agent())
+            with watched(LIMIT * 1.1), watched(FOR_EVER), pytest.raises(LoopBlocked):
+                await asyncio.create_task(agent())
             with pytest.raises(LoopBlocked):
                 await asyncio.create_task(agent())
 
@@ -256,6 +249,23 @@ def test_a_watchdog_leaves_no_trace() -> None:
     for thread in threading.enumerate():
         if thread not in before:
             thread.join()
+
+
+@loops
+def test_a_loop_that_doesnt_run_isnt_blocked(loops: Loops, shown: Shown) -> None:
+    watchdog = Watchdog(LIMIT)
+
+    async def start() -> None:
+        watchdog.start()
+
+    async def stop() -> None:
+        watchdog.stop()
+
+    with asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(start())
+        time.sleep(2 * LIMIT)  # in which it would be shown
+        runner.run(stop())
+    assert shown.lines == []
 
 
 def test_a_signal_of_anothers_is_left_alone(shown: Shown) -> None:
@@ -317,7 +327,7 @@ import asyncio, os
 from a2a_streaming.watchdog import Watchdog, interruptible
 
 async def main():
-    Watchdog(1.0).start()
+    Watchdog(3.0).start()
     await asyncio.sleep(0.3)
     with interruptible():
         os.write(1, b"reading\\n")
@@ -339,12 +349,15 @@ def test_time_in_which_the_process_stood_still_doesnt_count() -> None:
     assert process.stdout is not None
     with process:
         assert process.stdout.readline() == b"reading\n"
+        # Blocked for half of the limit in all, and stopped for longer than that in the middle.
+        time.sleep(1.1)
         process.send_signal(signal.SIGSTOP)
         assert os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED)
-        time.sleep(2.5)  # more than the limit: what is tested is that this time isn't counted
+        time.sleep(3.3)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.4)
         process.stdin.write(b"x")
         process.stdin.flush()
-        process.send_signal(signal.SIGCONT)
         assert process.stdout.read() == b"read x"
     assert process.returncode == 0
 
@@ -356,8 +369,10 @@ class Blocking(Agent):
 
     def __init__(self) -> None:
         self.leave = asyncio.Event()
+        self.begun: list[str] = []
 
     async def run(self, run: Run) -> None:
+        self.begun.append(run.text)
         if run.text == "block":
             spins()
         await self.leave.wait()
@@ -365,7 +380,7 @@ class Blocking(Agent):
 
 
 async def test_a_task_whose_agent_blocks_fails_and_the_others_live_on(
-    settings: Settings, raw: redis.asyncio.Redis, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = Blocking()
     node = Node([agent], settings)
@@ -386,7 +401,7 @@ async def test_a_task_whose_agent_blocks_fails_and_the_others_live_on(
         await reaches("block", State.FAILED)
         agent.leave.set()
         await reaches("wait", State.COMPLETED)
-        assert await attempts(raw, node.manager, "wait") == 1
+        assert sorted(agent.begun) == ["block", "wait"]  # once each: no lease was lost
     finally:
         await node.aclose()
     [failed] = [r for r in caplog.records if "the agent failed" in r.getMessage()]
@@ -395,15 +410,7 @@ async def test_a_task_whose_agent_blocks_fails_and_the_others_live_on(
     assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
 
 
-async def attempts(raw: redis.asyncio.Redis, manager: RedisManager, task: str) -> int:
-    """How many attempts were begun at a task's turns."""
-    found: Any = await raw.hget(manager.keys.meta(task), "attempt")
-    return int(found or 1)
-
-
-async def test_a_node_that_runs_no_agents_has_no_watchdog(
-    settings: Settings, tmp_path: Path
-) -> None:
+async def test_a_node_that_runs_no_agents_has_no_watchdog(settings: Settings) -> None:
     node = Node([Blocking()], settings, role="front")
     await node.start()
     try:
