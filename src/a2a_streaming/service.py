@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from dataclasses import dataclass
 
@@ -307,6 +308,13 @@ class TaskService:
             raise TaskNotFound(task_id)
         else:
             await self._wait_for_end(task_id, meta.last)
+            # Its process is dead, and no other took it over: its lease has ended by now.
+            again = await self._manager.log.lease(
+                task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
+            )
+            if isinstance(again, Grant):
+                with contextlib.suppress(Fenced):
+                    await self._end_as_canceled(again)
         task = await self.get(task_id, owner=owner)
         state = state_of(task)
         if state.terminal and state is not State.CANCELED:

@@ -35,7 +35,7 @@ _BEATS = 10
 """So many beats fit into the limit."""
 _LATE = 3
 """After so many without a beat the loop is late; less is chance."""
-_FRAMES = 30
+_FRAMES = 20
 """Frames of a stack that are shown, the innermost."""
 
 
@@ -49,7 +49,7 @@ class LoopBlocked(BaseException):
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The event loop was blocked for {seconds:.2g} s.")
+        super().__init__(f"The event loop was blocked for {seconds:g} s.")
 
 
 class _Code:
