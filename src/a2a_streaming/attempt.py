@@ -50,7 +50,11 @@ def begin_again(task: Json, turn: str, finished: Container[str]) -> list[Json]:
     history: list[Json] = [*task.get("history", ()), *([said] if said else ())]
     place = next((n for n, one in enumerate(history) if one["messageId"] == turn), len(history))
     artifacts: list[Json] = task.get("artifacts", [])
-    kept = [one for one in artifacts if _turn(one) != turn or _step(one) in finished]
+    kept = [
+        one
+        for one in artifacts
+        if _turn(one) != turn or _step(one) in finished or f"a {one['artifactId']}" in finished
+    ]
     dropped = [one for one in artifacts if one not in kept]
     begun: Json = {
         **task,

@@ -81,6 +81,81 @@ class Event:
         return update["status"].get("message") if update else None
 
 
+_CONTENT = ("text", "raw", "url", "data")
+
+
+def check_event(event: Json, *, task_id: str, context_id: str) -> State | None:
+    """Check an event that an agent has made, before anything of it is folded.
+
+    What every reader relies on is checked (specification 1.0, sections 3.2.3 and 4.1); what else an event
+    holds is left to the agent.
+
+    Args:
+        event: What is to be a StreamResponse with a status or an artifact.
+        task_id: The task that it must name.
+        context_id: The task's context.
+
+    Returns:
+        The state that it puts the task into; None if it leaves it as it is.
+
+    Raises:
+        ValueError: It is none; the text says what is missing, and where.
+    """
+    match event:
+        case {"statusUpdate": {"status": {"state": state} as status} as update} if len(event) == 1:
+            if "message" in status:
+                _check_message(status["message"])
+        case {"artifactUpdate": {"artifact": {"artifactId": str(), "parts": parts}} as update} if (
+            len(event) == 1
+        ):
+            state = None
+            _check_parts(parts, "artifactUpdate.artifact.parts")
+        case _:
+            raise ValueError(
+                "An event is an object with one key: statusUpdate, with status.state, or"
+                f" artifactUpdate, with artifact.artifactId and artifact.parts. This is {event!r:.200}"
+            )
+    match update:
+        case {"taskId": task, "contextId": context} if (task, context) == (task_id, context_id):
+            pass
+        case _:
+            raise ValueError(
+                f"An event names its task and context: taskId {task_id!r}, contextId {context_id!r}."
+            )
+    match update.get("metadata", {}):
+        case dict():
+            pass
+        case other:
+            raise ValueError(f"An event's metadata are an object, not {other!r:.80}")
+    return None if state is None else State(state)
+
+
+def _check_message(said: Any) -> None:
+    match said:
+        case {
+            "messageId": str(),
+            "role": "ROLE_AGENT" | "ROLE_USER",
+            "parts": parts,
+        }:
+            _check_parts(parts, "message.parts")
+        case _:
+            raise ValueError("A status's message needs messageId, role and parts.")
+
+
+def _check_parts(parts: Any, where: str) -> None:
+    listed = cast("list[Json]", parts if isinstance(parts, list) else [{}])
+    wrong = [
+        part
+        for part in listed
+        if not isinstance(cast("Any", part), dict) or sum(key in part for key in _CONTENT) != 1
+    ]
+    if wrong:
+        raise ValueError(
+            f"{where} must be a list of parts, objects with one of {', '.join(_CONTENT)} each;"
+            f" this isn't: {parts!r:.200}"
+        )
+
+
 def encode(event: Json) -> bytes:
     """Encode an event for the log: one line of JSON."""
     return orjson.dumps(event)

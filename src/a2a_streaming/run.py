@@ -18,6 +18,7 @@ from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
+from a2a_streaming.event import check_event
 from a2a_streaming.task import Json, artifact_index, find_artifact
 
 _inside: ContextVar[str | None] = ContextVar("step", default=None)
@@ -164,7 +165,7 @@ class Run(Answers):
         except TypeError as error:
             raise TypeError(f"Step {name!r} must return JSON: {error}.") from error
         self._check_open()
-        await self._writer.append(step=self._record(f"s {name}", encoded))
+        await self._append(record=(f"s {name}", encoded), wait=True)
         return orjson.loads(encoded)
 
     async def emit(
@@ -178,6 +179,9 @@ class Run(Answers):
             bookmark: A name and a JSON value, stored with it; see `bookmark`.
 
         Raises:
+            ValueError: It is no event of this task, or ends the turn; nothing is appended.
+            TypeError: It is no JSON; nothing is appended.
+            InvalidTransition: The task can't take the state; nothing is appended.
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
@@ -185,7 +189,7 @@ class Run(Answers):
             await self._emit(event, step=_inside.get(), wait=wait)
         else:
             name, value = bookmark
-            record = self._record(f"b {name}", orjson.dumps(value))
+            record = (f"b {name}", orjson.dumps(value))
             await self._emit(event, step=f"b {name}", record=record, wait=wait)
 
     def bookmark(self, name: str) -> Any:
@@ -209,9 +213,10 @@ class Run(Answers):
 
     async def emit_chunk(self, event: Json, artifact_id: str, *, last: bool, wait: bool) -> None:
         """Append an artifact's piece; with the last one, remember it as finished. For `ArtifactStream`."""
-        step = f"a {artifact_id}"
-        record = self._record(step, b"true") if last else None
-        await self._emit(event, step=step, record=record, wait=wait)
+        own = f"a {artifact_id}"
+        await self._emit(
+            event, step=_inside.get() or own, record=(own, b"true") if last else None, wait=wait
+        )
 
     async def _emit(
         self,
@@ -224,13 +229,22 @@ class Run(Answers):
         if self.pause:
             await asyncio.sleep(self.pause)
         self._check_open()
+        state = check_event(event, task_id=self.task_id, context_id=self.context_id)
+        if state is not None and (state.terminal or state.interrupted):
+            raise ValueError(
+                f"{state.label} ends the turn: use complete, fail, reject, input_required or end."
+            )
         event = noted(event, turn=self.message_id, step=step)
-        await self._writer.append(event, step=record, wait=wait)
+        await self._append(event, record=record, wait=wait)
 
-    def _record(self, step: str, value: bytes) -> tuple[str, bytes]:
-        """Remember what a step came to, and return it as it is stored."""
-        self._stored[step] = value
-        return f"{self.message_id} {step}", value
+    async def _append(self, *events: Json, record: tuple[str, bytes] | None, wait: bool) -> None:
+        """Append events, and with them what a step came to."""
+        if record is None:
+            await self._writer.append(*events, wait=wait)
+            return
+        name, value = record
+        await self._writer.append(*events, step=(f"{self.message_id} {name}", value), wait=wait)
+        self._stored[name] = value
 
     def index_of(self, artifact_id: str) -> int:
         """Return the ordinal of one of the task's artifacts, or the next free one for a new one."""
@@ -247,10 +261,14 @@ class Run(Answers):
             event: A StreamResponse (A2A 1.0 JSON) with a terminal or interrupted state.
 
         Raises:
+            ValueError: It is no such event; nothing is appended.
             RunEnded: The turn has ended.
             Fenced: Another process has taken the task over.
         """
         self._check_open()
+        state = check_event(event, task_id=self.task_id, context_id=self.context_id)
+        if state is None or not (state.terminal or state.interrupted):
+            raise ValueError("A turn ends with a status whose state is terminal or interrupted.")
         self._ended = True
         try:
             self.following = await self._writer.append(event, settles=self.message_id)

@@ -332,7 +332,7 @@ class TaskService:
             context_id=grant.context,
         )
         # The agent hears of it if it has begun anything: by a worker, as this process may have none.
-        begun = grant.base.offset > 1 or grant.attempt > 0
+        begun = grant.begun or grant.base.offset > 1
         await writer.append(
             status_event(grant.task_id, grant.context, State.CANCELED, said), cleanup=begun
         )

@@ -170,7 +170,7 @@ class Turns:
         """End a task without a further turn; what earlier turns or attempts began is cleaned up first."""
         grant = running.grant
         # If that is what kills the process each time, it ends without.
-        begun = running.writer.position.offset > 1 or attempt > 1 or bool(steps)
+        begun = grant.begun or running.writer.position.offset > 1
         if begun and attempt <= self._settings.max_attempts + 1:
             entry = grant.entry or _latest(running.writer.task)
             run = self._run(running, entry, steps, attempt=attempt)
@@ -216,8 +216,11 @@ class Turns:
             raise RuntimeError("the agent called sys.exit()") from error
 
     async def _cancel_agent(self, run: Run) -> None:
-        with interruptible():
-            await self._agent.cancel(run)
+        try:
+            with interruptible():
+                await self._agent.cancel(run)
+        except SystemExit as error:
+            raise RuntimeError("the agent called sys.exit()") from error
 
     async def _finish(self, turn: asyncio.Task[None], running: Running) -> bool:
         """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.

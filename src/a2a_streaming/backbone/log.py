@@ -38,6 +38,7 @@ class Grant:
         canceled: Whether the task is to be canceled.
         damaged: Whether Redis has lost parts of the task, so that it can only be ended.
         task_ended: Whether the task has ended; then the lease is for cleaning up.
+        begun: Whether a run has had its lease before, so that an agent may have begun something.
         owner: Whose task it is.
         agent: Whose it is to do.
         context: Its context.
@@ -55,6 +56,7 @@ class Grant:
     canceled: bool
     damaged: bool
     task_ended: bool
+    begun: bool
     owner: str
     agent: str
     context: str
@@ -303,6 +305,7 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         context,
         damaged,
         ended,
+        begun,
         head,
         stored,
         tail,
@@ -319,6 +322,7 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         canceled=bool(cancel),
         damaged=bool(damaged) or task is None,
         task_ended=bool(ended),
+        begun=bool(begun),
         owner=owner.decode(),
         agent=agent.decode(),
         context=context.decode(),

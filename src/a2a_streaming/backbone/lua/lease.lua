@@ -20,13 +20,14 @@
 -- Returns { 'GONE' } | { 'DAMAGED' } (meta is lost while the history stands) | { 'TERMINAL', state } |
 --   { 'IDLE' } (nothing to do) | { 'BUSY', ms left } |
 --   { 'GRANTED', epoch, epoch before, last position, attempts, cancel flag, owner, agent, context,
---     damage flag, '1' if the task has ended, inbox entry or '', snapshot or '', entries after it }
+--     damage flag, '1' if the task has ended, '1' if a run had its lease before, inbox entry or '',
+--     snapshot or '', entries after it }
 
 local meta, stream, snapshot, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local length, purpose = tonumber(ARGV[2]), ARGV[4]
 
 local fields = { 'state', 'terminal', 'epoch', 'last', 'attempts', 'cancel', 'owner', 'agent', 'context',
-                 'holder', 'lease_end', 'lease_length', 'offset', 'snapshot', 'cleanup', 'damaged' }
+                 'holder', 'lease_end', 'lease_length', 'offset', 'snapshot', 'cleanup', 'damaged', 'begun' }
 local values = redis.call('HMGET', meta, unpack(fields))
 local known = {}
 for i, field in ipairs(fields) do known[field] = values[i] end
@@ -66,6 +67,7 @@ redis.call('HSET', meta, 'epoch', epoch, 'calls', '0', 'holder', ARGV[1],
            'attempts', tostring(attempts),
            'e:' .. epoch, string.format('%.0f', tonumber(known.offset) + 1))
 if not known.terminal then
+  if purpose == 'run' then redis.call('HSET', meta, 'begun', '1') end
   for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
 end
 
@@ -73,5 +75,6 @@ local stored = redis.call('GET', snapshot)
 local from = '-'
 if stored then from = '(' .. known.snapshot end
 return { 'GRANTED', epoch, known.epoch, known.last, tostring(attempts), known.cancel or '', known.owner,
-         known.agent, known.context, known.damaged or '', known.terminal or '', head or '', stored or '',
+         known.agent, known.context, known.damaged or '', known.terminal or '', known.begun or '',
+         head or '', stored or '',
          redis.call('XRANGE', stream, from, '+') }
