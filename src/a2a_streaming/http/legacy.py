@@ -28,23 +28,21 @@ _log = get_logger(__name__)
 
 ENVELOPE_HEADER = "A2A-Legacy-SSE"
 """Request header that chooses `bare` or `enveloped` events for one stream."""
-_DISCARDED = 64 * 1024 * 1024
-"""Bytes beyond the limit that are read and thrown away, so that the client reads the answer."""
-_ANONYMOUS = ""
-"""The owner of every task while there is no authentication."""
 
 
 class LegacyEndpoint:
-    """Serves one agent's tasks in the first dialect.
+    """Answers one request in the first dialect.
 
     Args:
         node: The process's node.
         agent: The agent's name.
+        owner: Whose tasks it may see.
     """
 
-    def __init__(self, node: Node, agent: str) -> None:
+    def __init__(self, node: Node, agent: str, owner: str) -> None:
         self._node = node
         self._agent = agent
+        self._owner = owner
         self._methods: dict[str, Callable[[Request, Call], Awaitable[ASGIApp]]] = {
             "tasks/send": self._send,
             "tasks/sendSubscribe": self._send_subscribe,
@@ -76,7 +74,7 @@ class LegacyEndpoint:
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
         task = await self._service.wait_for_turn(
-            sent, owner=_ANONYMOUS, seconds=self._node.settings.send_seconds
+            sent, owner=self._owner, seconds=self._node.settings.send_seconds
         )
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
@@ -86,19 +84,19 @@ class LegacyEndpoint:
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
         session = await self._service.watch(
-            sent.task_id, owner=_ANONYMOUS, after=after or sent.after, malformed=malformed
+            sent.task_id, owner=self._owner, after=after or sent.after, malformed=malformed
         )
         turn = sent.turn if after is None and not malformed else None
         return await self._stream(frames, session, turn)
 
     async def _get(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
-        task = await self._service.get(params.id, owner=_ANONYMOUS)
+        task = await self._service.get(params.id, owner=self._owner)
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
     async def _cancel(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskIdParams, call.params)
-        task = await self._service.cancel(params.id, owner=_ANONYMOUS)
+        task = await self._service.cancel(params.id, owner=self._owner)
         return _result(call, legacy.tell_task(task, history_length=None))
 
     async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
@@ -137,7 +135,7 @@ class LegacyEndpoint:
     async def _watch(self, task_id: str, position: str | None) -> StreamSession:
         after, malformed = read_position(position)
         return await self._service.watch(
-            task_id, owner=_ANONYMOUS, after=after, malformed=malformed
+            task_id, owner=self._owner, after=after, malformed=malformed
         )
 
     async def _push(self, _: Request, call: Call) -> ASGIApp:
@@ -150,7 +148,7 @@ class LegacyEndpoint:
         params.check_supported()
         return await self._service.send(
             params.message.to_parts(),
-            owner=_ANONYMOUS,
+            owner=self._owner,
             task_id=params.id,
             context=params.sessionId,
             message_metadata=params.message.metadata,

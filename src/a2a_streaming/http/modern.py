@@ -19,15 +19,11 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from a2a_streaming.errors import InvalidParams, RequestError, Unavailable, UnsupportedOperation
+from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
 from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.handler import Handler, sdk_error
-from a2a_streaming.http.reading import TaskReader, read_position
-from a2a_streaming.http.stream import EventStream
+from a2a_streaming.http.streams import Streams
 from a2a_streaming.node import Node
-from a2a_streaming.service import TaskService
-from a2a_streaming.session import StreamSession
-from a2a_streaming.task import State
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.jsonrpc import Call
 from a2a_streaming.wire.modern import ModernFrames
@@ -37,13 +33,13 @@ _SUBSCRIBE = ("SubscribeToTask", "tasks/resubscribe")
 
 
 class ModernEndpoint:
-    """Serves one agent's tasks in 1.0 or 0.3.
+    """Answers one request in 1.0 or 0.3.
 
     Args:
         node: The process's node.
         agent: The agent's name.
         dialect: Which of the two.
-        owner: The owner of every task while there is no authentication.
+        owner: Whose tasks it may see.
     """
 
     def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
@@ -51,6 +47,7 @@ class ModernEndpoint:
         self._agent = agent
         self._dialect = dialect
         self._owner = owner
+        self._streams = Streams(node, agent, dialect, owner)
 
     async def answer(self, request: Request, call: Call, body: bytes) -> ASGIApp:
         """Answer one request.
@@ -86,23 +83,10 @@ class ModernEndpoint:
         response.headers["cache-control"] = "no-store"
         return response
 
-    @property
-    def _service(self) -> TaskService:
-        return self._node.service(self._agent)
-
     async def _send(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
         sent = await handler.send(self._read_send(call))
-        after, malformed = read_position(request.headers.get("last-event-id"))
-        resumes = after is not None or malformed
-        follows = sent.turn is not None and not resumes
-        session = await self._service.watch(
-            sent.task_id,
-            owner=self._owner,
-            after=after,
-            malformed=malformed,
-            from_snapshot=follows,
-        )
-        return await self._stream(call, session, turn=sent.turn if follows else None)
+        opening = await self._streams.of_turn(sent, request.headers.get("last-event-id"))
+        return await opening.serve(self._node, ModernFrames(self._dialect, (call.id,)))
 
     def _read_send(self, call: Call) -> SendMessageRequest:
         try:
@@ -118,34 +102,8 @@ class ModernEndpoint:
         task_id: Any = call.params.get("id")
         if not isinstance(task_id, str):
             raise InvalidParams("params.id must be the task's id, a string.")
-        after, malformed = read_position(request.headers.get("last-event-id"))
-        fresh = after is None and not malformed
-        v1 = self._dialect is Dialect.V1
-        if fresh and v1:
-            task = await self._service.get(task_id, owner=self._owner)
-            if State(task["status"]["state"]).terminal:
-                raise UnsupportedOperation(
-                    f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
-                    "Last-Event-ID for what you have missed."
-                )
-        session = await self._service.watch(
-            task_id, owner=self._owner, after=after, malformed=malformed, from_snapshot=fresh
-        )
-        return await self._stream(call, session, turn=None, to_the_end=v1)
-
-    async def _stream(
-        self, call: Call, session: StreamSession, *, turn: str | None, to_the_end: bool = False
-    ) -> ASGIApp:
-        frames = ModernFrames(self._dialect, (call.id,))
-        await session.__aenter__()
-        reader = TaskReader(
-            session,
-            encode=frames.event,
-            encode_reset=lambda reset: frames.task(reset.task, reset.reason, reset.position),
-            turn=turn,
-            to_the_end=to_the_end,
-        )
-        return EventStream(self._node, reader)
+        opening = await self._streams.of_task(task_id, request.headers.get("last-event-id"))
+        return await opening.serve(self._node, ModernFrames(self._dialect, (call.id,)))
 
 
 def _again(request: Request, body: bytes, dialect: Dialect) -> Request:

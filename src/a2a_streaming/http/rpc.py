@@ -14,6 +14,7 @@ from a2a_streaming.errors import (
     RequestError,
     Unavailable,
 )
+from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import error_response, read_body
 from a2a_streaming.http.legacy import LegacyEndpoint
 from a2a_streaming.http.modern import ModernEndpoint
@@ -27,8 +28,6 @@ _log = get_logger(__name__)
 
 VERSION_HEADER = "A2A-Version"
 """Request header, or query parameter, by which a client says its version of A2A."""
-_ANONYMOUS = ""
-"""The owner of every task while there is no authentication."""
 
 
 class RpcEndpoint:
@@ -42,11 +41,7 @@ class RpcEndpoint:
     def __init__(self, node: Node, agent: str) -> None:
         self._node = node
         self._agent = agent
-        self._legacy = LegacyEndpoint(node, agent)
-        self._modern = {
-            dialect: ModernEndpoint(node, agent, dialect, _ANONYMOUS)
-            for dialect in (Dialect.V03, Dialect.V1)
-        }
+        self._access = Access(node)
 
     async def serve(
         self, request: Request, *, pinned: Dialect | None = None, method: str | None = None
@@ -64,7 +59,13 @@ class RpcEndpoint:
 
     async def event_source(self, request: Request) -> ASGIApp:
         """Serve a browser's EventSource, which can only GET; every error becomes a JSON-RPC error."""
-        return await self._guarded(request, lambda _: self._legacy.event_source(request))
+
+        async def answer(_: bytes) -> ASGIApp:
+            caller = await self._access.identify(request)
+            endpoint = LegacyEndpoint(self._node, self._agent, caller.owner)
+            return await endpoint.event_source(request)
+
+        return await self._guarded(request, answer)
 
     async def _guarded(
         self, request: Request, answer: Callable[[bytes], Awaitable[ASGIApp]]
@@ -93,17 +94,19 @@ class RpcEndpoint:
         dialect = choose(pinned, call.method, read_version(_version(request)))
         if self._node.draining:
             raise Unavailable("This process is shutting down; another one serves you.")
+        owner = (await self._access.identify(request)).owner
         if dialect is None:
-            dialect = of_birth(await self._born(call))
+            dialect = of_birth(await self._born(call, owner))
         if dialect is Dialect.FIRST:
-            return await self._legacy.answer(request, call)
-        return await self._modern[dialect].answer(request, call, body)
+            return await LegacyEndpoint(self._node, self._agent, owner).answer(request, call)
+        endpoint = ModernEndpoint(self._node, self._agent, dialect, owner)
+        return await endpoint.answer(request, call, body)
 
-    async def _born(self, call: Call) -> str | None:
+    async def _born(self, call: Call, owner: str) -> str | None:
         task_id = call.params.get("id")
         if not isinstance(task_id, str):
             return None
-        return await self._node.service(self._agent).born(task_id, owner=_ANONYMOUS)
+        return await self._node.service(self._agent).born(task_id, owner=owner)
 
 
 def _version(request: Request) -> str | None:

@@ -1,0 +1,126 @@
+"""Where the streams of 1.0 and 0.3 begin and end, whatever transport carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from a2a_streaming.errors import UnsupportedOperation
+from a2a_streaming.http.reading import Encode, EncodeReset, TaskReader, read_position
+from a2a_streaming.http.stream import EventStream
+from a2a_streaming.node import Node
+from a2a_streaming.service import Sent
+from a2a_streaming.session import StreamSession
+from a2a_streaming.task import State
+from a2a_streaming.wire.dialects import Dialect
+from a2a_streaming.wire.modern import ModernFrames
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A stream that is about to be read.
+
+    Args:
+        session: The session; `read` enters it.
+        turn: The id of the message with which the story begins; None to begin with what comes first.
+        to_the_end: Whether a turn's end is not the stream's end.
+    """
+
+    session: StreamSession
+    turn: str | None = None
+    to_the_end: bool = False
+
+    async def read(self, encode: Encode, encode_reset: EncodeReset) -> TaskReader:
+        """Enter the session, and return what reads it; the caller closes it.
+
+        Args:
+            encode: Makes frames of events.
+            encode_reset: Makes frames of resets.
+        """
+        await self.session.__aenter__()
+        return TaskReader(
+            self.session,
+            encode=encode,
+            encode_reset=encode_reset,
+            turn=self.turn,
+            to_the_end=self.to_the_end,
+        )
+
+    async def serve(self, node: Node, frames: ModernFrames) -> EventStream:
+        """Return the response that streams it as Server-Sent Events.
+
+        Args:
+            node: The process's node.
+            frames: Makes the frames.
+        """
+        return EventStream(
+            node,
+            await self.read(
+                frames.event,
+                lambda reset: frames.task(reset.task, reset.reason, reset.position),
+            ),
+        )
+
+
+class Streams:
+    """Opens streams for one request.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+        dialect: The dialect that the request came in.
+        owner: Whose tasks it may see.
+    """
+
+    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+        self._service = node.service(agent)
+        self._dialect = dialect
+        self._owner = owner
+
+    async def of_turn(self, sent: Sent, position: str | None) -> Opening:
+        """Open the stream of a message that was just sent, to its turn's end.
+
+        Args:
+            sent: What became of the message.
+            position: What its sender has seen of the task, as in `Last-Event-ID`.
+
+        Raises:
+            TaskNotFound: The task was forgotten in the meantime.
+            Unavailable: Redis is away.
+        """
+        after, malformed = read_position(position)
+        follows = sent.turn is not None and after is None and not malformed
+        session = await self._service.watch(
+            sent.task_id,
+            owner=self._owner,
+            after=after,
+            malformed=malformed,
+            from_snapshot=follows,
+        )
+        return Opening(session, sent.turn if follows else None)
+
+    async def of_task(self, task_id: str, position: str | None) -> Opening:
+        """Open the stream of a task that there is.
+
+        Args:
+            task_id: The task.
+            position: What the watcher has seen of it, as in `Last-Event-ID`.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            UnsupportedOperation: It has ended, which 1.0 doesn't stream (specification 1.0, section 3.1.6).
+            Unavailable: Redis is away.
+        """
+        after, malformed = read_position(position)
+        fresh = after is None and not malformed
+        v1 = self._dialect is Dialect.V1
+        if fresh and v1:
+            task = await self._service.get(task_id, owner=self._owner)
+            if State(task["status"]["state"]).terminal:
+                raise UnsupportedOperation(
+                    f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
+                    "Last-Event-ID for what you have missed."
+                )
+        session = await self._service.watch(
+            task_id, owner=self._owner, after=after, malformed=malformed, from_snapshot=fresh
+        )
+        return Opening(session, to_the_end=v1)
