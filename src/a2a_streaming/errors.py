@@ -10,6 +10,7 @@ A2AStreamingError
 │   ├── InvalidParams           the method is known, its parameters are wrong
 │   ├── TaskNotFound            no such task, or not the caller's
 │   ├── TaskNotCancelable       the task has ended
+│   ├── ContentTypeNotSupported the body is no JSON by its own word
 │   ├── PushNotificationNotSupported
 │   ├── UnsupportedOperation    the task's state doesn't allow it
 │   ├── InboxFull               too many messages wait for this task
@@ -27,7 +28,7 @@ A2AStreamingError
     ├── DataDirInUse            another `up` holds the data directory
     └── InvalidSetting          a setting is wrong
 
-The codes are those of JSON-RPC 2.0, of A2A (specification 1.0, section 5.4, "Error code mappings")
+The codes are those of JSON-RPC 2.0, of A2A (specification 1.0.1, section 5.4, "Error code mappings")
 and of its first version, which uses the same numbers where it has the error.
 """
 
@@ -169,7 +170,7 @@ class TaskNotCancelable(RequestError):
     """
 
     code, title = -32002, "Task cannot be canceled"
-    http_status, grpc_status = 409, "FAILED_PRECONDITION"
+    http_status, grpc_status = 400, "FAILED_PRECONDITION"
 
     def __init__(self, task_id: str, state: str) -> None:
         super().__init__(
@@ -181,7 +182,7 @@ class PushNotificationNotSupported(RequestError):
     """This agent sends no push notifications."""
 
     code, title = -32003, "Push Notification is not supported"
-    http_status, grpc_status = 400, "UNIMPLEMENTED"
+    http_status, grpc_status = 400, "FAILED_PRECONDITION"
 
 
 class UnsupportedOperation(RequestError):
@@ -189,6 +190,23 @@ class UnsupportedOperation(RequestError):
 
     code, title = -32004, "This operation is not supported"
     http_status, grpc_status = 400, "FAILED_PRECONDITION"
+
+
+class ContentTypeNotSupported(RequestError):
+    """The body is said to be of a type that isn't read here.
+
+    Args:
+        said: The type that it is said to be.
+    """
+
+    code, title = -32005, "Incompatible content types"
+    http_status, grpc_status = 400, "INVALID_ARGUMENT"
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"A body of type {said[:64]!r} isn't read here. Send JSON as application/json, or as"
+            " application/a2a+json over REST."
+        )
 
 
 class InboxFull(UnsupportedOperation):

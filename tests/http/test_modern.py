@@ -55,19 +55,25 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def sdk_client(served: Served, version: str) -> AsyncIterator[Any]:
-    """The official client, for one version over JSON-RPC."""
-    card = AgentCard(
-        name="Asking Agent",
-        supported_interfaces=[
-            AgentInterface(
-                url=f"{served.url}/", protocol_binding="JSONRPC", protocol_version=version
-            )
-        ],
-    )
+async def sdk_client(served: Served, version: str, binding: str = "JSONRPC") -> AsyncIterator[Any]:
+    """The official client, for one version over one transport, at the address that the card gives."""
+    card = AgentCard(name="Asking Agent")
     card.capabilities.streaming = True
     async with httpx.AsyncClient(timeout=20) as http:
-        config = ClientConfig(httpx_client=http, streaming=True)
+        told = (await http.get(f"{served.url}/.well-known/agent-card.json")).json()
+        [interface] = [
+            one
+            for one in told["supportedInterfaces"]
+            if (one["protocolBinding"], one["protocolVersion"]) == (binding, version)
+        ]
+        card.supported_interfaces.append(
+            AgentInterface(url=interface["url"], protocol_binding=binding, protocol_version=version)
+        )
+        config = ClientConfig(
+            httpx_client=http,
+            streaming=True,
+            supported_protocol_bindings=["JSONRPC", "HTTP+JSON"],
+        )
         yield ClientFactory(config).create(card)
 
 
@@ -111,11 +117,12 @@ def a_message(text: str, message_id: str, **more: str) -> Any:
     return {"message": said}
 
 
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
 @pytest.mark.parametrize("version", ["1.0", "0.3"])
 async def test_the_official_client_streams_follows_up_reads_and_lists(
-    served: Served, version: str
+    served: Served, version: str, binding: str
 ) -> None:
-    async with sdk_client(served, version) as client:
+    async with sdk_client(served, version, binding) as client:
         events = [event async for event in client.send_message(sending("ask", "m1"))]
         task = events[0].task
         assert task.status.state == TaskState.TASK_STATE_SUBMITTED

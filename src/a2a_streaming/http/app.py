@@ -11,11 +11,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import RequestError, SetupError, Unavailable
+from a2a_streaming.http.bodies import rest_error
+from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
@@ -119,6 +121,7 @@ def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRou
             for method in METHODS[Dialect.FIRST]
         ),
         Route("/tasks/resubscribe", _Call(node, endpoint), methods=["GET"]),
+        Route("/v1/{path:path}", _Rest(node, RestEndpoint(node, agent.name))),
         Route("/.well-known/agent-card.json", served, methods=["GET"]),
         Route("/.well-known/agent.json", served, methods=["GET"]),
     ]
@@ -157,6 +160,27 @@ class _Call:
             answer = await self._endpoint.event_source(request)
         else:
             answer = await self._endpoint.serve(request, pinned=self._pinned, method=self._method)
+        await answer(scope, receive, send)
+
+
+class _Rest:
+    """ASGI endpoint of REST."""
+
+    def __init__(self, node: Node, endpoint: RestEndpoint) -> None:
+        self._node = node
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            await self._node.start()
+        except SetupError as error:
+            _log.error("can't start", reason=str(error))
+            answer: ASGIApp = rest_error(
+                Unavailable("The service can't reach its store; try again later.")
+            )
+        else:
+            answer = await self._endpoint.serve(request, f"/{request.path_params['path']}")
         await answer(scope, receive, send)
 
 

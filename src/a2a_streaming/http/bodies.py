@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import orjson
+from a2a.utils.error_handlers import build_rest_error_payload
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
-from a2a_streaming.errors import BodyTooLarge, RequestError, Unavailable
+from a2a_streaming.errors import BodyTooLarge, ContentTypeNotSupported, RequestError, Unavailable
 from a2a_streaming.wire import jsonrpc
+from a2a_streaming.wire.dialects import Dialect
+from a2a_streaming.wire.modern import sdk_error
+
+VERSION_HEADER = "A2A-Version"
+"""Request header, or query parameter, by which a client says its version of A2A."""
 
 _DISCARDED = 64 * 1024 * 1024
 """Bytes beyond the limit that are read and thrown away, so that the client reads the answer."""
@@ -38,6 +49,83 @@ async def read_body(request: Request, limit: int) -> bytes:
     if too_large:
         raise BodyTooLarge(limit)
     return bytes(body)
+
+
+def asked_version(request: Request) -> str | None:
+    """Return the version of A2A that a request asks for, as it says it; None if it says none."""
+    return request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER)
+
+
+def check_json(request: Request) -> None:
+    """Check that a request's body is said to be JSON, if it is said what it is.
+
+    Raises:
+        ContentTypeNotSupported: It is said to be something else.
+    """
+    said = request.headers.get("content-type", "")
+    media_type = said.partition(";")[0].strip().lower()
+    if said and not _JSON.fullmatch(media_type):
+        raise ContentTypeNotSupported(said)
+
+
+_JSON = re.compile(r"application/([a-z0-9.-]+\+)?json")
+
+
+def read_again(
+    request: Request, body: bytes, dialect: Dialect, *, path_params: dict[str, Any] | None = None
+) -> Request:
+    """Return a request whose body was read, as a2a-sdk expects it: unread, and with its version said.
+
+    Args:
+        request: The request.
+        body: Its body.
+        dialect: The version.
+        path_params: What its path names.
+    """
+    said = (b"a2a-version", dialect.value.encode())
+    headers = [pair for pair in request.scope["headers"] if pair[0] != said[0]]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {**request.scope, "headers": [*headers, said]}
+    if path_params is not None:
+        scope["path_params"] = path_params
+    return Request(scope, receive)
+
+
+def for_old_clients(told: dict[str, Any]) -> dict[str, Any]:
+    """Return an HTTP error with what 0.3's clients look for beside it: the error's class, and the message.
+
+    Args:
+        told: A `google.rpc.Status` under `error`.
+    """
+    error = told["error"]
+    reasons = [detail["reason"] for detail in error.get("details", ()) if "reason" in detail]
+    words = (reasons or ["INTERNAL"])[0].removesuffix("_ERROR").split("_")
+    name = "".join(word.capitalize() for word in words)
+    return {**told, "type": f"{name}Error", "message": error["message"]}
+
+
+A2A_JSON = "application/a2a+json"
+"""The media type of 1.0's REST (specification 1.0, section 11.1)."""
+
+
+def rest_error(error: RequestError) -> Response:
+    """Answer with an HTTP error (specification 1.0, section 11.6).
+
+    Args:
+        error: What is wrong.
+    """
+    told = build_rest_error_payload(sdk_error(error))
+    told["error"].update(code=error.http_status, status=error.grpc_status)
+    response = json_response(orjson.dumps(for_old_clients(told)), error.http_status)
+    response.headers["content-type"] = A2A_JSON
+    if isinstance(error, Unavailable):
+        response.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, BodyTooLarge):
+        response.headers["connection"] = "close"  # the rest of the body is still on its way
+    return response
 
 
 def error_response(body: bytes, error: RequestError) -> Response:

@@ -28,13 +28,9 @@ from a2a.types import (
     TaskState,
 )
 from a2a.utils.errors import (
-    A2AError,
     ExtendedAgentCardNotConfiguredError,
-    InternalError,
     InvalidParamsError,
     PushNotificationNotSupportedError,
-    TaskNotCancelableError,
-    TaskNotFoundError,
     UnsupportedOperationError,
 )
 
@@ -46,13 +42,6 @@ from a2a_streaming.task import Json, State
 from a2a_streaming.wire import modern
 from a2a_streaming.wire.dialects import Dialect
 
-_SDK_ERRORS: dict[type[RequestError], type[A2AError]] = {
-    errors.InvalidParams: InvalidParamsError,
-    errors.TaskNotFound: TaskNotFoundError,
-    errors.TaskNotCancelable: TaskNotCancelableError,
-    errors.PushNotificationNotSupported: PushNotificationNotSupportedError,
-    errors.UnsupportedOperation: UnsupportedOperationError,
-}
 _PAGE, _MAX_PAGE = 50, 100
 
 
@@ -69,7 +58,8 @@ class Handler(RequestHandler):
     def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
         self._node = node
         self._agent = agent
-        self._dialect = dialect
+        self.dialect = dialect
+        """The dialect that the request came in."""
         self._owner = owner
         self.away: errors.Unavailable | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
@@ -94,7 +84,7 @@ class Handler(RequestHandler):
             message_id=said["messageId"],
             message_metadata=said.get("metadata"),
             message_extras={k: said[k] for k in ("referenceTaskIds", "extensions") if k in said},
-            dialect=self._dialect.value,
+            dialect=self.dialect.value,
         )
 
     async def on_message_send(
@@ -203,6 +193,10 @@ class Handler(RequestHandler):
         """Refuse: the agent sends none."""
         self._no_push()
 
+    async def delete_push(self, task_id: str, config_id: str) -> None:
+        """Delete a push notification's configuration, for 0.3's REST."""
+        self._no_push()
+
     async def on_get_extended_agent_card(
         self, params: GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> AgentCard:
@@ -220,15 +214,7 @@ class Handler(RequestHandler):
         """Raise what a2a-sdk knows in the place of an error of ours."""
         if isinstance(error, errors.Unavailable):
             self.away = error
-        raise sdk_error(error) from error
-
-
-def sdk_error(error: RequestError) -> A2AError:
-    """Return an error of ours as a2a-sdk tells it to 1.0's and 0.3's clients."""
-    for ours, theirs in _SDK_ERRORS.items():
-        if isinstance(error, ours):
-            return theirs(error.detail)
-    return InternalError(error.detail)
+        raise modern.sdk_error(error) from error
 
 
 def check_message(said: Json) -> None:

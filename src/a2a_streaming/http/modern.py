@@ -17,16 +17,16 @@ from a2a.types import SendMessageRequest
 from google.protobuf.json_format import ParseDict, ParseError
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
 
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
-from a2a_streaming.http.bodies import json_response
-from a2a_streaming.http.handler import Handler, sdk_error
+from a2a_streaming.http.bodies import json_response, read_again
+from a2a_streaming.http.handler import Handler
 from a2a_streaming.http.streams import Streams
 from a2a_streaming.node import Node
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.jsonrpc import Call
-from a2a_streaming.wire.modern import ModernFrames
+from a2a_streaming.wire.modern import ModernFrames, sdk_error
 
 _SEND = ("SendStreamingMessage", "message/stream")
 _SUBSCRIBE = ("SubscribeToTask", "tasks/resubscribe")
@@ -71,7 +71,7 @@ class ModernEndpoint:
             except RequestError as error:
                 told = build_error_response(call.id, sdk_error(error))
                 return json_response(orjson.dumps(told))
-        again = _again(request, body, self._dialect)
+        again = read_again(request, body, self._dialect)
         if self._dialect is Dialect.V1:
             response = await JsonRpcDispatcher(handler).handle_requests(again)
         else:
@@ -104,14 +104,3 @@ class ModernEndpoint:
             raise InvalidParams("params.id must be the task's id, a string.")
         opening = await self._streams.of_task(task_id, request.headers.get("last-event-id"))
         return await opening.serve(self._node, ModernFrames(self._dialect, (call.id,)))
-
-
-def _again(request: Request, body: bytes, dialect: Dialect) -> Request:
-    """Return a request whose body was read, as a2a-sdk expects it: unread, and with its version said."""
-    said = (b"a2a-version", dialect.value.encode())
-    headers = [pair for pair in request.scope["headers"] if pair[0] != said[0]]
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return Request({**request.scope, "headers": [*headers, said]}, receive)

@@ -15,7 +15,7 @@ from a2a_streaming.errors import (
     Unavailable,
 )
 from a2a_streaming.http.access import Access
-from a2a_streaming.http.bodies import error_response, read_body
+from a2a_streaming.http.bodies import asked_version, check_json, error_response, read_body
 from a2a_streaming.http.legacy import LegacyEndpoint
 from a2a_streaming.http.modern import ModernEndpoint
 from a2a_streaming.node import Node
@@ -25,9 +25,6 @@ from a2a_streaming.wire.dialects import Dialect, choose, of_birth, read_version
 from a2a_streaming.wire.jsonrpc import Call
 
 _log = get_logger(__name__)
-
-VERSION_HEADER = "A2A-Version"
-"""Request header, or query parameter, by which a client says its version of A2A."""
 
 
 class RpcEndpoint:
@@ -91,7 +88,7 @@ class RpcEndpoint:
             raise InvalidRequest(
                 f'The path asks for {method}, but "method" says {call.method[:64]!r}. Make them agree.'
             )
-        dialect = choose(pinned, call.method, read_version(_version(request)))
+        dialect = choose(pinned, call.method, read_version(asked_version(request)))
         if self._node.draining:
             raise Unavailable("This process is shutting down; another one serves you.")
         owner = (await self._access.identify(request)).owner
@@ -99,6 +96,7 @@ class RpcEndpoint:
             dialect = of_birth(await self._born(call, owner))
         if dialect is Dialect.FIRST:
             return await LegacyEndpoint(self._node, self._agent, owner).answer(request, call)
+        check_json(request)
         endpoint = ModernEndpoint(self._node, self._agent, dialect, owner)
         return await endpoint.answer(request, call, body)
 
@@ -107,7 +105,3 @@ class RpcEndpoint:
         if not isinstance(task_id, str):
             return None
         return await self._node.service(self._agent).born(task_id, owner=owner)
-
-
-def _version(request: Request) -> str | None:
-    return request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER)

@@ -11,6 +11,15 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 RESUME = "urn:a2a-streaming:resume:v1"
 """The extension by which streams are resumed; `docs/resume.md` describes it to clients' authors."""
 
+_INTERFACES = (
+    ("/rpc/1.0", "JSONRPC", "1.0"),
+    ("/v1", "HTTP+JSON", "1.0"),
+    ("/rpc/0.3", "JSONRPC", "0.3"),
+    ("", "HTTP+JSON", "0.3"),  # whose clients add /v1 themselves
+    ("/rpc/0.1", "JSONRPC", "0.1"),
+)
+"""Paths, transports and versions, the preferred one first."""
+
 
 def agent_card(
     name: str,
@@ -60,10 +69,8 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
     served.CopyFrom(card)
     del served.supported_interfaces[:]
     served.supported_interfaces.extend(
-        AgentInterface(
-            url=f"{base_url}/rpc/{version}", protocol_binding="JSONRPC", protocol_version=version
-        )
-        for version in ("1.0", "0.3", "0.1")
+        AgentInterface(url=f"{base_url}{path}", protocol_binding=binding, protocol_version=version)
+        for path, binding, version in _INTERFACES
     )
     served.capabilities.streaming = True
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from a2a.compat.v0_3 import conversions
+from a2a.compat.v0_3 import conversions, proto_utils
 from a2a.types import Message, StreamResponse, Task
+from a2a.utils import errors as sdk
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from a2a_streaming import sse
+from a2a_streaming import errors, sse
+from a2a_streaming.errors import RequestError
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json
@@ -21,6 +23,27 @@ from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.cards import RESUME
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.jsonrpc import RequestId
+
+_ERRORS: dict[type[RequestError], type[sdk.A2AError]] = {
+    errors.MethodNotFound: sdk.MethodNotFoundError,
+    errors.VersionNotSupported: sdk.VersionNotSupportedError,
+    errors.InvalidParams: sdk.InvalidParamsError,
+    errors.TaskNotFound: sdk.TaskNotFoundError,
+    errors.TaskNotCancelable: sdk.TaskNotCancelableError,
+    errors.PushNotificationNotSupported: sdk.PushNotificationNotSupportedError,
+    errors.UnsupportedOperation: sdk.UnsupportedOperationError,
+    errors.ContentTypeNotSupported: sdk.ContentTypeNotSupportedError,
+    errors.ParseError: sdk.JSONParseError,
+    errors.InvalidRequest: sdk.InvalidRequestError,
+}
+
+
+def sdk_error(error: RequestError) -> sdk.A2AError:
+    """Return an error of ours as a2a-sdk tells it to 1.0's and 0.3's clients."""
+    for ours, theirs in _ERRORS.items():
+        if isinstance(error, ours):
+            return theirs(error.detail)
+    return sdk.InternalError(error.detail)
 
 
 def tell_task(task: Json, *, history_length: int | None = None) -> Json:
@@ -63,6 +86,7 @@ class ModernFrames:
 
     def __init__(self, dialect: Dialect, envelope: tuple[RequestId] | None) -> None:
         self._dialect = dialect
+        self._rest = envelope is None
         self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
 
     def event(self, event: Event, final: bool) -> bytes:
@@ -74,10 +98,10 @@ class ModernFrames:
         """
         if self._dialect is Dialect.V1:
             return self._frame(event.data, event.position)
-        key = (self._dialect, final)
+        key = (self._dialect, final, self._rest)
         told = event.encodings.get(key)
         if told is None:
-            told = event.encodings[key] = tell_v03(event.payload, final=final)
+            told = event.encodings[key] = tell_v03(event.payload, final=final, rest=self._rest)
         return self._frame(told, event.position)
 
     def task(self, task: Json, reason: str | None, position: Position) -> bytes:
@@ -94,36 +118,37 @@ class ModernFrames:
         payload = {"task": told}
         v1 = self._dialect is Dialect.V1
         return self._frame(
-            orjson.dumps(payload) if v1 else tell_v03(payload, final=False), position
+            orjson.dumps(payload) if v1 else tell_v03(payload, final=False, rest=self._rest),
+            position,
         )
 
     def _frame(self, told: bytes, position: Position) -> bytes:
         return sse.frame(b"%b%b%b" % (self._before, told, self._behind), id=str(position))
 
 
-def tell_v03(payload: Json, *, final: bool) -> bytes:
+def tell_v03(payload: Json, *, final: bool, rest: bool = False) -> bytes:
     """Tell an event in 0.3.
 
     Args:
         payload: The event (A2A 1.0 JSON).
         final: Whether the stream ends with it.
+        rest: Whether as REST has it: ProtoJSON, where JSON-RPC has an object with a `kind`.
     """
-    event = ParseDict(payload, StreamResponse(), ignore_unknown_fields=True)
+    event = ParseDict(_without_notes(payload), StreamResponse(), ignore_unknown_fields=True)
     result: Any = conversions.to_compat_stream_response(event).result
-    told = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if told.get("kind") == "status-update":
-        told["final"] = final
-    return orjson.dumps(_strip(told))
+    if hasattr(result, "final"):
+        result.final = final
+    if rest:
+        return orjson.dumps(MessageToDict(proto_utils.ToProto.stream_response(result)))
+    return orjson.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
-def _strip(told: Json) -> Json:
-    """Take our notes out of what 0.3 tells: its clients have no use for them."""
-    metadata = told.get("metadata")
-    if metadata and INTERNAL in metadata:
-        told["metadata"] = {k: v for k, v in metadata.items() if k != INTERNAL}
-        if not told["metadata"]:
-            del told["metadata"]
-    return told
+def _without_notes(payload: Json) -> Json:
+    """Return an event without our notes: 0.3's clients have no use for them."""
+    for kind in ("statusUpdate", "artifactUpdate"):
+        if kind in payload:
+            return {kind: _clean(payload[kind])}
+    return payload
 
 
 def _clean_status(status: Json) -> Json:

@@ -1,0 +1,215 @@
+"""REST (specification 1.0, section 11), and 0.3's: streams on our own way, the rest by a2a-sdk's dispatchers.
+
+Both versions' clients use the same paths, below `/v1`; the header `A2A-Version` (or the query parameter)
+tells 1.0's from 0.3's, which say none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03_pb
+from a2a.compat.v0_3 import conversions, proto_utils
+from a2a.compat.v0_3 import types as v03
+from a2a.server.routes.rest_dispatcher import RestDispatcher
+from a2a.server.routes.rest_routes import (
+    REST03Adapter,  # pyright: ignore[reportPrivateImportUsage] - its own module imports in a circle
+)
+from a2a.types import SendMessageRequest
+from google.protobuf.json_format import Parse, ParseError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from a2a_streaming.errors import (
+    InternalError,
+    InvalidParams,
+    MethodNotFound,
+    RequestError,
+    Unavailable,
+    VersionNotSupported,
+)
+from a2a_streaming.http.access import Access
+from a2a_streaming.http.bodies import (
+    A2A_JSON,
+    asked_version,
+    check_json,
+    for_old_clients,
+    json_response,
+    read_again,
+    read_body,
+    rest_error,
+)
+from a2a_streaming.http.handler import Handler
+from a2a_streaming.http.streams import Streams
+from a2a_streaming.node import Node
+from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire.dialects import Dialect, read_version
+from a2a_streaming.wire.modern import ModernFrames
+
+_log = get_logger(__name__)
+
+_ID = r"(?P<id>[^/:]+)"
+_PUSH = rf"/tasks/{_ID}/pushNotificationConfigs"
+_STREAMS = (
+    ("POST", re.compile(r"/message:stream"), "send"),
+    ("GET", re.compile(rf"/tasks/{_ID}:subscribe"), "subscribe"),
+    ("POST", re.compile(rf"/tasks/{_ID}:subscribe"), "subscribe"),
+)
+_UNARY = (
+    ("POST", re.compile(r"/message:send"), "/message:send"),
+    ("GET", re.compile(r"/tasks"), "/tasks"),
+    ("GET", re.compile(rf"/tasks/{_ID}"), "/tasks/{id}"),
+    ("POST", re.compile(rf"/tasks/{_ID}:cancel"), "/tasks/{id}:cancel"),
+    ("POST", re.compile(_PUSH), "/tasks/{id}/pushNotificationConfigs"),
+    ("GET", re.compile(_PUSH), "/tasks/{id}/pushNotificationConfigs"),
+    (
+        "GET",
+        re.compile(rf"{_PUSH}/(?P<push_id>[^/]+)"),
+        "/tasks/{id}/pushNotificationConfigs/{push_id}",
+    ),
+    (
+        "DELETE",
+        re.compile(rf"{_PUSH}/(?P<push_id>[^/]+)"),
+        "/tasks/{id}/pushNotificationConfigs/{push_id}",
+    ),
+    ("GET", re.compile(r"/extendedAgentCard"), "/extendedAgentCard"),
+    ("GET", re.compile(r"/card"), "/card"),
+)
+"""HTTP method, path below `/v1`, and the operation as a2a-sdk's tables of routes name it."""
+_V1 = {
+    ("POST", "/message:send"): "on_message_send",
+    ("GET", "/tasks"): "list_tasks",
+    ("GET", "/tasks/{id}"): "on_get_task",
+    ("POST", "/tasks/{id}:cancel"): "on_cancel_task",
+    ("POST", "/tasks/{id}/pushNotificationConfigs"): "set_push_notification",
+    ("GET", "/tasks/{id}/pushNotificationConfigs"): "list_push_notifications",
+    ("GET", "/tasks/{id}/pushNotificationConfigs/{push_id}"): "get_push_notification",
+    ("DELETE", "/tasks/{id}/pushNotificationConfigs/{push_id}"): "delete_push_notification",
+    ("GET", "/extendedAgentCard"): "handle_authenticated_agent_card",
+}
+_DELETE_PUSH = ("DELETE", "/tasks/{id}/pushNotificationConfigs/{push_id}")
+
+_Dispatch = Callable[[Request], Awaitable[Response]]
+
+
+class RestEndpoint:
+    """Serves one agent's tasks over REST.
+
+    Args:
+        node: The process's node.
+        agent: The agent's name.
+    """
+
+    def __init__(self, node: Node, agent: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._access = Access(node)
+
+    async def serve(self, request: Request, path: str) -> ASGIApp:
+        """Answer one request; every error becomes an HTTP error with a `google.rpc.Status`.
+
+        Args:
+            request: The HTTP request.
+            path: Its path below `/v1`, with the slash.
+        """
+        try:
+            return await self._answer(request, path)
+        except RequestError as error:
+            return rest_error(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # for nobody: it left before it had said all
+        except Exception:  # whatever fails, the client gets an answer and the server lives
+            _log.exception("a request failed", agent=self._agent)
+            return rest_error(InternalError())
+
+    async def _answer(self, request: Request, path: str) -> ASGIApp:
+        body = await read_body(request, self._node.settings.max_body_bytes)
+        dialect = read_version(asked_version(request)) or Dialect.V03
+        if dialect is Dialect.FIRST:
+            raise VersionNotSupported(dialect, (Dialect.V03, Dialect.V1))
+        if body:
+            check_json(request)
+        if self._node.draining:
+            raise Unavailable("This process is shutting down; another one serves you.")
+        owner = (await self._access.identify(request)).owner
+        handler = Handler(self._node, self._agent, dialect, owner)
+        streams = Streams(self._node, self._agent, dialect, owner)
+        position = request.headers.get("last-event-id")
+        for method, pattern, operation in _STREAMS:
+            if request.method == method and (found := pattern.fullmatch(path)):
+                if operation == "send":
+                    sent = await handler.send(_read_send(body, dialect))
+                    opening = await streams.of_turn(sent, position)
+                else:
+                    opening = await streams.of_task(found["id"], position)
+                return await opening.serve(self._node, ModernFrames(dialect, None))
+        for method, pattern, name in _UNARY:
+            if request.method == method and (found := pattern.fullmatch(path)):
+                return await self._dispatch(request, body, handler, (method, name), found)
+        raise MethodNotFound(f"{request.method} /v1{path}", [f"{m} /v1{n}" for m, n in _V1])
+
+    async def _dispatch(
+        self,
+        request: Request,
+        body: bytes,
+        handler: Handler,
+        operation: tuple[str, str],
+        found: re.Match[str],
+    ) -> ASGIApp:
+        dialect = handler.dialect
+        again = read_again(request, body, dialect, path_params=found.groupdict())
+        dispatch = (
+            _of_v1(handler, operation) if dialect is Dialect.V1 else _of_v03(handler, operation)
+        )
+        if dispatch is None:
+            raise MethodNotFound(
+                f"{operation[0]} /v1{operation[1]} in {dialect}", [f"{m} /v1{n}" for m, n in _V1]
+            )
+        response = await dispatch(again)
+        if handler.away is not None:
+            raise handler.away
+        response.headers["cache-control"] = "no-store"
+        if dialect is Dialect.V1:
+            response.headers["content-type"] = A2A_JSON
+        elif response.status_code >= 400:
+            told = for_old_clients(orjson.loads(response.body))
+            return json_response(orjson.dumps(told), response.status_code)
+        return response
+
+
+def _of_v1(handler: Handler, operation: tuple[str, str]) -> _Dispatch | None:
+    name = _V1.get(operation)
+    return getattr(RestDispatcher(handler), name) if name else None
+
+
+def _of_v03(handler: Handler, operation: tuple[str, str]) -> _Dispatch | None:
+    if operation == _DELETE_PUSH:  # which a2a-sdk's table lacks
+        return _delete_push(handler)
+    method, path = operation
+    routes: dict[tuple[str, str], Any] = REST03Adapter(handler).routes()
+    return routes.get((f"/v1{path}", method))
+
+
+def _delete_push(handler: Handler) -> _Dispatch:
+    async def delete(request: Request) -> Response:
+        await handler.delete_push(request.path_params["id"], request.path_params["push_id"])
+        return Response(status_code=204)
+
+    return delete
+
+
+def _read_send(body: bytes, dialect: Dialect) -> SendMessageRequest:
+    try:
+        if dialect is Dialect.V1:
+            return Parse(body, SendMessageRequest(), ignore_unknown_fields=True)
+        told = Parse(body, v03_pb.SendMessageRequest(), ignore_unknown_fields=True)
+        params = proto_utils.FromProto.message_send_params(told)
+        return conversions.to_core_send_message_request(
+            v03.SendMessageRequest(id="", params=params)
+        )
+    except (ParseError, ValueError) as error:
+        raise InvalidParams(f"The body can't be read: {str(error)[:500]}") from error
