@@ -43,6 +43,8 @@ class Agent(ABC):
 
     card: AgentCard
     """What the agent can do; made by `agent_card`."""
+    extended_card: AgentCard | None = None
+    """What is told of it to those who have signed in, if that is more than the card says."""
     unwatched: Unwatched = Unwatched.CARRY_ON
     """What happens to a run that nobody watches."""
     unwatched_seconds: float = 60.0

@@ -50,6 +50,8 @@ class Node:
         if len(set(names)) != len(names):
             raise SetupError(f"Agents need different names; these are {', '.join(names)}.")
         self.agents = list(agents)
+        self.cards = {agent.name: agent.card for agent in agents}
+        """Each agent's card; a server may put another in the place of the agent's own."""
         self.settings = settings
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._role = role

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0
     """Seconds after which a watcher that isn't renewed counts as gone."""
+    card_signing_key: SecretStr | None = None
+    """The text of a private key (PEM; EC P-256, or RSA) with which agent cards are signed; none: they aren't."""
+    card_signing_kid: str = "card"
+    """That key's id, by which clients find the public one."""
+    card_signing_jku: str = ""
+    """Where clients find the public key: the address of a JSON Web Key Set."""
     public_url: str = ""
     """The address under which clients reach this server; empty: as the request names it."""
 

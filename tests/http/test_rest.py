@@ -78,7 +78,7 @@ async def test_oh_three_is_spoken_to_who_says_no_version(
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
     body["message"]["messageId"] = "m2"
     told = [event for _, event in await streamed(http, served, "/v1/message:stream", json=body)]
-    assert [[*one][0] for one in told] == ["task", *["statusUpdate"] * 3]
+    assert [next(iter(one)) for one in told] == ["task", *["statusUpdate"] * 3]
     assert [one["statusUpdate"].get("final", False) for one in told[1:]] == [False, False, True]
     assert "a2a_streaming" not in json.dumps(told)
 

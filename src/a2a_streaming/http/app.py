@@ -17,12 +17,12 @@ from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import RequestError, SetupError, Unavailable
 from a2a_streaming.http.bodies import rest_error
+from a2a_streaming.http.cards import CardEndpoint, base_url
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import get_logger
-from a2a_streaming.wire.cards import card_json
 from a2a_streaming.wire.dialects import METHODS, Dialect
 
 _log = get_logger(__name__)
@@ -88,7 +88,9 @@ def node_app(
         Route("/metrics", _metrics),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
-        inner = _agent_routes(node, agent, cards.get(path, agent.card))
+        if path in cards:
+            node.cards[agent.name] = cards[path]
+        inner = _agent_routes(node, agent)
         routes.extend([Mount(path, routes=inner)] if path else inner)
 
     @contextlib.asynccontextmanager
@@ -105,10 +107,10 @@ def node_app(
     return app
 
 
-def _agent_routes(node: Node, agent: Agent, card: AgentCard) -> Sequence[BaseRoute]:
+def _agent_routes(node: Node, agent: Agent) -> Sequence[BaseRoute]:
     endpoint = RpcEndpoint(node, agent.name)
-    served = _Card(node, card)
-    home = _Home(node, card)
+    served = CardEndpoint(node, agent.name)
+    home = _Home(node, agent.name)
     return [
         Route("/", _Call(node, endpoint), methods=["POST"]),
         Route("/", home, methods=["GET"]),
@@ -184,31 +186,17 @@ class _Rest:
         await answer(scope, receive, send)
 
 
-class _Card:
-    """ASGI endpoint that serves a card."""
-
-    def __init__(self, node: Node, card: AgentCard) -> None:
-        self._node = node
-        self._card = card
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        base = base_url(Request(scope), self._node.settings)
-        response = JSONResponse(
-            card_json(self._card, base), headers={"cache-control": "public, max-age=60"}
-        )
-        await response(scope, receive, send)
-
-
 class _Home:
     """ASGI endpoint that tells a newcomer what to do."""
 
-    def __init__(self, node: Node, card: AgentCard) -> None:
+    def __init__(self, node: Node, agent: str) -> None:
         self._node = node
-        self._card = card
+        self._agent = agent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         base = base_url(Request(scope), self._node.settings)
-        text = _HOME.format(name=self._card.name, description=self._card.description, base=base)
+        card = self._node.cards[self._agent]
+        text = _HOME.format(name=card.name, description=card.description, base=base)
         await PlainTextResponse(text)(scope, receive, send)
 
 
@@ -238,16 +226,3 @@ async def _metrics(_: Request) -> Response:
 
 async def _healthz(_: Request) -> Response:
     return PlainTextResponse("alive\n")
-
-
-def base_url(request: Request, settings: Settings) -> str:
-    """Return the address under which clients reach an agent, without a slash at its end.
-
-    Args:
-        request: A request to it.
-        settings: `public_url` takes the place of scheme and host.
-    """
-    path = str(request.scope.get("root_path", ""))
-    if settings.public_url:
-        return f"{settings.public_url.rstrip('/')}{path}"
-    return f"{request.url.scheme}://{request.url.netloc}{path}"

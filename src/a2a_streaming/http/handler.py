@@ -36,6 +36,7 @@ from a2a.utils.errors import (
 
 from a2a_streaming import errors
 from a2a_streaming.errors import RequestError
+from a2a_streaming.http.cards import extended_card
 from a2a_streaming.node import Node
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.task import Json, State
@@ -53,14 +54,16 @@ class Handler(RequestHandler):
         agent: The agent's name.
         dialect: The dialect that the request came in.
         owner: Who asks.
+        base: The agent's address, for its card.
     """
 
-    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str, base: str) -> None:
         self._node = node
         self._agent = agent
         self.dialect = dialect
         """The dialect that the request came in."""
         self._owner = owner
+        self._base = base
         self.away: errors.Unavailable | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
 
@@ -200,9 +203,16 @@ class Handler(RequestHandler):
     async def on_get_extended_agent_card(
         self, params: GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> AgentCard:
-        """Refuse: there is none."""
+        """Return what is told to those who have signed in."""
+        card = extended_card(self._node, self._agent, self._base)
+        if card is not None:
+            return card
+        if not self._node.cards[self._agent].capabilities.extended_agent_card:
+            raise UnsupportedOperationError(
+                "This agent has no extended card; its card says so. Use the public one."
+            )
         raise ExtendedAgentCardNotConfiguredError(
-            "This agent has no extended card; its card says so. Use the public one."
+            "This agent's card promises an extended one, but it isn't configured. Use the public one."
         )
 
     def _no_push(self) -> NoReturn:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
 from a2a_streaming.http.bodies import json_response, read_again
+from a2a_streaming.http.cards import base_url
 from a2a_streaming.http.handler import Handler
 from a2a_streaming.http.streams import Streams
 from a2a_streaming.node import Node
@@ -60,7 +61,8 @@ class ModernEndpoint:
         Raises:
             RequestError: It can't be served.
         """
-        handler = Handler(self._node, self._agent, self._dialect, self._owner)
+        base = base_url(request, self._node.settings)
+        handler = Handler(self._node, self._agent, self._dialect, self._owner, base)
         if call.method in (*_SEND, *_SUBSCRIBE):
             try:
                 if call.method in _SEND:

@@ -43,6 +43,7 @@ from a2a_streaming.http.bodies import (
     read_body,
     rest_error,
 )
+from a2a_streaming.http.cards import base_url
 from a2a_streaming.http.handler import Handler
 from a2a_streaming.http.streams import Streams
 from a2a_streaming.node import Node
@@ -136,7 +137,8 @@ class RestEndpoint:
         if self._node.draining:
             raise Unavailable("This process is shutting down; another one serves you.")
         owner = (await self._access.identify(request)).owner
-        handler = Handler(self._node, self._agent, dialect, owner)
+        base = base_url(request, self._node.settings)
+        handler = Handler(self._node, self._agent, dialect, owner, base)
         streams = Streams(self._node, self._agent, dialect, owner)
         position = request.headers.get("last-event-id")
         for method, pattern, operation in _STREAMS:

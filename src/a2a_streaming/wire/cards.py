@@ -55,15 +55,13 @@ def agent_card(
     )
 
 
-def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
-    """Return a card as it is served.
-
-    It is a superset of what the versions ask for: 1.0's `supportedInterfaces`, the preferred one first,
-    beside 0.3's and the first dialect's `url`, under which every version is answered.
+def served_card(card: AgentCard, base_url: str, *, extended: bool = False) -> AgentCard:
+    """Return a card with the addresses under which its agent is served.
 
     Args:
         card: The agent's card.
         base_url: The agent's address, without a slash at its end.
+        extended: Whether there is more to tell to those who have signed in.
     """
     served = AgentCard()
     served.CopyFrom(card)
@@ -73,6 +71,8 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
         for path, binding, version in _INTERFACES
     )
     served.capabilities.streaming = True
+    if extended:
+        served.capabilities.extended_agent_card = True
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):
         served.capabilities.extensions.append(
             AgentExtension(
@@ -80,10 +80,24 @@ def card_json(card: AgentCard, base_url: str) -> dict[str, Any]:
                 description="Each event has a position; streams go on after the one in Last-Event-ID.",
             )
         )
+    return served
+
+
+def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
+    """Return a card's JSON: a superset of what the versions ask for.
+
+    1.0's `supportedInterfaces`, the preferred one first, stand beside 0.3's and the first dialect's
+    `url`, under which every version is answered.
+
+    Args:
+        served: The card, as `served_card` makes it.
+        base_url: The agent's address, without a slash at its end.
+    """
     body: dict[str, Any] = MessageToDict(served)
     body["url"] = f"{base_url}/"
     body["protocolVersion"] = "0.3.0"
     body["preferredTransport"] = "JSONRPC"
+    body["supportsAuthenticatedExtendedCard"] = served.capabilities.extended_agent_card
     body["capabilities"] = {
         "streaming": True,
         "pushNotifications": False,

@@ -1,0 +1,139 @@
+"""Agent cards: cached, extended, signed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from a2a.types import AgentCard
+from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from google.protobuf.json_format import ParseDict
+from pydantic import SecretStr
+
+from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming.settings import Settings
+from conftest import Served, serving
+
+CARD = "/.well-known/agent-card.json"
+
+
+class Plain(Agent):
+    """Says nothing of note."""
+
+    card = agent_card("plain")
+
+    async def run(self, run: Run) -> None:
+        await run.complete("well")
+
+
+class Richer(Plain):
+    """Has more to tell to those who have signed in."""
+
+    extended_card = agent_card("plain", description="What only customers may know")
+
+
+class Promising(Plain):
+    """Promises an extended card that it hasn't."""
+
+    card = agent_card("plain")
+
+
+Promising.card.capabilities.extended_agent_card = True
+
+
+async def test_a_card_that_a_client_has_already_isnt_sent_again(
+    settings: Settings, http: httpx2.AsyncClient
+) -> None:
+    async with serving(create_app(Plain(), settings=settings)) as served:
+        first = await http.get(served.url + CARD)
+        assert "max-age=" in first.headers["cache-control"]
+        for known in (
+            {"if-none-match": first.headers["etag"]},
+            {"if-none-match": f'"other", W/{first.headers["etag"]}'},
+            {"if-modified-since": first.headers["last-modified"]},
+        ):
+            again = await http.get(served.url + CARD, headers=known)
+            assert again.status_code == 304
+            assert not again.content
+            assert again.headers["etag"] == first.headers["etag"]
+        for unknown in (
+            {"if-none-match": '"other"'},
+            {"if-modified-since": "Mon, 01 Jan 2024 00:00:00 GMT"},
+            {"if-modified-since": "nonsense"},
+        ):
+            assert (await http.get(served.url + CARD, headers=unknown)).status_code == 200
+
+
+async def test_another_card_has_another_tag(settings: Settings, http: httpx2.AsyncClient) -> None:
+    tags: set[str] = set()
+    for card in (agent_card("plain"), agent_card("plain", description="Other words")):
+        async with serving(create_app(Plain(), card=card, settings=settings)) as served:
+            tags.add((await http.get(served.url + CARD)).headers["etag"])
+    assert len(tags) == 2
+
+
+async def asked(http: httpx2.AsyncClient, served: Served, method: str) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+    return (await http.post(served.url, json=body)).json()
+
+
+async def test_an_extended_card_is_announced_and_told_over_every_transport(
+    settings: Settings, http: httpx2.AsyncClient
+) -> None:
+    async with serving(create_app(Richer(), settings=settings)) as served:
+        public = (await http.get(served.url + CARD)).json()
+        assert public["capabilities"]["extendedAgentCard"]
+        assert public["supportsAuthenticatedExtendedCard"]
+        v1 = await asked(http, served, "GetExtendedAgentCard")
+        v03 = await asked(http, served, "agent/getAuthenticatedExtendedCard")
+        v1_rest = await http.get(
+            f"{served.url}/v1/extendedAgentCard", headers={"A2A-Version": "1.0"}
+        )
+        v03_rest = await http.get(f"{served.url}/v1/card")
+        for told in (v1["result"], v03["result"], v1_rest.json(), v03_rest.json()):
+            assert told["description"] == "What only customers may know"
+        assert v1["result"]["supportedInterfaces"] == public["supportedInterfaces"]
+
+
+@pytest.mark.parametrize(("agent", "code"), [(Plain, -32004), (Promising, -32007)])
+async def test_where_there_is_no_extended_card_the_error_says_why(
+    settings: Settings, http: httpx2.AsyncClient, agent: type[Agent], code: int
+) -> None:
+    async with serving(create_app(agent(), settings=settings)) as served:
+        answer = await asked(http, served, "GetExtendedAgentCard")
+        assert answer["error"]["code"] == code
+
+
+async def test_a_signed_card_verifies_and_a_changed_one_doesnt(
+    settings: Settings, http: httpx2.AsyncClient
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signing = settings.model_copy(
+        update={"card_signing_key": SecretStr(pem), "card_signing_kid": "k1"}
+    )
+    verify = create_signature_verifier(lambda *_: public, ["ES256"])
+    async with serving(create_app(Richer(), settings=signing)) as served:
+        response = await http.get(served.url + CARD)
+        card = ParseDict(response.json(), AgentCard(), ignore_unknown_fields=True)
+        verify(card)
+        [signature] = response.json()["signatures"]
+        header = jwt.get_unverified_header(f"{signature['protected']}..")
+        assert (header["kid"], header["alg"]) == ("k1", "ES256")
+        extended = (await asked(http, served, "GetExtendedAgentCard"))["result"]
+        verify(ParseDict(extended, AgentCard(), ignore_unknown_fields=True))
+        known = {"if-none-match": response.headers["etag"]}
+        assert (await http.get(served.url + CARD, headers=known)).status_code == 304
+        card.description = "Send your money to me"
+        with pytest.raises(InvalidSignaturesError):
+            verify(card)
