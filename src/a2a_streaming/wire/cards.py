@@ -71,6 +71,8 @@ def served_card(card: AgentCard, base_url: str, *, extended: bool = False) -> Ag
         for path, binding, version in _INTERFACES
     )
     served.capabilities.streaming = True
+    # Said also where it is false, as 0.3 expects it: what is signed is what is told.
+    served.capabilities.push_notifications = card.capabilities.push_notifications
     if extended:
         served.capabilities.extended_agent_card = True
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):
@@ -99,8 +101,6 @@ def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
     body["preferredTransport"] = "JSONRPC"
     body["supportsAuthenticatedExtendedCard"] = served.capabilities.extended_agent_card
     body["capabilities"] = {
-        "streaming": True,
-        "pushNotifications": False,
         "stateTransitionHistory": True,
         **body.get("capabilities", {}),
     }
