@@ -12,7 +12,7 @@ from typing import Literal
 from a2a_streaming.agent import Agent
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.errors import SetupError
+from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
@@ -65,6 +65,8 @@ class Node:
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
+        self.grpc_address = ""
+        """Where gRPC is served beside HTTP, as cards tell it; empty if it isn't."""
         self.draining = False
         """Whether the process is on its way out."""
 
@@ -78,6 +80,15 @@ class Node:
     def service(self, agent: str) -> TaskService:
         """Return an agent's tasks, once the node has started."""
         return self._services[agent]
+
+    def check_serving(self) -> None:
+        """Check that the process isn't on its way out.
+
+        Raises:
+            Unavailable: It is.
+        """
+        if self.draining:
+            raise Unavailable("This process is shutting down; another one serves you.")
 
     async def start(self) -> None:
         """Start, once; who calls while it starts waits for the same start, and after a failure it is tried anew.

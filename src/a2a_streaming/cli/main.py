@@ -34,6 +34,9 @@ class Role(StrEnum):
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+GrpcPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port for gRPC beside HTTP.  [default: none]")
+]
 Url = Annotated[str, typer.Option(help="The agent's address.", envvar="A2A_URL")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -42,6 +45,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 def up(
     host: Host = "127.0.0.1",
     port: Port = 8000,
+    grpc_port: GrpcPort = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where everything is kept.  [default: .data]")
     ] = None,
@@ -49,7 +53,7 @@ def up(
     """Run the whole platform in one process: embedded Redis, SQLite, all agents."""
     from a2a_streaming.cli import serving  # noqa: PLC0415 - see the module's docstring
 
-    serving.up(host, port, data_dir)
+    serving.up(host, port, data_dir, grpc_port)
 
 
 @app.command()
@@ -59,6 +63,7 @@ def serve(
     ],
     host: Host = "127.0.0.1",
     port: Port = 8000,
+    grpc_port: GrpcPort = None,
     role: Annotated[Role, typer.Option(help="Serve clients, run the agent, or both.")] = Role.all,
     public_url: Annotated[
         str | None, typer.Option(help="The address under which clients reach this server.")
@@ -67,7 +72,7 @@ def serve(
     """Run one agent."""
     from a2a_streaming.cli import serving  # noqa: PLC0415 - see the module's docstring
 
-    serving.serve(target, host, port, role.value, public_url)
+    serving.serve(target, host, port, role.value, public_url, grpc_port)
 
 
 @app.command()

@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 _BACKLOG = 2048
 
 
-def up(host: str, port: int, data_dir: Path | None) -> None:
+def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None) -> None:
     """Run the platform.
 
     Raises:
@@ -49,10 +49,18 @@ def up(host: str, port: int, data_dir: Path | None) -> None:
         listening,
         banner=f"a2a_streaming is ready at {base}  (Ctrl-C stops it)",
         parts=[platform],
+        grpc=_grpc(node, mounts, host, grpc_port),
     )
 
 
-def serve(target: str, host: str, port: int, role: Role, public_url: str | None) -> None:
+def serve(
+    target: str,
+    host: str,
+    port: int,
+    role: Role,
+    public_url: str | None,
+    grpc_port: int | None = None,
+) -> None:
     """Run one agent.
 
     Raises:
@@ -64,7 +72,29 @@ def serve(target: str, host: str, port: int, role: Role, public_url: str | None)
     base = f"http://{_reachable(host)}:{port}"
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
-    _run(node, {"": agent}, listening, banner=f"{agent.card.name} is ready at {base}", parts=parts)
+    _run(
+        node,
+        {"": agent},
+        listening,
+        banner=f"{agent.card.name} is ready at {base}",
+        parts=parts,
+        grpc=_grpc(node, {"": agent}, host, grpc_port),
+    )
+
+
+def _grpc(node: Node, mounts: dict[str, Agent], host: str, port: int | None) -> Any:
+    """Return what serves gRPC; None if it isn't asked for."""
+    if port is None:
+        return None
+    try:
+        from a2a_streaming.grpc import GrpcServer  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SetupError(
+            "--grpc-port needs gRPC. Install a2a-streaming with the extra grpc:"
+            " pip install 'a2a-streaming[grpc]'."
+        ) from error
+    node.grpc_address = f"{_reachable(host)}:{port}"
+    return GrpcServer(node, mounts, host, port)
 
 
 def _load(target: str, settings: Settings, base: str) -> tuple[Agent, list[Any]]:
@@ -130,6 +160,7 @@ def _run(
     *,
     banner: str,
     parts: Sequence[Any],
+    grpc: Any,
 ) -> None:
     """Run a node behind uvicorn until a signal ends it.
 
@@ -139,10 +170,11 @@ def _run(
         listening: The socket that clients connect to.
         banner: What to tell the user once it is ready.
         parts: What else to start before it and to stop after it, also if its start failed.
+        grpc: What serves gRPC beside HTTP; None if nothing does.
     """
     served = config(node_app(node, mounts, owns_node=False), backlog=_BACKLOG)
     with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
-        process = _Process(runner.get_loop(), StreamServer(served, node), node, parts)
+        process = _Process(runner.get_loop(), StreamServer(served, node), node, parts, grpc)
         with asked_to_end(process.stop):
             runner.run(process.run(listening, banner))
 
@@ -155,6 +187,7 @@ class _Process:
         server: The server.
         node: The node.
         parts: What else to start before the node and to stop after it, also if its start failed.
+        grpc: What serves gRPC, to be started after the node; None if nothing does.
     """
 
     def __init__(
@@ -163,11 +196,13 @@ class _Process:
         server: StreamServer,
         node: Node,
         parts: Sequence[Any],
+        grpc: Any,
     ) -> None:
         self._loop = loop
         self._server = server
         self._node = node
         self._parts = parts
+        self._grpc = grpc
         self._close: list[Callable[[], Awaitable[None]]] = []
         self._starting: asyncio.Task[None] | None = None
 
@@ -208,6 +243,9 @@ class _Process:
             await part.start()
         self._close.append(self._node.aclose)
         await self._node.start()
+        if self._grpc is not None:
+            self._close.append(self._grpc.stop)
+            await self._grpc.start()
 
     def _call_off(self) -> None:
         _log.info("stopping; a second signal ends the process at once")

@@ -47,11 +47,7 @@ class CardEndpoint:
         base = base_url(request, self._node.settings)
         body = orjson.dumps(card_json(public_card(self._node, self._agent, base), base))
         # The signature is another each time: what the card says makes the tag.
-        said = served_card(
-            self._node.cards[self._agent],
-            base,
-            extended=_extended(self._node, self._agent) is not None,
-        )
+        said = _served(self._node, self._agent, base)
         digest = hashlib.blake2b(said.SerializeToString(deterministic=True), digest_size=12)
         tag = f'"{digest.hexdigest()}"'
         headers = {
@@ -85,14 +81,23 @@ def public_card(node: Node, agent: str, base: str) -> AgentCard:
         agent: The agent's name.
         base: The agent's address.
     """
-    extended = _extended(node, agent) is not None
-    return signed(node.settings)(served_card(node.cards[agent], base, extended=extended))
+    return signed(node.settings)(_served(node, agent, base))
 
 
 def extended_card(node: Node, agent: str, base: str) -> AgentCard | None:
     """Return an agent's extended card; None if it has none."""
     card = _extended(node, agent)
-    return signed(node.settings)(served_card(card, base, extended=True)) if card else None
+    return signed(node.settings)(_served(node, agent, base, card)) if card else None
+
+
+def _served(node: Node, agent: str, base: str, card: AgentCard | None = None) -> AgentCard:
+    return served_card(
+        card or node.cards[agent],
+        base,
+        extended=_extended(node, agent) is not None,
+        grpc=node.grpc_address,
+        tenant=agent,
+    )
 
 
 def _extended(node: Node, agent: str) -> AgentCard | None:

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 - the arguments are a2a-sdk's
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from a2a.types import (
     ListTasksResponse,
     Message,
     SendMessageRequest,
+    StreamResponse,
     SubscribeToTaskRequest,
     Task,
     TaskPushNotificationConfig,
@@ -37,10 +39,12 @@ from a2a.utils.errors import (
 from a2a_streaming import errors
 from a2a_streaming.errors import RequestError
 from a2a_streaming.http.cards import extended_card
+from a2a_streaming.http.streams import Opening, Streams
 from a2a_streaming.node import Node
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.task import Json, State
 from a2a_streaming.wire import modern
+from a2a_streaming.wire.cards import RESUME
 from a2a_streaming.wire.dialects import Dialect
 
 _PAGE, _MAX_PAGE = 50, 100
@@ -64,6 +68,7 @@ class Handler(RequestHandler):
         """The dialect that the request came in."""
         self._owner = owner
         self._base = base
+        self._streams = Streams(node, agent, dialect, owner)
         self.away: errors.Unavailable | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
 
@@ -161,16 +166,48 @@ class Handler(RequestHandler):
     async def on_message_send_stream(
         self, params: SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        """Refuse: streams are served on a way of their own."""
-        raise UnsupportedOperationError("Streams are served elsewhere.")
-        yield  # pyright: ignore[reportUnreachable] - what makes it a generator
+        """Accept a message, and stream its turn; HTTP has a way of its own."""
+        try:
+            sent = await self.send(params)
+            opening = await self._streams.of_turn(sent, _position(context))
+        except RequestError as error:
+            self._refuse(error)
+        async for event in self._told(opening, context):
+            yield event
 
     async def on_subscribe_to_task(
         self, params: SubscribeToTaskRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        """Refuse: streams are served on a way of their own."""
-        raise UnsupportedOperationError("Streams are served elsewhere.")
-        yield  # pyright: ignore[reportUnreachable] - what makes it a generator
+        """Stream a task; HTTP has a way of its own."""
+        try:
+            opening = await self._streams.of_task(params.id, _position(context))
+        except RequestError as error:
+            self._refuse(error)
+        async for event in self._told(opening, context):
+            yield event
+
+    async def _told(self, opening: Opening, context: ServerCallContext) -> AsyncGenerator[Event]:
+        messages = modern.Messages(with_positions=RESUME in context.requested_extensions)
+        reader = await opening.read(
+            messages.event,
+            lambda reset: messages.task(reset.task, reset.reason, reset.position),
+        )
+        try:
+            while not reader.ended:
+                try:
+                    told = await reader.read(self._node.settings.heartbeat_seconds)
+                except errors.Unavailable:
+                    await asyncio.sleep(
+                        1
+                    )  # the client keeps its stream; it goes on when Redis is back
+                    continue
+                for one in told:
+                    response = StreamResponse.FromString(one)
+                    yield getattr(response, response.WhichOneof("payload") or "")
+        except RequestError as error:
+            self._refuse(error)
+        finally:
+            await reader.aclose()
 
     async def on_create_task_push_notification_config(
         self, params: TaskPushNotificationConfig, context: ServerCallContext
@@ -241,6 +278,12 @@ def check_message(said: Json) -> None:
         raise errors.InvalidParams("message.parts is empty: a message has at least one part.")
     if said.get("role") != "ROLE_USER":
         raise errors.InvalidParams('message.role must be "ROLE_USER" ("user" in 0.3).')
+
+
+def _position(context: ServerCallContext) -> str | None:
+    """Return the position that a caller has seen, as it says it."""
+    headers: Any = context.state.get("headers", {})
+    return headers.get("last-event-id")
 
 
 def _length(params: Any) -> int | None:

@@ -29,7 +29,6 @@ from a2a_streaming.errors import (
     InvalidParams,
     MethodNotFound,
     RequestError,
-    Unavailable,
     VersionNotSupported,
 )
 from a2a_streaming.http.access import Access
@@ -134,8 +133,7 @@ class RestEndpoint:
             raise VersionNotSupported(dialect, (Dialect.V03, Dialect.V1))
         if body:
             check_json(request)
-        if self._node.draining:
-            raise Unavailable("This process is shutting down; another one serves you.")
+        self._node.check_serving()
         owner = (await self._access.identify(request)).owner
         base = base_url(request, self._node.settings)
         handler = Handler(self._node, self._agent, dialect, owner, base)

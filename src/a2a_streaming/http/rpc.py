@@ -12,7 +12,6 @@ from a2a_streaming.errors import (
     InternalError,
     InvalidRequest,
     RequestError,
-    Unavailable,
 )
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import asked_version, check_json, error_response, read_body
@@ -89,8 +88,7 @@ class RpcEndpoint:
                 f'The path asks for {method}, but "method" says {call.method[:64]!r}. Make them agree.'
             )
         dialect = choose(pinned, call.method, read_version(asked_version(request)))
-        if self._node.draining:
-            raise Unavailable("This process is shutting down; another one serves you.")
+        self._node.check_serving()
         owner = (await self._access.identify(request)).owner
         if dialect is None:
             dialect = of_birth(await self._born(call, owner))

@@ -55,13 +55,17 @@ def agent_card(
     )
 
 
-def served_card(card: AgentCard, base_url: str, *, extended: bool = False) -> AgentCard:
+def served_card(
+    card: AgentCard, base_url: str, *, extended: bool = False, grpc: str = "", tenant: str = ""
+) -> AgentCard:
     """Return a card with the addresses under which its agent is served.
 
     Args:
         card: The agent's card.
         base_url: The agent's address, without a slash at its end.
         extended: Whether there is more to tell to those who have signed in.
+        grpc: Where gRPC is served; empty if it isn't.
+        tenant: The agent's name among those that gRPC serves there.
     """
     served = AgentCard()
     served.CopyFrom(card)
@@ -70,6 +74,13 @@ def served_card(card: AgentCard, base_url: str, *, extended: bool = False) -> Ag
         AgentInterface(url=f"{base_url}{path}", protocol_binding=binding, protocol_version=version)
         for path, binding, version in _INTERFACES
     )
+    if grpc:
+        served.supported_interfaces.extend(
+            AgentInterface(
+                url=grpc, protocol_binding="GRPC", protocol_version=version, tenant=tenant
+            )
+            for version in ("1.0", "0.3")
+        )
     served.capabilities.streaming = True
     # Said also where it is false, as 0.3 expects it: what is signed is what is told.
     served.capabilities.push_notifications = card.capabilities.push_notifications

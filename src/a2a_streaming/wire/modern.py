@@ -112,10 +112,7 @@ class ModernFrames:
             reason: Why the watcher's position can't be continued; None if it asked to begin so.
             position: The last event that is in the task.
         """
-        told = tell_task(task)
-        if reason is not None:
-            told["metadata"] = {**told.get("metadata", {}), RESUME: {"reset": reason}}
-        payload = {"task": told}
+        payload = {"task": _with_reason(tell_task(task), reason)}
         v1 = self._dialect is Dialect.V1
         return self._frame(
             orjson.dumps(payload) if v1 else tell_v03(payload, final=False, rest=self._rest),
@@ -124,6 +121,41 @@ class ModernFrames:
 
     def _frame(self, told: bytes, position: Position) -> bytes:
         return sse.frame(b"%b%b%b" % (self._before, told, self._behind), id=str(position))
+
+
+class Messages:
+    """Makes a2a-sdk's messages of one task's events, each encoded once a process.
+
+    Args:
+        with_positions: Whether each tells its position, in its metadata under the resume extension.
+    """
+
+    def __init__(self, *, with_positions: bool) -> None:
+        self._with_positions = with_positions
+
+    def event(self, event: Event, _final: bool) -> bytes:
+        """Return an event as a serialized StreamResponse."""
+        key = ("proto", self._with_positions)
+        told = event.encodings.get(key)
+        if told is None:
+            told = event.encodings[key] = self._serialized(event.payload, event.position)
+        return told
+
+    def task(self, task: Json, reason: str | None, position: Position) -> bytes:
+        """Return a task as it is now as a serialized StreamResponse; arguments as for `ModernFrames.task`."""
+        told = _with_reason(tell_task(task), reason)
+        return self._serialized({"task": told}, position)
+
+    def _serialized(self, payload: Json, position: Position) -> bytes:
+        [(kind, told)] = _without_notes(payload).items()
+        if kind == "task":
+            told = tell_task(told)
+        if self._with_positions:
+            before = told.get("metadata", {})
+            resume = {**before.get(RESUME, {}), "position": str(position)}
+            told = {**told, "metadata": {**before, RESUME: resume}}
+        response = ParseDict({kind: told}, StreamResponse(), ignore_unknown_fields=True)
+        return response.SerializeToString()
 
 
 def tell_v03(payload: Json, *, final: bool, rest: bool = False) -> bytes:
@@ -141,6 +173,13 @@ def tell_v03(payload: Json, *, final: bool, rest: bool = False) -> bytes:
     if rest:
         return orjson.dumps(MessageToDict(proto_utils.ToProto.stream_response(result)))
     return orjson.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def _with_reason(told: Json, reason: str | None) -> Json:
+    """Return a task with the reason why it is told instead of what follows on a position."""
+    if reason is None:
+        return told
+    return {**told, "metadata": {**told.get("metadata", {}), RESUME: {"reset": reason}}}
 
 
 def _without_notes(payload: Json) -> Json:
