@@ -17,6 +17,9 @@ RESETS = Counter(
     ["reason"],
 )
 DELIVERIES = Counter("a2a_deliveries", "Events handed to streams.")
+PUSHES = Counter(
+    "a2a_pushes", "Posts to webhooks, by outcome: delivered, failed, given up.", ["outcome"]
+)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 

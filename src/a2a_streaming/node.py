@@ -14,6 +14,7 @@ from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.push import Pusher
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
 from a2a_streaming.telemetry import get_logger
@@ -61,6 +62,7 @@ class Node:
         self._feeds: Feeds | None = None
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
+        self._pusher: Pusher | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[asyncio.Task[None]] = set()
@@ -122,6 +124,9 @@ class Node:
         feeds.start()
         if self._role != "front":
             self._watchdog.start()
+            if self.settings.push:
+                self._pusher = Pusher(manager, feeds)
+                await self._pusher.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(manager, feeds, agent.name)
             if self._role != "front":
@@ -151,6 +156,8 @@ class Node:
             await asyncio.wait({starting})
         try:
             await self.drain()
+            if self._pusher is not None:
+                await self._pusher.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
             await self._close_store()

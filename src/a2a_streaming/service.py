@@ -25,6 +25,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import Json, State, state_of
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.webhooks import TaskWebhooks
 
 _log = get_logger(__name__)
 
@@ -74,6 +75,8 @@ class TaskService:
         self._feeds = feeds
         self._agent = agent
         self._work = manager.work(agent)
+        self.webhooks = TaskWebhooks(manager, self.authorize)
+        """Where tasks' events are pushed to."""
 
     async def send(
         self,
@@ -158,7 +161,7 @@ class TaskService:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
-        await self._authorize(task_id, owner)
+        await self.authorize(task_id, owner)
         snapshot = await self._manager.snapshots.get(task_id)
         if snapshot is None:
             raise TaskNotFound(task_id)
@@ -236,7 +239,7 @@ class TaskService:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
-        await self._authorize(task_id, owner)
+        await self.authorize(task_id, owner)
         return StreamSession(
             self._manager,
             self._feeds,
@@ -288,7 +291,7 @@ class TaskService:
             TaskNotCancelable: The task has ended, or ended well while it was being canceled.
             Unavailable: Redis is away.
         """
-        await self._authorize(task_id, owner)
+        await self.authorize(task_id, owner)
         meta = await self._manager.snapshots.meta(task_id)
         if meta is None:
             raise TaskNotFound(task_id)
@@ -363,8 +366,14 @@ class TaskService:
                 if any(event.state is not None and event.state.terminal for event in got):
                     return
 
-    async def _authorize(self, task_id: str, owner: str) -> None:
-        """Check that a task is there, this agent's, and the caller's: else it is "not found"."""
+    async def authorize(self, task_id: str, owner: str) -> None:
+        """Check that a task is there, this agent's, and the caller's: else it is "not found".
+
+        Raises:
+            InvalidParams: The id can't be one.
+            TaskNotFound: It isn't there for them.
+            Unavailable: Redis is away.
+        """
         check_id(task_id, "The task's id")
         meta = await self._feeds.meta(task_id)
         if meta is None or meta.agent != self._agent or meta.owner != owner:

@@ -83,6 +83,16 @@ class Settings(BaseSettings):
     """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0
     """Seconds after which a watcher that isn't renewed counts as gone."""
+    push: bool = True
+    """Whether clients may have a task's events pushed to webhooks."""
+    push_private: bool = False
+    """Whether webhooks may lie on addresses that the public internet doesn't route, such as loopback."""
+    push_timeout: Seconds = 10.0
+    """Seconds that a webhook may take to answer."""
+    push_retry_seconds: Seconds = 6 * 3600.0
+    """For how long an event is tried again that a webhook doesn't take; then the webhook is deleted."""
+    push_limit: Count = 16
+    """Webhooks that a task may have."""
     card_signing_key: SecretStr | None = None
     """The text of a private key (PEM; EC P-256, or RSA) with which agent cards are signed; none: they aren't."""
     card_signing_kid: str = "card"

@@ -60,6 +60,18 @@ KEYS: tuple[KeySpec, ...] = (
         "what turns have stored: results of steps, finished artifacts, bookmarks",
     ),
     KeySpec(
+        "task:{id}:push",
+        "hash",
+        "the longest of the above since it was set",
+        "webhooks: where events are pushed to, and how far each has been told",
+    ),
+    KeySpec(
+        "index:push",
+        "sorted set",
+        "the longest of the above since the last change",
+        "tasks with webhooks → the time from which any process may push them, ms",
+    ),
+    KeySpec(
         "subscriptions:{id}",
         "sorted set",
         "twice watcher_seconds",
@@ -168,6 +180,15 @@ class Keys:
     def steps(self, task_id: str) -> str:
         """Results of a task's steps."""
         return f"{self.prefix}task:{{{task_id}}}:steps"
+
+    def push(self, task_id: str) -> str:
+        """A task's webhooks."""
+        return f"{self.prefix}task:{{{task_id}}}:push"
+
+    @property
+    def pushing(self) -> str:
+        """The list of tasks with webhooks."""
+        return f"{self.prefix}index:push"
 
     def subscriptions(self, task_id: str) -> str:
         """Who watches a task."""

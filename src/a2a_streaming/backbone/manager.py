@@ -15,6 +15,7 @@ from a2a_streaming.backbone.restore import restore_meta
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.sweep import Sweep
+from a2a_streaming.backbone.webhooks import Webhooks
 from a2a_streaming.backbone.work import Work
 from a2a_streaming.settings import Settings
 
@@ -52,6 +53,7 @@ class RedisManager:
         self.inbox = Inbox(self._store, self.keys, settings)
         self.log = Log(self._store, self.keys, settings)
         self.index = Index(self._store, self.keys, settings)
+        self.webhooks = Webhooks(self._store, self.keys, settings)
         self.sweep = Sweep(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:

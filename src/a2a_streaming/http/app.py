@@ -115,8 +115,10 @@ def _agent_routes(node: Node, agent: Agent) -> Sequence[BaseRoute]:
         Route("/", _Call(node, endpoint), methods=["POST"]),
         Route("/", home, methods=["GET"]),
         *(
-            Route(f"/rpc/{dialect}", _Call(node, endpoint, dialect), methods=["POST"])
+            # With a slash at its end too: some clients add one to what the card says.
+            Route(f"/rpc/{dialect}{slash}", _Call(node, endpoint, dialect), methods=["POST"])
             for dialect in Dialect
+            for slash in ("", "/")
         ),
         *(
             Route(f"/{method}", _Call(node, endpoint, Dialect.FIRST, method), methods=["POST"])

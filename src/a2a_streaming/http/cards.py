@@ -97,6 +97,7 @@ def _served(node: Node, agent: str, base: str, card: AgentCard | None = None) ->
         extended=_extended(node, agent) is not None,
         grpc=node.grpc_address,
         tenant=agent,
+        push=node.settings.push,
     )
 
 

@@ -32,11 +32,13 @@ from a2a.types import (
 from a2a.utils.errors import (
     ExtendedAgentCardNotConfiguredError,
     InvalidParamsError,
-    PushNotificationNotSupportedError,
+    TaskNotFoundError,
     UnsupportedOperationError,
 )
+from google.protobuf.json_format import MessageToDict, ParseDict
 
 from a2a_streaming import errors
+from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.errors import RequestError
 from a2a_streaming.http.cards import extended_card
 from a2a_streaming.http.streams import Opening, Streams
@@ -84,7 +86,12 @@ class Handler(RequestHandler):
         """
         said = modern.message_json(params.message)
         check_message(said)
-        return await self._service.send(
+        wanted = params.configuration
+        webhook = None
+        if wanted.HasField("task_push_notification_config"):
+            webhook = MessageToDict(wanted.task_push_notification_config)
+            await self._service.webhooks.check(webhook)
+        sent = await self._service.send(
             said["parts"],
             owner=self._owner,
             task_id=said.get("taskId"),
@@ -94,14 +101,21 @@ class Handler(RequestHandler):
             message_extras={k: said[k] for k in ("referenceTaskIds", "extensions") if k in said},
             dialect=self.dialect.value,
         )
+        if webhook is not None:
+            await self._service.webhooks.set(
+                sent.task_id,
+                {**webhook, "id": webhook.get("id") or sent.task_id},
+                owner=self._owner,
+                dialect=self.dialect.value,
+                told=str(sent.after or ""),
+            )
+        return sent
 
     async def on_message_send(
         self, params: SendMessageRequest, context: ServerCallContext
     ) -> Task | Message:
         """Accept a message; answer with the task, when its turn has ended unless asked otherwise."""
         wanted = params.configuration
-        if wanted.HasField("task_push_notification_config"):
-            self._no_push()
         try:
             sent = await self.send(params)
             seconds = 0.0 if wanted.return_immediately else self._node.settings.send_seconds
@@ -212,30 +226,70 @@ class Handler(RequestHandler):
     async def on_create_task_push_notification_config(
         self, params: TaskPushNotificationConfig, context: ServerCallContext
     ) -> TaskPushNotificationConfig:
-        """Refuse: the agent sends none."""
-        self._no_push()
+        """Set a webhook; it is told what happens from now on."""
+        return await self._set_webhook(params, await self._position_of(params.task_id))
 
     async def on_get_task_push_notification_config(
         self, params: GetTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> TaskPushNotificationConfig:
-        """Refuse: the agent sends none."""
-        self._no_push()
+        """Return a webhook."""
+        for config in await self._webhooks_of(params.task_id):
+            if config.id == (params.id or params.task_id):
+                return config
+        raise TaskNotFoundError(
+            f"Task {params.task_id!r} has no push notification configuration {params.id!r}. List them."
+        )
 
     async def on_list_task_push_notification_configs(
         self, params: ListTaskPushNotificationConfigsRequest, context: ServerCallContext
     ) -> ListTaskPushNotificationConfigsResponse:
-        """Refuse: the agent sends none."""
-        self._no_push()
+        """Return a task's webhooks."""
+        return ListTaskPushNotificationConfigsResponse(
+            configs=await self._webhooks_of(params.task_id)
+        )
 
     async def on_delete_task_push_notification_config(
         self, params: DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
-        """Refuse: the agent sends none."""
-        self._no_push()
+        """Delete a webhook, if it is there."""
+        await self.delete_push(params.task_id, params.id)
 
     async def delete_push(self, task_id: str, config_id: str) -> None:
-        """Delete a push notification's configuration, for 0.3's REST."""
-        self._no_push()
+        """Delete a webhook, if it is there."""
+        await self._webhooks_of(task_id)  # refused where the task isn't the caller's
+        try:
+            await self._node.manager.webhooks.delete(task_id, config_id)
+        except RequestError as error:
+            self._refuse(error)
+
+    async def _set_webhook(
+        self, config: TaskPushNotificationConfig, told: str
+    ) -> TaskPushNotificationConfig:
+        try:
+            set_ = await self._service.webhooks.set(
+                config.task_id,
+                {**MessageToDict(config), "id": config.id or config.task_id},
+                owner=self._owner,
+                dialect=self.dialect.value,
+                told=told,
+            )
+        except RequestError as error:
+            self._refuse(error)
+        return _config(set_)
+
+    async def _webhooks_of(self, task_id: str) -> list[TaskPushNotificationConfig]:
+        try:
+            found = await self._service.webhooks.of_task(task_id, owner=self._owner)
+        except RequestError as error:
+            self._refuse(error)
+        return [_config(one) for one in found]
+
+    async def _position_of(self, task_id: str) -> str:
+        """Return where a task's log ends now."""
+        try:
+            return await self._service.webhooks.end_of_log(task_id, owner=self._owner)
+        except RequestError as error:
+            self._refuse(error)
 
     async def on_get_extended_agent_card(
         self, params: GetExtendedAgentCardRequest, context: ServerCallContext
@@ -250,11 +304,6 @@ class Handler(RequestHandler):
             )
         raise ExtendedAgentCardNotConfiguredError(
             "This agent's card promises an extended one, but it isn't configured. Use the public one."
-        )
-
-    def _no_push(self) -> NoReturn:
-        raise PushNotificationNotSupportedError(
-            "This agent sends no push notifications; its card says so. Follow the task's stream."
         )
 
     def _refuse(self, error: RequestError) -> NoReturn:
@@ -278,6 +327,11 @@ def check_message(said: Json) -> None:
         raise errors.InvalidParams("message.parts is empty: a message has at least one part.")
     if said.get("role") != "ROLE_USER":
         raise errors.InvalidParams('message.role must be "ROLE_USER" ("user" in 0.3).')
+
+
+def _config(webhook: Webhook) -> TaskPushNotificationConfig:
+    told = {**webhook.config, "id": webhook.id, "taskId": webhook.task_id}
+    return ParseDict(told, TaskPushNotificationConfig(), ignore_unknown_fields=True)
 
 
 def _position(context: ServerCallContext) -> str | None:

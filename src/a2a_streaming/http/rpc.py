@@ -82,6 +82,8 @@ class RpcEndpoint:
     async def _answer(
         self, request: Request, body: bytes, pinned: Dialect | None, method: str | None
     ) -> ASGIApp:
+        if pinned in (Dialect.V03, Dialect.V1):
+            check_json(request)
         call = jsonrpc.parse_call(body)
         if method is not None and call.method != method:
             raise InvalidRequest(

@@ -56,7 +56,13 @@ def agent_card(
 
 
 def served_card(
-    card: AgentCard, base_url: str, *, extended: bool = False, grpc: str = "", tenant: str = ""
+    card: AgentCard,
+    base_url: str,
+    *,
+    extended: bool = False,
+    grpc: str = "",
+    tenant: str = "",
+    push: bool = False,
 ) -> AgentCard:
     """Return a card with the addresses under which its agent is served.
 
@@ -66,6 +72,7 @@ def served_card(
         extended: Whether there is more to tell to those who have signed in.
         grpc: Where gRPC is served; empty if it isn't.
         tenant: The agent's name among those that gRPC serves there.
+        push: Whether events can be pushed to webhooks.
     """
     served = AgentCard()
     served.CopyFrom(card)
@@ -83,7 +90,7 @@ def served_card(
         )
     served.capabilities.streaming = True
     # Said also where it is false, as 0.3 expects it: what is signed is what is told.
-    served.capabilities.push_notifications = card.capabilities.push_notifications
+    served.capabilities.push_notifications = push
     if extended:
         served.capabilities.extended_agent_card = True
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):

@@ -123,6 +123,16 @@ class ModernFrames:
         return sse.frame(b"%b%b%b" % (self._before, told, self._behind), id=str(position))
 
 
+def tell_v03_task(task: Json) -> bytes:
+    """Tell a task in 0.3, as JSON-RPC has it.
+
+    Args:
+        task: The task (A2A 1.0 JSON).
+    """
+    told: Any = conversions.to_compat_task(task_message(task))
+    return orjson.dumps(told.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
 class Messages:
     """Makes a2a-sdk's messages of one task's events, each encoded once a process.
 

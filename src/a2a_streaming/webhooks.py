@@ -1,0 +1,112 @@
+"""What clients ask of a task's webhooks, whatever dialect they ask it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from a2a_streaming.addresses import resolve
+from a2a_streaming.backbone.keys import check_id
+from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.webhooks import Webhook
+from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported, TaskNotFound
+from a2a_streaming.task import Json
+
+
+class Authorize(Protocol):
+    """Checks that a task is the caller's; raises TaskNotFound if not."""
+
+    def __call__(self, task_id: str, owner: str) -> Awaitable[None]:
+        """Check it."""
+        ...
+
+
+class TaskWebhooks:
+    """Webhooks of one agent's tasks.
+
+    Args:
+        manager: Redis.
+        authorize: Checks that a task is the caller's.
+    """
+
+    def __init__(self, manager: RedisManager, authorize: Authorize) -> None:
+        self._manager = manager
+        self._authorize = authorize
+
+    async def set(
+        self, task_id: str, config: Json, *, owner: str, dialect: str, told: str
+    ) -> Webhook:
+        """Have a task's events pushed to a webhook.
+
+        Args:
+            task_id: The task.
+            config: Its `id` and `url`, and `token` and `authentication` if there are any (A2A 1.0 JSON).
+            owner: Who asks.
+            dialect: The dialect in which it wants to be told.
+            told: The position after which it is told what happens; empty for the log's beginning.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            InvalidParams: It isn't a webhook to which this server pushes, or there are too many.
+            PushNotificationNotSupported: The operator has switched webhooks off.
+            Unavailable: Redis is away.
+        """
+        await self._authorize(task_id, owner)
+        await self.check(config)
+        webhook_id = check_id(config["id"], "The configuration's id")
+        limit = self._manager.settings.push_limit
+        others = [one for one in await self.of_task(task_id, owner=owner) if one.id != webhook_id]
+        if len(others) >= limit:
+            raise InvalidParams(f"The task has {limit} webhooks already. Delete one first.")
+        kept = {key: config[key] for key in ("url", "token", "authentication") if key in config}
+        webhook = Webhook(task_id, webhook_id, kept, dialect, told)
+        await self._manager.webhooks.put(webhook)
+        return webhook
+
+    async def check(self, config: Json) -> None:
+        """Check that this server pushes to a webhook.
+
+        Raises:
+            InvalidParams: It doesn't; the text says why.
+            PushNotificationNotSupported: The operator has switched webhooks off.
+        """
+        self._check_on()
+        try:
+            await resolve(str(config.get("url", "")), private=self._manager.settings.push_private)
+        except ValueError as error:
+            raise InvalidParams(f"The webhook's URL can't be used: {error}") from error
+        except OSError:
+            pass  # what can't be resolved now may be later: it is checked again before each call
+
+    async def of_task(self, task_id: str, *, owner: str) -> list[Webhook]:
+        """Return a task's webhooks.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            PushNotificationNotSupported: The operator has switched webhooks off.
+            Unavailable: Redis is away.
+        """
+        self._check_on()
+        await self._authorize(task_id, owner)
+        return await self._manager.webhooks.of_task(task_id)
+
+    async def end_of_log(self, task_id: str, *, owner: str) -> str:
+        """Return the position of a task's last event.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            PushNotificationNotSupported: The operator has switched webhooks off.
+            Unavailable: Redis is away.
+        """
+        self._check_on()
+        await self._authorize(task_id, owner)
+        meta = await self._manager.snapshots.meta(task_id)
+        if meta is None:
+            raise TaskNotFound(task_id)
+        return str(meta.last)
+
+    def _check_on(self) -> None:
+        if not self._manager.settings.push:
+            raise PushNotificationNotSupported(
+                "This agent sends no push notifications; its card says so. Follow the task's stream."
+            )
