@@ -66,6 +66,7 @@ class Both:
 
 @pytest.fixture
 async def both(settings: Settings) -> AsyncIterator[Both]:
+    grpc.aio.init_grpc_aio()  # for good: its end, after each test, would block the event loop
     agent = Asking()
     app = create_app(agent, settings=settings)
     node: Node = app.state.node
