@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -66,7 +66,9 @@ class Both:
 
 @pytest.fixture
 async def both(settings: Settings) -> AsyncIterator[Both]:
-    grpc.aio.init_grpc_aio()  # for good: its end, after each test, would block the event loop
+    cast(
+        "Any", grpc.aio
+    ).init_grpc_aio()  # for good: its end, after each test, would block the event loop
     agent = Asking()
     app = create_app(agent, settings=settings)
     node: Node = app.state.node
