@@ -84,7 +84,8 @@ async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[st
 async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
     settings: Settings, raw: redis.asyncio.Redis, prefix: str
 ) -> None:
-    node = Node([Desk()], settings.model_copy(update={"key_prefix": prefix}))
+    changed = {"key_prefix": prefix, "push_private": True}
+    node = Node([Desk()], settings.model_copy(update=changed))
     await node.start()
     service = node.service("desk")
 
@@ -98,6 +99,8 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         for wanted in ("done", "ask", "wait"):
             await sent(wanted, wanted)
         await sent("wait", "a message that waits")
+        hook = {"id": "hook", "url": "http://127.0.0.1:9/nobody"}
+        await service.webhooks.set("wait", hook, owner="o", dialect="1.0", told="")
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
         await until(lambda: raw.exists(f"{prefix}task:{{wait}}:steps"))
