@@ -546,23 +546,19 @@ async def test_a_task_stays_in_its_session(server: Server) -> None:
     assert "another session" in answer["error"]["data"]["detail"]
 
 
-async def test_push_notifications_are_refused(server: Server) -> None:
-    for method in ("tasks/pushNotification/set", "tasks/pushNotification/get"):
-        for params in ({}, {"id": "t1"}, {"id": "t1", "pushNotificationConfig": {}}):
-            for path in ("/", f"/{method}"):
-                answer = await server.refuses(call(method, **params), path)
-                assert answer["error"]["code"] == -32003
-                assert "tasks/resubscribe" in answer["error"]["data"]["detail"]
-
-
-async def test_a_message_that_asks_for_push_notifications_is_refused(server: Server) -> None:
-    push = {"url": "https://example.com/hook"}
+async def test_a_webhook_that_cant_be_is_refused(server: Server) -> None:
+    private: dict[str, Any] = {"url": "http://127.0.0.1/hook"}
     for method in ("tasks/send", "tasks/sendSubscribe"):
-        body = call(method, id="t1", message=says("hi"), pushNotification=push)
-        answer = await server.refuses(body)
-        assert answer["error"]["code"] == -32003
-        assert "pushNotification" in answer["error"]["data"]["detail"]
+        for push in (private, {}, {"url": "nonsense"}, {"url": 1}):
+            body = call(method, id="t1", message=says("hi"), pushNotification=push)
+            answer = await server.refuses(body)
+            assert answer["error"]["code"] == -32602
     assert await server.stored() == {}
+    answer = await server.refuses(call("tasks/pushNotification/get", id="t1"))
+    assert answer["error"]["code"] == -32001
+    params = {"id": "t1", "pushNotificationConfig": private}
+    answer = await server.refuses(call("tasks/pushNotification/set", **params))
+    assert answer["error"]["code"] == -32001
 
 
 # --- what is right, but awkward ---

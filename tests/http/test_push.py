@@ -184,6 +184,30 @@ async def test_oh_three_sets_webhooks_too_and_is_told_the_task(
         assert left.json() == {}
 
 
+async def test_the_first_dialect_sets_webhooks_too_and_is_told_the_task(
+    settings: Settings, http: httpx2.AsyncClient, receiver: Receiver
+) -> None:
+    config = {
+        "url": receiver.url,
+        "token": "of the client",
+        "authentication": {"schemes": ["Bearer"], "credentials": "secret"},
+    }
+    said = {"role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    async with telling(settings, send_seconds=0.01) as (agent, served):
+        params = {"id": "t1", "message": said, "pushNotification": config}
+        assert (await asked(http, served, "tasks/send", params))["result"]["id"] == "t1"
+        webhook = {"id": "t1", "pushNotificationConfig": config}
+        got = await asked(http, served, "tasks/pushNotification/get", {"id": "t1"})
+        assert got["result"] == webhook
+        agent.go.set()
+        await receiver.until(4)
+        states = [body["status"]["state"] for _, _, body in receiver.taken]
+        assert states[-1] == "completed"
+        assert {headers["authorization"] for _, headers, _ in receiver.taken} == {"Bearer secret"}
+        again = await asked(http, served, "tasks/pushNotification/set", webhook)
+        assert again["result"] == webhook
+
+
 async def test_a_webhook_that_fails_is_tried_again_and_told_in_order(
     settings: Settings, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:

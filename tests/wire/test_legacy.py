@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2a_streaming import errors
-from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported, RequestError
+from a2a_streaming.errors import InvalidParams, RequestError
 from a2a_streaming.event import (
     Event,
     artifact_event,
@@ -33,6 +33,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json, State, apply
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.legacy import TaskIdParams, TaskQueryParams, TaskSendParams, read_params
+from a2a_streaming.wire.legacy_push import PushNotificationConfig, tell_webhook
 
 SCHEMA = "A2A_V01_SCHEMA"
 AT = "2026-01-01T00:00:00.000Z"
@@ -116,7 +117,6 @@ def test_what_may_be_left_out_may_be_null() -> None:
         },
     )
     assert params.message.to_parts() == [{"text": "hi"}]
-    params.check_supported()
 
 
 def test_fields_of_later_versions_do_no_harm() -> None:
@@ -185,11 +185,23 @@ def test_an_error_quotes_little_of_what_was_sent() -> None:
     assert len(detail) < 2000
 
 
-def test_a_request_for_push_notifications_is_refused_with_another_way() -> None:
-    params = read_params(TaskSendParams, send(text(), pushNotification={"url": "https://x.test"}))
-    with pytest.raises(PushNotificationNotSupported, match="tasks/resubscribe") as caught:
-        params.check_supported()
-    assert caught.value.code == -32003
+@given(
+    token=st.none() | st.text(),
+    said=st.none() | st.tuples(st.text(min_size=1), st.none() | st.text()),
+)
+def test_a_webhook_is_told_as_it_was_set(
+    token: str | None, said: tuple[str, str | None] | None
+) -> None:
+    config: Json = {"url": "https://x.test"}
+    if token is not None:
+        config["token"] = token
+    if said is not None:
+        scheme, credentials = said
+        rest = {"credentials": credentials} if credentials is not None else {}
+        config["authentication"] = {"schemes": [scheme], **rest}
+    read = read_params(PushNotificationConfig, config)
+    told = tell_webhook("t1", read.to_config("t1"))
+    assert told == {"id": "t1", "pushNotificationConfig": config}
 
 
 # --- files ---

@@ -9,10 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from a2a_streaming.errors import (
-    InvalidParams,
-    PushNotificationNotSupported,
-)
+from a2a_streaming.backbone.webhooks import Webhook
+from a2a_streaming.errors import InvalidParams
 from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.reading import FollowReader, TaskReader, read_position
 from a2a_streaming.http.stream import EventStream
@@ -23,6 +21,11 @@ from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
 from a2a_streaming.wire.legacy_frames import LegacyFrames
+from a2a_streaming.wire.legacy_push import (
+    PushNotificationConfig,
+    TaskPushNotificationConfig,
+    tell_webhook,
+)
 
 _log = get_logger(__name__)
 
@@ -50,8 +53,8 @@ class LegacyEndpoint:
             "tasks/cancel": self._cancel,
             "tasks/resubscribe": self._resubscribe,
             "tasks/follow": self._follow,
-            "tasks/pushNotification/set": self._push,
-            "tasks/pushNotification/get": self._push,
+            "tasks/pushNotification/set": self._set_push,
+            "tasks/pushNotification/get": self._get_push,
         }
 
     async def answer(self, request: Request, call: Call) -> ASGIApp:
@@ -138,15 +141,41 @@ class LegacyEndpoint:
             task_id, owner=self._owner, after=after, malformed=malformed
         )
 
-    async def _push(self, _: Request, call: Call) -> ASGIApp:
-        raise PushNotificationNotSupported(
-            f"This agent sends no push notifications, so {call.method} has nothing to do; its card says so. "
-            "Follow the task with tasks/resubscribe."
+    async def _set_push(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(TaskPushNotificationConfig, call.params)
+        webhooks = self._service.webhooks
+        told = await webhooks.end_of_log(params.id, owner=self._owner)
+        webhook = await self._set_webhook(params.id, params.pushNotificationConfig, told)
+        return _result(call, tell_webhook(params.id, webhook.config))
+
+    async def _get_push(self, _: Request, call: Call) -> ASGIApp:
+        params = legacy.read_params(legacy.TaskIdParams, call.params)
+        for webhook in await self._service.webhooks.of_task(params.id, owner=self._owner):
+            if webhook.id == params.id:
+                return _result(call, tell_webhook(params.id, webhook.config))
+        raise InvalidParams(
+            f"Task {params.id!r} has no webhook. Set one with tasks/pushNotification/set."
+        )
+
+    async def _set_webhook(
+        self, task_id: str, config: PushNotificationConfig, told: str
+    ) -> Webhook:
+        return await self._service.webhooks.set(
+            task_id,
+            config.to_config(task_id),
+            owner=self._owner,
+            dialect=legacy.DIALECT,
+            told=told,
         )
 
     async def _accept(self, params: legacy.TaskSendParams) -> Sent:
-        params.check_supported()
-        return await self._service.send(
+        webhook = None
+        if params.pushNotification is not None:
+            webhook = legacy.read_params(
+                PushNotificationConfig, params.pushNotification, "pushNotification"
+            )
+            await self._service.webhooks.check(webhook.to_config(params.id))
+        sent = await self._service.send(
             params.message.to_parts(),
             owner=self._owner,
             task_id=params.id,
@@ -155,6 +184,9 @@ class LegacyEndpoint:
             task_metadata=params.metadata,
             dialect=legacy.DIALECT,
         )
+        if webhook is not None:
+            await self._set_webhook(sent.task_id, webhook, str(sent.after or ""))
+        return sent
 
     def _frames(self, request: Request, call: Call) -> LegacyFrames:
         enveloped = _mode(request, self._node.settings.legacy_sse) == "enveloped"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported
+from a2a_streaming.errors import InvalidParams
 from a2a_streaming.event import Event
 from a2a_streaming.task import INTERNAL, Json, State, artifact_index
 
@@ -35,14 +35,16 @@ def _not_ours(metadata: Json) -> Json:
 Metadata = Annotated[dict[str, Any], AfterValidator(_not_ours)]
 
 
-class _Params(BaseModel):
+class Params(BaseModel):
+    """What a method takes: what it doesn't know is ignored, what it knows has its type."""
+
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-P = TypeVar("P", bound=_Params)
+P = TypeVar("P", bound=Params)
 
 
-class TextPart(_Params):
+class TextPart(Params):
     """Plain text."""
 
     type: Literal["text"]
@@ -50,7 +52,7 @@ class TextPart(_Params):
     metadata: Metadata | None = None
 
 
-class FileContent(_Params):
+class FileContent(Params):
     """A file's bytes, base64, or where it is: one of both."""
 
     name: str | None = None
@@ -59,7 +61,7 @@ class FileContent(_Params):
     uri: str | None = None
 
 
-class FilePart(_Params):
+class FilePart(Params):
     """A file."""
 
     type: Literal["file"]
@@ -67,7 +69,7 @@ class FilePart(_Params):
     metadata: Metadata | None = None
 
 
-class DataPart(_Params):
+class DataPart(Params):
     """Structured data."""
 
     type: Literal["data"]
@@ -75,7 +77,7 @@ class DataPart(_Params):
     metadata: Metadata | None = None
 
 
-class Message(_Params):
+class Message(Params):
     """What the customer says."""
 
     role: Literal["user"]
@@ -97,7 +99,7 @@ class Message(_Params):
         ]
 
 
-class TaskIdParams(_Params):
+class TaskIdParams(Params):
     """Names a task."""
 
     id: str
@@ -110,14 +112,14 @@ class TaskQueryParams(TaskIdParams):
     historyLength: Annotated[int, Field(ge=0)] | None = None  # noqa: N815 - the wire's name
 
 
-class FollowedTask(_Params):
+class FollowedTask(Params):
     """A task to follow, and how far it has been seen."""
 
     id: str
     after: str | None = None
 
 
-class FollowParams(_Params):
+class FollowParams(Params):
     """Names several tasks to follow on one connection; ours, not the first dialect's."""
 
     tasks: Annotated[list[FollowedTask], Field(min_length=1, max_length=200)]
@@ -130,25 +132,14 @@ class TaskSendParams(TaskQueryParams):
     message: Message
     pushNotification: dict[str, Any] | None = None  # noqa: N815 - the wire's name
 
-    def check_supported(self) -> None:
-        """Check that it asks for nothing that this server hasn't.
 
-        Raises:
-            PushNotificationNotSupported: It asks for push notifications.
-        """
-        if self.pushNotification is not None:
-            raise PushNotificationNotSupported(
-                "This agent sends no push notifications (see its card). Leave pushNotification out, "
-                "and follow the task with tasks/sendSubscribe or tasks/resubscribe."
-            )
-
-
-def read_params(model: type[P], params: Json) -> P:
-    """Read a method's parameters.
+def read_params(model: type[P], params: Json, *place: str) -> P:
+    """Read a method's parameters, or a part of them.
 
     Args:
         model: What they should be.
         params: What they are.
+        place: Where the part stands in them.
 
     Raises:
         InvalidParams: They aren't; the text names each field that is wrong.
@@ -157,7 +148,7 @@ def read_params(model: type[P], params: Json) -> P:
         return model.model_validate(params)
     except ValidationError as cause:
         wrong = "; ".join(
-            f"{_field(item['loc'])}: {item['msg'][:200]}"
+            f"{_field((*place, *item['loc']))}: {item['msg'][:200]}"
             for item in cause.errors(include_url=False, include_input=False)[:5]
         )
         raise InvalidParams(f"{wrong}.") from cause
