@@ -11,6 +11,7 @@ A2AStreamingError
 │   ├── TaskNotFound            no such task, or not the caller's
 │   ├── TaskNotCancelable       the task has ended
 │   ├── ContentTypeNotSupported the body is no JSON by its own word
+│   ├── ExtensionSupportRequired  the agent's card requires an extension that the client lacks
 │   ├── PushNotificationNotSupported
 │   ├── UnsupportedOperation    the task's state doesn't allow it
 │   ├── InboxFull               too many messages wait for this task
@@ -206,6 +207,22 @@ class ContentTypeNotSupported(RequestError):
         super().__init__(
             f"A body of type {said[:64]!r} isn't read here. Send JSON as application/json, or as"
             " application/a2a+json over REST."
+        )
+
+
+class ExtensionSupportRequired(RequestError):
+    """The agent requires an extension of which the client doesn't say that it knows it.
+
+    Args:
+        missing: The extensions' URIs.
+    """
+
+    code, title = -32008, "Extension support required"
+    http_status, grpc_status = 400, "FAILED_PRECONDITION"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"This agent requires {', '.join(missing)}; see its card. Support it, and name it in A2A-Extensions."
         )
 
 

@@ -32,7 +32,7 @@ from a2a_streaming.errors import (
     VersionNotSupported,
 )
 from a2a_streaming.http.access import Access
-from a2a_streaming.http.bodies import VERSION_HEADER
+from a2a_streaming.http.bodies import VERSION_HEADER, check_extensions
 from a2a_streaming.http.handler import Handler
 from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
@@ -176,20 +176,20 @@ class _Calls:
 
     def _unary(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> Any:
-            handler = await self._handler(request, context)
+            handler = await self._handler(request, context, sends=name.startswith("Send"))
             return await getattr(handler, name)(request, context)
 
         return call
 
     def _stream(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-            handler = await self._handler(request, context)
+            handler = await self._handler(request, context, sends=name.startswith("Send"))
             async for told in getattr(handler, name)(request, context):
                 yield told
 
         return call
 
-    async def _handler(self, request: Any, context: Any) -> Any:
+    async def _handler(self, request: Any, context: Any, *, sends: bool) -> Any:
         """Return a2a-sdk's handler of one call; one that can't be served is aborted."""
         try:
             metadata = _metadata(context)
@@ -197,8 +197,11 @@ class _Calls:
             if wanted not in (None, self._dialect):
                 raise VersionNotSupported(str(wanted), [self._dialect])
             self._node.check_serving()
-            caller = await self._access.identify(_as_request(metadata))
-            return self._adapted(self._agent(getattr(request, "tenant", "")), caller.owner)
+            asking = _as_request(metadata)
+            agent = self._agent(getattr(request, "tenant", ""))
+            if sends:
+                check_extensions(asking, self._node.cards[agent])
+            return self._adapted(agent, (await self._access.identify(asking)).owner)
         except Unavailable as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, error.detail)
         except RequestError as error:

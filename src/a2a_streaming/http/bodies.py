@@ -6,12 +6,19 @@ import re
 from typing import Any
 
 import orjson
+from a2a.types import AgentCard
 from a2a.utils.error_handlers import build_rest_error_payload
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from a2a_streaming.errors import BodyTooLarge, ContentTypeNotSupported, RequestError, Unavailable
+from a2a_streaming.errors import (
+    BodyTooLarge,
+    ContentTypeNotSupported,
+    ExtensionSupportRequired,
+    RequestError,
+    Unavailable,
+)
 from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.modern import sdk_error
@@ -54,6 +61,28 @@ async def read_body(request: Request, limit: int) -> bytes:
 def asked_version(request: Request) -> str | None:
     """Return the version of A2A that a request asks for, as it says it; None if it says none."""
     return request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER)
+
+
+def check_extensions(request: Request, card: AgentCard) -> None:
+    """Check that a request's client knows what its agent requires (specification 1.0, section 3.3.4).
+
+    Args:
+        request: The request; `A2A-Extensions` (`X-A2A-Extensions` in 0.3) names what it knows.
+        card: The agent's card.
+
+    Raises:
+        ExtensionSupportRequired: It doesn't know all.
+    """
+    required = [one.uri for one in card.capabilities.extensions if one.required]
+    if not required:
+        return
+    said = [value for name in _EXTENSIONS for value in request.headers.getlist(name)]
+    known = {uri.strip() for value in said for uri in value.split(",")}
+    if missing := [uri for uri in required if uri not in known]:
+        raise ExtensionSupportRequired(missing)
+
+
+_EXTENSIONS = ("a2a-extensions", "x-a2a-extensions")
 
 
 def check_json(request: Request) -> None:

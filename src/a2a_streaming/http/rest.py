@@ -35,6 +35,7 @@ from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import (
     A2A_JSON,
     asked_version,
+    check_extensions,
     check_json,
     for_old_clients,
     json_response,
@@ -136,6 +137,8 @@ class RestEndpoint:
         self._node.check_serving()
         owner = (await self._access.identify(request)).owner
         base = base_url(request, self._node.settings)
+        if path.startswith("/message:"):
+            check_extensions(request, self._node.cards[self._agent])
         handler = Handler(self._node, self._agent, dialect, owner, base)
         streams = Streams(self._node, self._agent, dialect, owner)
         position = request.headers.get("last-event-id")

@@ -14,7 +14,13 @@ from a2a_streaming.errors import (
     RequestError,
 )
 from a2a_streaming.http.access import Access
-from a2a_streaming.http.bodies import asked_version, check_json, error_response, read_body
+from a2a_streaming.http.bodies import (
+    asked_version,
+    check_extensions,
+    check_json,
+    error_response,
+    read_body,
+)
 from a2a_streaming.http.legacy import LegacyEndpoint
 from a2a_streaming.http.modern import ModernEndpoint
 from a2a_streaming.node import Node
@@ -24,6 +30,8 @@ from a2a_streaming.wire.dialects import Dialect, choose, of_birth, read_version
 from a2a_streaming.wire.jsonrpc import Call
 
 _log = get_logger(__name__)
+
+_SENDING = ("SendMessage", "SendStreamingMessage", "message/send", "message/stream")
 
 
 class RpcEndpoint:
@@ -97,6 +105,8 @@ class RpcEndpoint:
         if dialect is Dialect.FIRST:
             return await LegacyEndpoint(self._node, self._agent, owner).answer(request, call)
         check_json(request)
+        if call.method in _SENDING:
+            check_extensions(request, self._node.cards[self._agent])
         endpoint = ModernEndpoint(self._node, self._agent, dialect, owner)
         return await endpoint.answer(request, call, body)
 

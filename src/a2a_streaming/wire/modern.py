@@ -33,6 +33,7 @@ _ERRORS: dict[type[RequestError], type[sdk.A2AError]] = {
     errors.PushNotificationNotSupported: sdk.PushNotificationNotSupportedError,
     errors.UnsupportedOperation: sdk.UnsupportedOperationError,
     errors.ContentTypeNotSupported: sdk.ContentTypeNotSupportedError,
+    errors.ExtensionSupportRequired: sdk.ExtensionSupportRequiredError,
     errors.ParseError: sdk.JSONParseError,
     errors.InvalidRequest: sdk.InvalidRequestError,
 }
