@@ -90,6 +90,18 @@ class TaskWebhooks:
         await self._authorize(task_id, owner)
         return await self._manager.webhooks.of_task(task_id)
 
+    async def delete(self, task_id: str, webhook: str, *, owner: str) -> None:
+        """Delete a webhook, if it is there.
+
+        Raises:
+            TaskNotFound: There is no such task of this owner and agent.
+            PushNotificationNotSupported: The operator has switched webhooks off.
+            Unavailable: Redis is away.
+        """
+        self._check_on()
+        await self._authorize(task_id, owner)
+        await self._manager.webhooks.delete(task_id, webhook)
+
     async def end_of_log(self, task_id: str, *, owner: str) -> str:
         """Return the position of a task's last event.
 

@@ -90,6 +90,8 @@ async def test_oh_three_is_spoken_to_who_says_no_version(
         ("GET", "/v1/tasks/none", {}, 404, "TASK_NOT_FOUND"),
         ("POST", "/v1/tasks/none:cancel", V1, 404, "TASK_NOT_FOUND"),
         ("GET", "/v1/tasks/none:subscribe", V1, 404, "TASK_NOT_FOUND"),
+        ("DELETE", "/v1/tasks/none/pushNotificationConfigs/x", V1, 404, "TASK_NOT_FOUND"),
+        ("DELETE", "/v1/tasks/none/pushNotificationConfigs/x", {}, 404, "TASK_NOT_FOUND"),
         ("GET", "/v1/tasks?pageSize=0", V1, 400, "INVALID_PARAMS"),
         ("GET", "/v1/tasks", {}, 404, "METHOD_NOT_FOUND"),
         ("GET", "/v1/elsewhere", V1, 404, "METHOD_NOT_FOUND"),

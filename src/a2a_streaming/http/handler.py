@@ -252,15 +252,18 @@ class Handler(RequestHandler):
         self, params: DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
         """Delete a webhook, if it is there."""
-        await self.delete_push(params.task_id, params.id)
-
-    async def delete_push(self, task_id: str, config_id: str) -> None:
-        """Delete a webhook, if it is there."""
-        await self._webhooks_of(task_id)  # refused where the task isn't the caller's
         try:
-            await self._node.manager.webhooks.delete(task_id, config_id)
+            await self.delete_push(params.task_id, params.id)
         except RequestError as error:
             self._refuse(error)
+
+    async def delete_push(self, task_id: str, config_id: str) -> None:
+        """Delete a webhook, if it is there.
+
+        Raises:
+            RequestError: It can't be served.
+        """
+        await self._service.webhooks.delete(task_id, config_id, owner=self._owner)
 
     async def _set_webhook(
         self, config: TaskPushNotificationConfig, told: str

@@ -1,0 +1,169 @@
+"""Fuzzing: whatever is sent over REST and JSON-RPC, the server answers, never with a fault of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+import httpx2
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming.settings import Settings
+from a2a_streaming.wire.dialects import METHODS
+from conftest import serving
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+VALUES = JSON | st.sampled_from(
+    ["t1", "", "x" * 200, "\0", "ROLE_USER", "user", -1, 2**40, [], {}, [{"text": "hi"}]]
+)
+PART = st.dictionaries(
+    st.sampled_from(
+        ["text", "kind", "type", "raw", "url", "data", "file", "metadata", "mediaType"]
+    ),
+    VALUES,
+    max_size=3,
+)
+MESSAGE = st.dictionaries(
+    st.sampled_from(["messageId", "role", "taskId", "contextId", "kind", "metadata", "extensions"]),
+    VALUES,
+    max_size=6,
+).flatmap(lambda said: st.lists(PART, max_size=2).map(lambda parts: {**said, "parts": parts}))
+GOOD = st.sampled_from(
+    [
+        {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "hi"}]},
+        {
+            "messageId": "m2",
+            "role": "user",
+            "kind": "message",
+            "parts": [{"kind": "text", "text": "hi"}],
+        },
+        {"role": "user", "parts": [{"type": "text", "text": "hi"}]},
+    ]
+)
+PARAMS = st.dictionaries(
+    st.sampled_from(
+        [
+            *("id", "taskId", "contextId", "sessionId", "historyLength", "pageSize", "pageToken"),
+            *("status", "configuration", "metadata", "url", "token", "pushNotificationConfig"),
+            *(
+                "pushNotification",
+                "pushNotificationConfigId",
+                "tasks",
+                "tenant",
+                "includeArtifacts",
+            ),
+        ]
+    ),
+    VALUES,
+    max_size=4,
+).flatmap(lambda rest: st.one_of(GOOD, MESSAGE, VALUES).map(lambda said: {**rest, "message": said}))
+VERSIONS = st.sampled_from([None, None, "0.1", "0.3", "1.0", "1.0.7", "1.7", "x", "\xff"])
+POSITIONS = st.sampled_from([None, None, "1-1", "99999999999999999999-1", "nonsense", "0-0"])
+CALLS = st.tuples(
+    st.sampled_from(["/", "/rpc/0.1", "/rpc/0.3", "/rpc/1.0", "/rpc/1.0/"]),
+    st.sampled_from([*{name for names in METHODS.values() for name in names}, "nothing"]),
+    PARAMS | VALUES,
+)
+SEGMENTS = st.sampled_from(
+    [
+        *("message:send", "message:stream", "tasks", "tasks/t1", "tasks/t1:cancel", "tasks/none"),
+        *("tasks/t1:subscribe", "tasks/t1/pushNotificationConfigs", "extendedAgentCard", "card"),
+        *("tasks/t1/pushNotificationConfigs/x", "tasks/%00", "tasks/%ff:cancel", "nowhere", ""),
+        *("tasks?pageSize=x", "tasks?pageSize=3&status=nonsense", "tasks?historyLength=-1"),
+        *("tasks?pageToken=%7B", "tasks/t1?historyLength=x", "tasks?statusTimestampAfter=x"),
+    ]
+)
+
+
+class Quick(Agent):
+    """Answers at once."""
+
+    card = agent_card("quick")
+
+    async def run(self, run: Run) -> None:
+        await run.complete("well")
+
+
+def headers(version: str | None, position: str | None) -> dict[str, str]:
+    said = {"content-type": "application/json"}
+    if version is not None:
+        said["a2a-version"] = version
+    if position is not None:
+        said["last-event-id"] = position
+    return said
+
+
+def encoded(body: Any) -> bytes:
+    return json.dumps(body).encode("utf-8", "surrogatepass")
+
+
+async def answered(http: httpx2.AsyncClient, method: str, url: str, **request: Any) -> None:
+    """The answer comes, and isn't a fault of the server's."""
+    async with asyncio.timeout(20), http.stream(method, url, **request) as response:
+        assert response.status_code < 500, (method, url, request)
+        if response.headers["content-type"].startswith("text/event-stream"):
+            async for _ in response.aiter_bytes():
+                break  # it streams; how it ends is other tests' subject
+            return
+        body = await response.aread()
+    if body:
+        told = json.loads(body)
+        code = told.get("error", {}).get("code") if isinstance(told, dict) else None
+        assert code != -32603, (method, url, request, told)
+
+
+async def test_whatever_is_sent_is_answered(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    quick = settings.model_copy(update={"send_seconds": 0.5})
+    async with (
+        serving(create_app(Quick(), settings=quick)) as served,
+        httpx2.AsyncClient(timeout=20) as http,
+    ):
+        before = len(asyncio.all_tasks())
+
+        def asks(method: str, url: str, **request: Any) -> None:
+            asking = answered(http, method, url, **request)
+            asyncio.run_coroutine_threadsafe(asking, loop).result(30)
+
+        @hypothesis_settings(max_examples=EXAMPLES, deadline=None)
+        @given(call=CALLS, version=VERSIONS, position=POSITIONS)
+        def over_jsonrpc(
+            call: tuple[str, str, Any], version: str | None, position: str | None
+        ) -> None:
+            path, method, params = call
+            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+            said = {k: v.encode("latin-1") for k, v in headers(version, position).items()}
+            asks("POST", served.url + path, content=encoded(body), headers=said)
+
+        @hypothesis_settings(max_examples=EXAMPLES, deadline=None)
+        @given(
+            method=st.sampled_from(["GET", "POST", "DELETE", "PUT"]),
+            segment=SEGMENTS,
+            body=PARAMS | VALUES | st.binary(max_size=40),
+            version=VERSIONS,
+            position=POSITIONS,
+        )
+        def over_rest(
+            method: str, segment: str, body: Any, version: str | None, position: str | None
+        ) -> None:
+            content = body if isinstance(body, bytes) else encoded(body)
+            said = {k: v.encode("latin-1") for k, v in headers(version, position).items()}
+            asks(method, f"{served.url}/v1/{segment}", content=content, headers=said)
+
+        await asyncio.to_thread(over_jsonrpc)
+        await asyncio.to_thread(over_rest)
+        async with asyncio.timeout(20):  # nothing is left behind
+            while len(asyncio.all_tasks()) > before + 2:
+                await asyncio.sleep(0.01)
