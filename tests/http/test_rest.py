@@ -90,6 +90,8 @@ async def test_oh_three_is_spoken_to_who_says_no_version(
         ("GET", "/v1/tasks/none", {}, 404, "TASK_NOT_FOUND"),
         ("POST", "/v1/tasks/none:cancel", V1, 404, "TASK_NOT_FOUND"),
         ("GET", "/v1/tasks/none:subscribe", V1, 404, "TASK_NOT_FOUND"),
+        ("GET", "/v1/tasks/none?historyLength=x", {}, 400, "INVALID_PARAMS"),
+        ("GET", "/v1/tasks/none?historyLength=-1", V1, 400, "INVALID_PARAMS"),
         ("DELETE", "/v1/tasks/none/pushNotificationConfigs/x", V1, 404, "TASK_NOT_FOUND"),
         ("DELETE", "/v1/tasks/none/pushNotificationConfigs/x", {}, 404, "TASK_NOT_FOUND"),
         ("GET", "/v1/tasks?pageSize=0", V1, 400, "INVALID_PARAMS"),
@@ -99,7 +101,7 @@ async def test_oh_three_is_spoken_to_who_says_no_version(
         ("GET", "/v1/tasks", {"A2A-Version": "1.7"}, 400, "VERSION_NOT_SUPPORTED"),
         ("GET", "/v1/tasks", {"A2A-Version": "0.1"}, 400, "VERSION_NOT_SUPPORTED"),
         ("POST", "/v1/message:send", V1, 400, "INVALID_REQUEST"),
-        ("POST", "/v1/message:stream", V1, 400, "INVALID_PARAMS"),
+        ("POST", "/v1/message:stream", V1, 400, "INVALID_REQUEST"),
         ("GET", "/v1/extendedAgentCard", V1, 400, "UNSUPPORTED_OPERATION"),
     ],
 )

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from a2a_streaming.errors import (
     InternalError,
     InvalidParams,
+    InvalidRequest,
     MethodNotFound,
     RequestError,
     VersionNotSupported,
@@ -92,6 +93,7 @@ _V1 = {
     ("DELETE", "/tasks/{id}/pushNotificationConfigs/{push_id}"): "delete_push_notification",
     ("GET", "/extendedAgentCard"): "handle_authenticated_agent_card",
 }
+_LENGTH = re.compile(r"[0-9]{0,9}")
 _DELETE_PUSH = ("DELETE", "/tasks/{id}/pushNotificationConfigs/{push_id}")
 
 _Dispatch = Callable[[Request], Awaitable[Response]]
@@ -134,6 +136,9 @@ class RestEndpoint:
             raise VersionNotSupported(dialect, (Dialect.V03, Dialect.V1))
         if body:
             check_json(request)
+            _check_readable(body)
+        if not _LENGTH.fullmatch(request.query_params.get("historyLength", "")):
+            raise InvalidParams("historyLength must be a whole number, 0 or more.")
         self._node.check_serving()
         owner = (await self._access.identify(request)).owner
         base = base_url(request, self._node.settings)
@@ -203,6 +208,13 @@ def _delete_push(handler: Handler) -> _Dispatch:
         return Response(status_code=204)
 
     return delete
+
+
+def _check_readable(body: bytes) -> None:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is no JSON: {error}.") from error
 
 
 def _read_send(body: bytes, dialect: Dialect) -> SendMessageRequest:
