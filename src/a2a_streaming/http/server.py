@@ -58,7 +58,7 @@ def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=5,
         backlog=backlog,
     )
 
