@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -54,10 +55,15 @@ def test_the_public_names_are_those_that_are_exported_on_purpose() -> None:
         _ = a2a_streaming.Manager2  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def blocks(page: str, name: str) -> list[str]:
+    """A page's blocks of code, by what stands behind their beginning."""
+    pattern = rf"^```{name}\n(.*?)^```$"
+    return re.findall(pattern, (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
 def example(page: str, name: str) -> dict[str, Any]:
     """What an example in a page defines."""
-    pattern = rf"^```python {name}\n(.*?)^```$"
-    [code] = re.findall(pattern, (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    [code] = blocks(page, f"python {name}")
     module = ModuleType(name)
     exec(code, module.__dict__)  # noqa: S102 - our own pages
     return module.__dict__
@@ -93,3 +99,30 @@ async def test_the_clients_example_shows_stories_resets_and_several_tasks(
         "t1 status completed",
         "t2 reset completed",
     ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/executors.md"])
+async def test_a_program_of_a2a_sdk_has_its_tasks_in_redis_after_the_change_shown(
+    settings: Settings, http: httpx2.AsyncClient, page: str
+) -> None:
+    program = blocks("docs/executors.md", "python program")[0]
+    [change] = blocks(page, "diff")
+    signs = re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", change, re.MULTILINE)
+    for before, after in signs:
+        was, now = (re.sub(r"^[-+]", "", lines, flags=re.MULTILINE) for lines in (before, after))
+        assert was in program
+        program = program.replace(was, now)
+    program = program.replace("redis://localhost", settings.redis_url)
+    ran = ModuleType("program")
+    await asyncio.to_thread(exec, program, ran.__dict__)
+    said = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "count"}]}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": said}}
+    try:
+        async with serving(ran.__dict__["app"]) as served:
+            told = await http.post(served.url, json=body, headers={"A2A-Version": "1.0"})
+            task = told.json()["result"]["task"]
+            stored = await ran.__dict__["handler"].node.manager.snapshots.get(task["id"])
+    finally:
+        await ran.__dict__["handler"].aclose()
+    assert [part["text"] for part in task["artifacts"][0]["parts"]] == ["0 ", "1 ", "2 "]
+    assert stored.task["status"]["state"] == "TASK_STATE_COMPLETED"

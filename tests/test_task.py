@@ -21,6 +21,7 @@ from a2a_streaming.task import (
     TRANSITIONS,
     Json,
     State,
+    answered_by_message,
     apply,
     artifact_index,
     check_transition,
@@ -206,8 +207,10 @@ class Author:
         )
         model.parts[name] = (model.parts.get(name, []) if append else []) + new["parts"]
 
-    def says(self) -> None:
+    def answers_by_message(self) -> None:
         self.events.append({"message": self._message()})
+        self.model.state = State.COMPLETED
+        self.model.metadata[INTERNAL] = {"answer": "message"}
 
     def _message(self) -> Json:
         self._count += 1
@@ -220,7 +223,11 @@ class Author:
 def logs(draw: st.DrawFn) -> tuple[list[Json], Model]:
     """A legal log and its model: turns, chunks, several artifacts, restarts; ended or not."""
     author = Author(draw)
-    kinds = [author.takes_a_state] * 3 + [author.sends_a_piece] * 4 + [author.says, author.begins]
+    kinds = (
+        [author.takes_a_state] * 3
+        + [author.sends_a_piece] * 4
+        + [author.answers_by_message, author.begins]
+    )
     for _ in range(draw(st.integers(0, 12))):
         if not author.model.state.terminal:
             draw(st.sampled_from(kinds))()
@@ -360,6 +367,16 @@ def test_a_message_is_in_the_status_until_the_next_status() -> None:
     task = apply(task, status_event("t", "c", State.WORKING))
     assert "message" not in task["status"]
     assert [one["messageId"] for one in task["history"]] == ["m1", "m2"]
+
+
+def test_a_message_alone_completes_the_task_which_remembers_that_it_was_its_answer() -> None:
+    begun = new_task("t", "c", said("m1", role="user"), at=AT)
+    task = apply(apply(None, task_event(begun)), {"message": said("m2")})
+    assert state_of(task) is State.COMPLETED
+    assert task["status"]["message"]["messageId"] == "m2"
+    assert [one["messageId"] for one in task["history"]] == ["m1"]
+    assert answered_by_message(task)
+    assert not answered_by_message(begun)
 
 
 def test_a_status_without_message_says_nothing_twice() -> None:

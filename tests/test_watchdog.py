@@ -191,8 +191,9 @@ def test_our_own_code_is_shown_and_left_alone(loops: Loops, shown: Shown) -> Non
             await innocent
 
     run(loops, main())
-    assert "the event loop is blocked" in shown.lines[0].getMessage()
-    assert "shown.block(lines=2)" in shown.lines[0].__dict__["stack"]
+    # On a busy machine the loop may be late already when ours begins: then the first line blames another.
+    blamed = [line for line in shown.lines if "the event loop is blocked" in line.getMessage()]
+    assert any("shown.block(lines=2)" in line.__dict__["stack"] for line in blamed)
 
 
 @loops

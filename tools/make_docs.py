@@ -24,6 +24,7 @@ MADE = "<!-- Made from the code by tools/make_docs.py: `make docs` writes it ane
 
 PUBLIC: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a2a_streaming", ("Agent", "Run", "agent_card", "create_app")),
+    ("a2a_streaming.sdk", ("RedisRequestHandler",)),
     ("a2a_streaming", ("RedisManager", "StreamSession", "Settings")),
     ("a2a_streaming.backbone.snapshots", ("Snapshots", "Snapshot", "Meta")),
     ("a2a_streaming.backbone.subscriptions", ("Subscriptions",)),

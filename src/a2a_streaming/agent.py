@@ -49,6 +49,14 @@ class Agent(ABC):
     """What happens to a run that nobody watches."""
     unwatched_seconds: float = 60.0
     """For how long nobody must have watched, before that happens."""
+    resumable: bool = True
+    """Whether a turn in which it has emitted may be run again when its process is gone.
+
+    If not, such a task ends as failed and says so; it is given `A2A_CANCEL_SECONDS` to finish when its
+    process drains."""
+    may_answer_with_message: bool = False
+    """Whether it may answer with a message and no task (`Run.answer`): what it sends first is held back
+    until it is known which."""
 
     @property
     def name(self) -> str:

@@ -69,6 +69,20 @@ class Answers(ABC):
         """
         await self._say_last(State.INPUT_REQUIRED, text, parts, metadata)
 
+    async def auth_required(self, text: str, *parts: Json, metadata: Json | None = None) -> None:
+        """Ask the customer to authorize something, and end the turn. Their next message begins the next one.
+
+        Args:
+            text: What to authorize, and where.
+            parts: More of it, A2A parts.
+            metadata: Merged into the task's metadata: what the next turn must know.
+
+        Raises:
+            RunEnded: The turn has ended.
+            Fenced: Another process has taken the task over.
+        """
+        await self._say_last(State.AUTH_REQUIRED, text, parts, metadata)
+
     async def complete(
         self, text: str | None = None, *parts: Json, metadata: Json | None = None
     ) -> None:

@@ -72,7 +72,7 @@ class Event:
             return State(payload["statusUpdate"]["status"]["state"])
         if "task" in payload:
             return State(payload["task"]["status"]["state"])
-        return None
+        return State.COMPLETED if "message" in payload else None
 
     @property
     def message(self) -> Json | None:
@@ -130,6 +130,31 @@ def check_event(event: Json, *, task_id: str, context_id: str) -> State | None:
     return None if state is None else State(state)
 
 
+def check_answer(said: Json, *, task_id: str, context_id: str) -> None:
+    """Check a message that an agent has made as its whole answer.
+
+    Args:
+        said: What is to be a Message (A2A 1.0 JSON).
+        task_id: The task that it must name.
+        context_id: The task's context.
+
+    Raises:
+        ValueError: It is none; the text says what is missing.
+    """
+    _check_message(said)
+    match said:
+        case {"taskId": task, "contextId": context, "role": "ROLE_AGENT"} if (task, context) == (
+            task_id,
+            context_id,
+        ):
+            pass
+        case _:
+            raise ValueError(
+                "A message that answers names its role, task and context: role 'ROLE_AGENT', "
+                f"taskId {task_id!r}, contextId {context_id!r}."
+            )
+
+
 def _check_message(said: Any) -> None:
     match said:
         case {
@@ -139,7 +164,7 @@ def _check_message(said: Any) -> None:
         }:
             _check_parts(parts, "message.parts")
         case _:
-            raise ValueError("A status's message needs messageId, role and parts.")
+            raise ValueError("A message needs messageId, role and parts.")
 
 
 def _check_parts(parts: Any, where: str) -> None:

@@ -31,9 +31,9 @@ from a2a_streaming.errors import (
     Unavailable,
     VersionNotSupported,
 )
+from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import VERSION_HEADER, check_extensions
-from a2a_streaming.http.handler import Handler
 from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect, read_version

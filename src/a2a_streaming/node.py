@@ -128,7 +128,12 @@ class Node:
                 self._pusher = Pusher(manager, feeds)
                 await self._pusher.start()
         for agent in self.agents:
-            self._services[agent.name] = TaskService(manager, feeds, agent.name)
+            self._services[agent.name] = TaskService(
+                manager,
+                feeds,
+                agent.name,
+                may_answer_with_message=agent.may_answer_with_message,
+            )
             if self._role != "front":
                 worker = Worker(manager, agent, self.name)
                 worker.start()

@@ -18,8 +18,8 @@ from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
-from a2a_streaming.event import check_event
-from a2a_streaming.task import Json, artifact_index, find_artifact
+from a2a_streaming.event import check_answer, check_event
+from a2a_streaming.task import Json, State, artifact_index, find_artifact
 
 _inside: ContextVar[str | None] = ContextVar("step", default=None)
 """The step whose function is running."""
@@ -46,6 +46,12 @@ class Run(Answers):
     """Which attempt at this turn it is, from 1."""
     message: Json
     """The customer's message (A2A 1.0 JSON)."""
+    found: State
+    """The state in which the turn found the task: submitted, or what it waited for."""
+    ends_as: State | None
+    """How the task ends, or has ended, without the agent; told to `Agent.cancel` alone."""
+    farewell: Json | None
+    """A message that `Agent.cancel` wants to end a canceled task with (A2A 1.0 JSON)."""
 
     def __init__(
         self,
@@ -61,6 +67,9 @@ class Run(Answers):
         self.owner = grant.owner
         self.attempt = attempt
         self.message = entry.message
+        self.found = State.SUBMITTED
+        self.ends_as = None
+        self.farewell = None
         self._writer = writer
         self._stored = steps
         self._begun: set[str] = set()
@@ -168,6 +177,14 @@ class Run(Answers):
         await self._append(record=(f"s {name}", encoded), wait=True)
         return orjson.loads(encoded)
 
+    def has_done(self, name: str) -> bool:
+        """Say whether this or an earlier attempt has finished a step.
+
+        Args:
+            name: The step's name.
+        """
+        return f"s {name}" in self._stored
+
     async def emit(
         self, event: Json, *, wait: bool = True, bookmark: tuple[str, Any] | None = None
     ) -> None:
@@ -269,9 +286,65 @@ class Run(Answers):
         state = check_event(event, task_id=self.task_id, context_id=self.context_id)
         if state is None or not (state.terminal or state.interrupted):
             raise ValueError("A turn ends with a status whose state is terminal or interrupted.")
+        await self._end(event)
+
+    async def answer(self, said: Json) -> None:
+        """Answer with a message alone, and end the task: in 1.0 and 0.3 there is the message, and no task.
+
+        Only for an agent whose `may_answer_with_message` is true, and before anything else.
+
+        Args:
+            said: The message (A2A 1.0 JSON).
+
+        Raises:
+            ValueError: It is no such message, or the task has begun; nothing is appended.
+            RunEnded: The turn has ended.
+            Fenced: Another process has taken the task over.
+        """
+        self._check_open()
+        check_answer(said, task_id=self.task_id, context_id=self.context_id)
+        if len(self._writer.task.get("history", ())) != 1 or self._writer.state != State.SUBMITTED:
+            raise ValueError(
+                "A message alone answers a task that nothing else was said of; end this one with a status."
+            )
+        await self._end({"message": said})
+
+    async def hold(self, event: Json) -> None:
+        """Append an interrupted state without ending the turn: the agent itself waits for what is missing.
+
+        So does one that is authorized out of band. `rest` ends the turn, or any later end.
+
+        Args:
+            event: A StreamResponse (A2A 1.0 JSON) with an interrupted state.
+
+        Raises:
+            ValueError: It is no such event; nothing is appended.
+            RunEnded: The turn has ended.
+            Fenced: Another process has taken the task over.
+        """
+        self._check_open()
+        state = check_event(event, task_id=self.task_id, context_id=self.context_id)
+        if state is None or not state.interrupted:
+            raise ValueError("A turn is held with a status whose state is interrupted.")
+        await self._append(noted(event, turn=self.message_id, step=None), record=None, wait=True)
+
+    async def rest(self) -> None:
+        """End the turn of a task that waits already: the customer's next message begins another.
+
+        Raises:
+            ValueError: The task waits for nothing.
+            RunEnded: The turn has ended.
+            Fenced: Another process has taken the task over.
+        """
+        self._check_open()
+        if not self._writer.state.interrupted:
+            raise ValueError("A turn rests in an interrupted state; this task has none.")
+        await self._end()
+
+    async def _end(self, *events: Json) -> None:
         self._ended = True
         try:
-            self.following = await self._writer.append(event, settles=self.message_id)
+            self.following = await self._writer.append(*events, settles=self.message_id)
         except (InvalidTransition, TypeError, ValueError):  # nothing was appended: the turn goes on
             self._ended = False
             raise

@@ -23,7 +23,7 @@ from a2a_streaming.event import message, new_task, status_event, text_part, time
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import Json, State, state_of
+from a2a_streaming.task import Json, State, answered_by_message, state_of
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.webhooks import TaskWebhooks
 
@@ -68,9 +68,18 @@ class TaskService:
         manager: Redis.
         feeds: The process's feeds.
         agent: The agent's name.
+        may_answer_with_message: Whether a task may turn out to be none, but a message alone.
     """
 
-    def __init__(self, manager: RedisManager, feeds: Feeds, agent: str) -> None:
+    def __init__(
+        self,
+        manager: RedisManager,
+        feeds: Feeds,
+        agent: str,
+        *,
+        may_answer_with_message: bool = False,
+    ) -> None:
+        self.may_answer_with_message = may_answer_with_message
         self._manager = manager
         self._feeds = feeds
         self._agent = agent
@@ -201,7 +210,7 @@ class TaskService:
         page, more = rest[:size], len(rest) > size
         snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]
         return Page(
-            [snapshot.task for snapshot in snapshots if snapshot is not None],
+            [one.task for one in snapshots if one and not answered_by_message(one.task)],
             len(found),
             "{}.{}".format(*page[-1]) if more else "",
         )
@@ -249,13 +258,16 @@ class TaskService:
             from_snapshot=from_snapshot,
         )
 
-    async def wait_for_turn(self, sent: Sent, *, owner: str, seconds: float) -> Json:
+    async def wait_for_turn(
+        self, sent: Sent, *, owner: str, seconds: float, first: bool = False
+    ) -> Json:
         """Wait until the turn of a message has ended, and return the task.
 
         Args:
             sent: What `send` returned.
             owner: Who sent it.
             seconds: How long to wait; the task is returned as it is then.
+            first: Whether to wait only for the task's second event, which shows whether it is one.
 
         Raises:
             TaskNotFound: The task was forgotten in the meantime.
@@ -270,6 +282,8 @@ class TaskService:
                 if isinstance(got, Reset):
                     break  # a reset: the snapshot tells how it stands
                 ended = False
+                if first and session.position is not None and session.position.offset > 1:
+                    break
                 for event in got:
                     if turn is not None and (said := event.message) and said["messageId"] == turn:
                         turn = None

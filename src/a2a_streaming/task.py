@@ -86,6 +86,11 @@ def state_of(task: Json) -> State:
     return State(task["status"]["state"])
 
 
+def answered_by_message(task: Json) -> bool:
+    """Say whether a task ended with a message alone, so that 1.0 and 0.3 know the message, but no task."""
+    return task.get("metadata", {}).get(INTERNAL, {}).get("answer") == "message"
+
+
 def apply(task: Json | None, event: Json) -> Json:
     """Fold one event into a task: the same arguments give the same task, everywhere.
 
@@ -98,7 +103,8 @@ def apply(task: Json | None, event: Json) -> Json:
             or `message`.
 
     Returns:
-        The task after the event. Its metadata are the events' metadata, merged, without `INTERNAL`.
+        The task after the event. Its metadata are the events' metadata, merged, without `INTERNAL`; a
+        `message` event ends the task, which is noted there (see `answered_by_message`).
 
     Raises:
         InvalidTransition: The event's state can't follow on the task's, or the task has ended.
@@ -155,13 +161,12 @@ def _apply_status(task: Json, update: Json) -> Json:
 
 
 def _apply_message(task: Json, said: Json) -> Json:
-    """Put a message into the history, behind the one that the status still carries, as a2a-sdk does."""
-    history: list[Json] = task.setdefault("history", [])
-    if "message" in task["status"]:
-        status = dict(task["status"])  # the event's own
-        history.append(status.pop("message"))
-        task["status"] = status
-    history.append(said)
+    """End the task with a message that is its whole answer."""
+    before = task["status"].get("message")
+    if before is not None:
+        task.setdefault("history", []).append(before)
+    task["status"] = {"state": State.COMPLETED.value, "message": said}
+    task["metadata"] = {**task.get("metadata", {}), INTERNAL: {"answer": "message"}}
     return task
 
 

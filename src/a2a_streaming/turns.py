@@ -22,7 +22,7 @@ from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
 from a2a_streaming.run import Run
-from a2a_streaming.task import Json, State, mentions
+from a2a_streaming.task import Json, State, mentions, state_of
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.watchdog import LoopBlocked, interruptible
 
@@ -33,8 +33,14 @@ _SILENT = "We couldn't finish this: it ended without an answer. Please try again
 _SLOW = "This took longer than we allow, so we stopped it. Please try again."
 _EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
 _CANCELED = "This request was canceled."
+_NOT_TWICE = (
+    "This was interrupted on our side, and can't be repeated safely: a part of it may have been done. "
+    "Please check, then try again."
+)
 _DAMAGED = "We lost a part of this request on our side, and couldn't finish it. Please try again."
 
+EMITS = "emits"
+"""The step with which an agent that isn't resumable marks that it has begun to emit in a turn."""
 _DRAIN = 0.5
 """Seconds that an agent gets to stop when its process drains: then another goes on in its place."""
 
@@ -105,7 +111,8 @@ class Turns:
         """
         grant, writer = running.grant, running.writer
         if grant.task_ended:  # ended while nobody worked on it, and the agent can't know yet
-            await self._clean_up(running, self._run(running, _latest(grant.task), {}))
+            run = self._run(running, _latest(grant.task), {})
+            await self._clean_up(running, run, state_of(grant.task))
             return
         if grant.damaged:
             _log.error("Redis has lost parts of a task", task=grant.task_id)
@@ -128,8 +135,12 @@ class Turns:
                 _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
                 await self._abandon(running, attempt, steps, State.FAILED, _EXHAUSTED)
                 return
-            await self._begin(running, entry, steps)
+            if not self._agent.resumable and f"s {EMITS}" in steps:
+                _log.error("not run twice: it isn't resumable, and had begun", task=grant.task_id)
+                await self._abandon(running, attempt, steps, State.FAILED, _NOT_TWICE)
+                return
             run = running.run = self._run(running, entry, steps, attempt=attempt)
+            run.found = await self._begin(running, entry, steps)
             await self._turn(running, run)
             if running.stop in (Stop.DRAIN, Stop.FENCED) or writer.state.terminal:
                 return
@@ -137,15 +148,23 @@ class Turns:
                 return
             attempt, steps = 1, {}
 
-    async def _begin(self, running: Running, entry: InboxEntry, steps: dict[str, bytes]) -> None:
-        """Write what a turn begins with: its message, or in a second attempt what is left of the first."""
+    async def _begin(self, running: Running, entry: InboxEntry, steps: dict[str, bytes]) -> State:
+        """Write what a turn begins with: its message, or in a second attempt what is left of the first.
+
+        Returns:
+            The state in which the turn found the task.
+        """
         grant, writer = running.grant, running.writer
+        found = writer.state
         if not mentions(writer.task, entry.message_id):
             await writer.append(
                 status_event(grant.task_id, grant.context, State.WORKING, entry.message)
             )
         elif writer.position.offset > 1:
+            first = writer.task["history"][0]["messageId"] == entry.message_id
+            found = State.SUBMITTED if first else State.INPUT_REQUIRED
             await writer.append(*begin_again(writer.task, entry.message_id, steps))
+        return found
 
     def _run(
         self, running: Running, entry: InboxEntry, steps: dict[str, bytes], *, attempt: int = 1
@@ -174,7 +193,7 @@ class Turns:
         if begun and attempt <= self._settings.max_attempts + 1:
             entry = grant.entry or _latest(running.writer.task)
             run = self._run(running, entry, steps, attempt=attempt)
-            await self._clean_up(running, run)
+            await self._clean_up(running, run, state)
         await self._end(running, state, text)
 
     async def _turn(self, running: Running, run: Run) -> None:
@@ -198,14 +217,14 @@ class Turns:
         if running.stop is Stop.DRAIN:
             return
         if running.stop is Stop.CANCEL:
-            await self._clean_up(running, run)
-            await self._end(running, State.CANCELED, _CANCELED)
+            await self._clean_up(running, run, State.CANCELED)
+            await self._end(running, State.CANCELED, _CANCELED, run.farewell)
             return
         why, text = _why_failed(error, finished=finished, canceled=turn.cancelled())
         _log.error(
             f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
         )
-        await self._clean_up(running, run)
+        await self._clean_up(running, run, State.FAILED)
         await self._end(running, State.FAILED, text)
 
     async def _run_agent(self, run: Run) -> None:
@@ -234,17 +253,22 @@ class Turns:
             done, _ = await asyncio.wait(
                 {turn, stopped}, timeout=settings.run_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            if turn not in done:
+            drains = running.stop is Stop.DRAIN
+            if turn not in done and drains and not self._agent.resumable:
+                await asyncio.wait(
+                    {turn}, timeout=settings.cancel_seconds
+                )  # nobody else may finish it
+            if not turn.done():
                 turn.cancel()
-                drains = running.stop is Stop.DRAIN
                 await asyncio.wait({turn}, timeout=_DRAIN if drains else settings.cancel_seconds)
             return bool(done)
         finally:
             stopped.cancel()
 
-    async def _clean_up(self, running: Running, run: Run) -> None:
+    async def _clean_up(self, running: Running, run: Run, state: State) -> None:
         """Let the agent clean up after a task that it doesn't end itself; failing that, again later."""
         run.close()
+        run.ends_as = state
         job = asyncio.create_task(self._cancel_agent(run), name=f"clean up {run.task_id}")
         done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
         running.cleaned = False
@@ -262,9 +286,14 @@ class Turns:
         else:
             running.cleaned = True
 
-    async def _end(self, running: Running, state: State, text: str) -> None:
+    async def _end(
+        self, running: Running, state: State, text: str, said: Json | None = None
+    ) -> None:
         grant = running.grant
-        said = message("agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context)
+        if said is None:
+            said = message(
+                "agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context
+            )
         await running.writer.append(
             status_event(grant.task_id, grant.context, state, said), cleanup=not running.cleaned
         )

@@ -16,7 +16,7 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced, Unavailable
-from a2a_streaming.task import State
+from a2a_streaming.task import Json, State, answered_by_message
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.turns import Running, Stop, Turns
 
@@ -207,7 +207,9 @@ class Worker:
                 await self._settle(hint.task_id, [hint.item])
             return  # else the hint stays pending
         writer = LogWriter(
-            self._manager.log, lease, on_state=lambda now, was: self._record(lease, now, was)
+            self._manager.log,
+            lease,
+            on_state=lambda now, was: self._record(lease, writer.task, now, was),
         )
         running = Running(lease, writer, began, [hint.item], watched=began)
         self._running[hint.task_id] = running
@@ -246,16 +248,16 @@ class Worker:
             return None
         return lease
 
-    async def _record(self, grant: Grant, now: State, was: State) -> None:
-        with contextlib.suppress(Unavailable):  # the next change writes the lists anew
-            await self._manager.index.record(
-                grant.task_id,
-                owner=grant.owner,
-                context=grant.context,
-                agent=grant.agent,
-                state=now,
-                was=was,
-            )
+    async def _record(self, grant: Grant, task: Json, now: State, was: State) -> None:
+        index = self._manager.index
+        about = {"owner": grant.owner, "context": grant.context, "agent": grant.agent}
+        with contextlib.suppress(
+            Unavailable
+        ):  # the next change, or the sweep, writes the lists anew
+            if answered_by_message(task):
+                await index.forget(grant.task_id, **about)
+            else:
+                await index.record(grant.task_id, **about, state=now, was=was)
 
     async def _settle(self, task_id: str, items: list[str]) -> None:
         index = self._manager.index

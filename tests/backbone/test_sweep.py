@@ -24,6 +24,7 @@ from tasks import (
     lifetimes,
     now_ms,
     offer,
+    said,
     status,
 )
 
@@ -234,6 +235,18 @@ async def test_entries_of_the_wrong_state_are_removed(
     lists = await listed(raw, manager)
     states = {name: tasks for name, tasks in lists.items() if name.startswith("state:")}
     assert states == {"state:input-required": {"t1"}}
+
+
+async def test_a_task_that_a_message_alone_answered_is_taken_off_every_list(
+    manager: RedisManager, raw: redis.asyncio.Redis
+) -> None:
+    await accepted(manager)
+    writer = LogWriter(manager.log, await leased(manager))
+    await recorded(manager)
+    await writer.append({"message": said("hello")}, settles=writer.task["history"][0]["messageId"])
+    assert any("t1" in tasks for tasks in (await listed(raw, manager)).values())
+    await found(manager)
+    assert not any("t1" in tasks for tasks in (await listed(raw, manager)).values())
 
 
 async def test_lists_that_are_right_stay_as_they_are(

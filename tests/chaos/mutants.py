@@ -39,7 +39,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "tells each event twice",
-        "http/reading.py",
+        "reading.py",
         "            frames.append(self._encode(event, self._ended))\n",
         "            frames += 2 * [self._encode(event, self._ended)]\n",
     ),

@@ -58,6 +58,24 @@ class Index:
             commands.append(["ZREM", self._keys.index("state", was.label), task_id])
         await self._store.pipeline(commands)
 
+    async def forget(self, task_id: str, *, owner: str, context: str, agent: str) -> None:
+        """Take a task out of all lists.
+
+        Args:
+            task_id: The task.
+            owner: Its owner.
+            context: Its context.
+            agent: Its agent.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        about = [("owner", owner), ("context", context), ("agent", agent)]
+        lists = [*about, *(("state", state.label) for state in State)]
+        await self._store.pipeline(
+            [["ZREM", self._keys.index(kind, value), task_id] for kind, value in lists]
+        )
+
     async def tasks(
         self, lists: Sequence[tuple[str, str]], *, changed_after: int | None = None
     ) -> list[tuple[int, str]]:

@@ -43,7 +43,7 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, offset, last position, state, owner, context, agent, birth dialect, lease "
-        "holder and end, flags (terminal, cancel, cleanup, damaged), attempts, messageIds seen (m:…), "
+        "holder and end, flags (terminal, cancel, cleanup, damaged, answer), attempts, messageIds seen (m:…), "
         "where each epoch began (e:…)",
     ),
     KeySpec(

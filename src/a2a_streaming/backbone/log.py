@@ -92,6 +92,7 @@ class Batch:
         settles: Id of the message whose turn they end; None if the turn goes on.
         waiting: With a terminal state: messages that the writer knows to be in the inbox.
         cleanup: With a terminal state: whether the agent has something to clean up afterwards.
+        answer: With a terminal state: whether a message alone is the task's answer, so that no list has it.
         snapshot: The task after them, JSON; None to store none.
         steps: Results of steps: each one's field, and its JSON.
     """
@@ -103,6 +104,7 @@ class Batch:
     settles: str | None = None
     waiting: int = 0
     cleanup: bool = False
+    answer: bool = False
     snapshot: bytes | None = None
     steps: Sequence[tuple[str, bytes]] = ()
 
@@ -200,7 +202,7 @@ class Log:
                 grant.holder,
                 self._lease_ms,
                 state.value if state else "",
-                "1" if state is not None and state.terminal else "",
+                _ending(batch),
                 batch.settles or "",
                 batch.waiting,
                 "1" if batch.cleanup else "",
@@ -281,6 +283,12 @@ class Log:
             for field, result in found
             if field.startswith(prefix.encode())
         }
+
+
+def _ending(batch: Batch) -> str:
+    if batch.state is None or not batch.state.terminal:
+        return ""
+    return "message" if batch.answer else "1"
 
 
 def fold(task: Json | None, events: Sequence[bytes]) -> Json | None:

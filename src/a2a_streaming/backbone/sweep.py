@@ -19,7 +19,7 @@ from a2a_streaming.task import TERMINAL, State
 
 _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
-_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "cleanup", "damaged")  # fmt: skip
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "cleanup", "damaged", "answer")  # fmt: skip
 
 
 class Sweep:
@@ -124,6 +124,10 @@ class Sweep:
     ) -> list[Command]:
         """Return what puts the lists right for a task."""
         state = State(known["state"] or "")
+        if known["answer"]:  # no list has it
+            about = [(kind, known[kind] or "") for kind in ("owner", "context", "agent")]
+            lists = [*about, *(("state", one.label) for one in State)]
+            return [["ZREM", self._keys.index(kind, value), task_id] for kind, value in lists]
         if listed is not None:
             wrong = listed is not state
             return [["ZREM", self._keys.index("state", listed.label), task_id]] if wrong else []

@@ -25,6 +25,7 @@ from a2a_streaming.task import Json, State, apply, check_transition, mentions, s
 _SNAPSHOT_MIN = 16 * 1024
 _BATCH_BYTES = 1024 * 1024
 _BACKLOG_BYTES = 256 * 1024
+_MESSAGE = b'{"message":'
 _MEMORY_BYTES = 4 * 1024 * 1024
 
 
@@ -42,6 +43,11 @@ class _Write:
 
     def __post_init__(self) -> None:
         self.size = sum(map(len, self.events)) + (len(self.step[1]) if self.step else 0)
+
+    @property
+    def answer(self) -> bool:
+        """Whether the last event is a message that is the task's whole answer."""
+        return bool(self.events) and self.events[-1].startswith(_MESSAGE)
 
     @property
     def alone(self) -> bool:
@@ -159,6 +165,9 @@ class LogWriter:
                 check_transition(state, last)
             elif "task" in event:
                 last = state_of(event["task"])
+            elif "message" in event:
+                last = State.COMPLETED
+                check_transition(state, last)
             state = last or state
         return last
 
@@ -227,6 +236,7 @@ class LogWriter:
             settles=last.settles,
             waiting=self._waiting() if last.terminal else 0,
             cleanup=last.cleanup,
+            answer=last.answer,
             snapshot=snapshot,
             steps=[write.step for write in writes if write.step is not None],
         )

@@ -16,6 +16,7 @@ import typer
 from a2a_streaming.agent import Agent
 from a2a_streaming.cli.signals import asked_to_end
 from a2a_streaming.errors import SetupError
+from a2a_streaming.executors import as_agent
 from a2a_streaming.http.app import node_app
 from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
@@ -113,11 +114,7 @@ def _load(target: str, settings: Settings, base: str) -> tuple[Agent, list[Any]]
         found: object = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise SetupError(f"Can't load {target}: {error}.") from error
-    if isinstance(found, type) and issubclass(found, Agent):
-        found = found()
-    if not isinstance(found, Agent):
-        raise SetupError(f"{target} is no Agent; derive it from a2a_streaming.Agent.")
-    return found, []
+    return as_agent(found, name=target), []
 
 
 def _listen(host: str, port: int) -> socket.socket:

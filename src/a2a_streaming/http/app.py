@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
+from a2a.server.agent_execution import AgentExecutor
 from a2a.types import AgentCard
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.errors import RequestError, SetupError, Unavailable
+from a2a_streaming.executors import as_agent
 from a2a_streaming.http.bodies import rest_error
 from a2a_streaming.http.cards import CardEndpoint, base_url
 from a2a_streaming.http.rest import RestEndpoint
@@ -38,7 +40,7 @@ See it again      the same with "method":"tasks/resubscribe" and "params":{{"id"
 
 
 def create_app(
-    agent: Agent,
+    agent: Agent | AgentExecutor,
     *,
     card: AgentCard | None = None,
     redis_url: str | None = None,
@@ -51,14 +53,16 @@ def create_app(
     they share the tasks through Redis.
 
     Args:
-        agent: The agent.
-        card: Its card, if not the agent's own.
+        agent: The agent, or an executor of a2a-sdk.
+        card: Its card, if not the agent's own; an executor without an attribute `card` needs it.
         redis_url: Redis or Valkey; the settings' if None; without either, an embedded store.
         settings: The settings; read from the environment if None.
 
     Raises:
         InvalidSetting: A setting in the environment is wrong.
+        SetupError: An executor has no card.
     """
+    agent = as_agent(agent, card=card, name=type(agent).__name__)
     settings = settings or load_settings()
     if redis_url is not None:
         settings = settings.model_copy(update={"redis_url": redis_url})

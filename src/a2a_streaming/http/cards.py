@@ -1,28 +1,20 @@
-"""Agent cards over HTTP: with their addresses, signed if there is a key, and cached."""
+"""Agent cards over HTTP, cached by tag and time."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
-from functools import lru_cache
 from time import time
-from typing import TYPE_CHECKING, Any
 
 import orjson
-from a2a.types import AgentCard
-from a2a.utils.signing import create_agent_card_signer
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.cards import public_card, unsigned_card
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
-from a2a_streaming.wire.cards import card_json, served_card
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from a2a_streaming.wire.cards import card_json
 
 _MAX_AGE = 300
 """Seconds that a card may be kept: one that has changed is seen everywhere after that."""
@@ -47,7 +39,7 @@ class CardEndpoint:
         base = base_url(request, self._node.settings)
         body = orjson.dumps(card_json(public_card(self._node, self._agent, base), base))
         # The signature is another each time: what the card says makes the tag.
-        said = _served(self._node, self._agent, base)
+        said = unsigned_card(self._node, self._agent, base)
         digest = hashlib.blake2b(said.SerializeToString(deterministic=True), digest_size=12)
         tag = f'"{digest.hexdigest()}"'
         headers = {
@@ -71,70 +63,6 @@ class CardEndpoint:
             except ValueError:
                 return False  # what can't be read is ignored (RFC 9110, section 13.1.3)
         return False
-
-
-def public_card(node: Node, agent: str, base: str) -> AgentCard:
-    """Return an agent's card as everybody sees it.
-
-    Args:
-        node: The process's node.
-        agent: The agent's name.
-        base: The agent's address.
-    """
-    return signed(node.settings)(_served(node, agent, base))
-
-
-def extended_card(node: Node, agent: str, base: str) -> AgentCard | None:
-    """Return an agent's extended card; None if it has none."""
-    card = _extended(node, agent)
-    return signed(node.settings)(_served(node, agent, base, card)) if card else None
-
-
-def _served(node: Node, agent: str, base: str, card: AgentCard | None = None) -> AgentCard:
-    return served_card(
-        card or node.cards[agent],
-        base,
-        extended=_extended(node, agent) is not None,
-        grpc=node.grpc_address,
-        tenant=agent,
-        push=node.settings.push,
-    )
-
-
-def _extended(node: Node, agent: str) -> AgentCard | None:
-    return next(one.extended_card for one in node.agents if one.name == agent)
-
-
-def signed(settings: Settings) -> Callable[[AgentCard], AgentCard]:
-    """Return what signs cards.
-
-    Raises:
-        InvalidSetting: The key can't be read.
-    """
-    if settings.card_signing_key is None:
-        return _unsigned
-    key = settings.card_signing_key.get_secret_value()
-    return _signer(key, settings.card_signing_kid, settings.card_signing_jku)
-
-
-def _unsigned(card: AgentCard) -> AgentCard:
-    return card
-
-
-@lru_cache(maxsize=4)
-def _signer(pem: str, kid: str, jku: str) -> Callable[[AgentCard], AgentCard]:
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - slow, and few sign
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-
-    try:
-        key: PrivateKeyTypes = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError) as error:
-        raise InvalidSetting(
-            "A2A_CARD_SIGNING_KEY must be the text of a private key in PEM, without a password."
-        ) from error
-    algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
-    header: Any = {"kid": kid, "alg": algorithm, "typ": "JOSE", **({"jku": jku} if jku else {})}
-    return create_agent_card_signer(pem, header)
 
 
 def base_url(request: Request, settings: Settings) -> str:

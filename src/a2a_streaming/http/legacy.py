@@ -12,9 +12,9 @@ from starlette.types import ASGIApp
 from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.errors import InvalidParams
 from a2a_streaming.http.bodies import json_response
-from a2a_streaming.http.reading import FollowReader, TaskReader, read_position
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
+from a2a_streaming.reading import FollowReader, TaskReader, read_position
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.telemetry import get_logger

@@ -20,10 +20,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
+from a2a_streaming.handlers import Handler
 from a2a_streaming.http.bodies import json_response, read_again
 from a2a_streaming.http.cards import base_url
-from a2a_streaming.http.handler import Handler
-from a2a_streaming.http.streams import Streams
+from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.jsonrpc import Call
@@ -48,7 +48,6 @@ class ModernEndpoint:
         self._agent = agent
         self._dialect = dialect
         self._owner = owner
-        self._streams = Streams(node, agent, dialect, owner)
 
     async def answer(self, request: Request, call: Call, body: bytes) -> ASGIApp:
         """Answer one request.
@@ -67,7 +66,7 @@ class ModernEndpoint:
             try:
                 if call.method in _SEND:
                     return await self._send(request, call, handler)
-                return await self._subscribe(request, call)
+                return await self._subscribe(request, call, handler)
             except Unavailable:
                 raise  # HTTP says so too, and when to come back
             except RequestError as error:
@@ -87,8 +86,8 @@ class ModernEndpoint:
 
     async def _send(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
         sent = await handler.send(self._read_send(call))
-        opening = await self._streams.of_turn(sent, request.headers.get("last-event-id"))
-        return await opening.serve(self._node, ModernFrames(self._dialect, (call.id,)))
+        opening = await handler.openings.of_turn(sent, request.headers.get("last-event-id"))
+        return await serve(self._node, opening, ModernFrames(self._dialect, (call.id,)))
 
     def _read_send(self, call: Call) -> SendMessageRequest:
         try:
@@ -100,9 +99,9 @@ class ModernEndpoint:
         except (ParseError, ValidationError, ValueError) as error:
             raise InvalidParams(f"The parameters can't be read: {str(error)[:500]}") from error
 
-    async def _subscribe(self, request: Request, call: Call) -> ASGIApp:
+    async def _subscribe(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
         task_id: Any = call.params.get("id")
         if not isinstance(task_id, str):
             raise InvalidParams("params.id must be the task's id, a string.")
-        opening = await self._streams.of_task(task_id, request.headers.get("last-event-id"))
-        return await opening.serve(self._node, ModernFrames(self._dialect, (call.id,)))
+        opening = await handler.openings.of_task(task_id, request.headers.get("last-event-id"))
+        return await serve(self._node, opening, ModernFrames(self._dialect, (call.id,)))

@@ -32,6 +32,7 @@ from a2a_streaming.errors import (
     RequestError,
     VersionNotSupported,
 )
+from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import (
     A2A_JSON,
@@ -45,8 +46,7 @@ from a2a_streaming.http.bodies import (
     rest_error,
 )
 from a2a_streaming.http.cards import base_url
-from a2a_streaming.http.handler import Handler
-from a2a_streaming.http.streams import Streams
+from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect, read_version
@@ -145,16 +145,15 @@ class RestEndpoint:
         if path.startswith("/message:"):
             check_extensions(request, self._node.cards[self._agent])
         handler = Handler(self._node, self._agent, dialect, owner, base)
-        streams = Streams(self._node, self._agent, dialect, owner)
         position = request.headers.get("last-event-id")
         for method, pattern, operation in _STREAMS:
             if request.method == method and (found := pattern.fullmatch(path)):
                 if operation == "send":
                     sent = await handler.send(_read_send(body, dialect))
-                    opening = await streams.of_turn(sent, position)
+                    opening = await handler.openings.of_turn(sent, position)
                 else:
-                    opening = await streams.of_task(found["id"], position)
-                return await opening.serve(self._node, ModernFrames(dialect, None))
+                    opening = await handler.openings.of_task(found["id"], position)
+                return await serve(self._node, opening, ModernFrames(dialect, None))
         for method, pattern, name in _UNARY:
             if request.method == method and (found := pattern.fullmatch(path)):
                 return await self._dispatch(request, body, handler, (method, name), found)

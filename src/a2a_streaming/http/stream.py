@@ -9,10 +9,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from a2a_streaming import metrics, sse
 from a2a_streaming.errors import RequestError, Unavailable
-from a2a_streaming.http.reading import Reader
 from a2a_streaming.http.server import abort
 from a2a_streaming.node import Node
+from a2a_streaming.opening import Opening
+from a2a_streaming.reading import Reader
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire.modern import ModernFrames
 
 _log = get_logger(__name__)
 _CHUNK = 32 * 1024
@@ -110,6 +112,20 @@ class EventStream:
         for start in range(0, len(chunk), _CHUNK):
             async with asyncio.timeout(self._node.settings.stall_seconds):
                 await send(_body(chunk[start : start + _CHUNK]))
+
+
+async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStream:
+    """Return the response that streams what was opened, in 1.0 or 0.3.
+
+    Args:
+        node: The process's node.
+        opening: The stream's beginning and end.
+        frames: Makes the frames.
+    """
+    reader = await opening.read(
+        frames.event, lambda reset: frames.task(reset.task, reset.reason, reset.position)
+    )
+    return EventStream(node, reader)
 
 
 def _body(chunk: bytes, *, more: bool = True) -> Message:

@@ -18,7 +18,7 @@ from a2a_streaming import errors, sse
 from a2a_streaming.errors import RequestError
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
-from a2a_streaming.task import INTERNAL, Json
+from a2a_streaming.task import INTERNAL, Json, answered_by_message
 from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.cards import RESUME
 from a2a_streaming.wire.dialects import Dialect
@@ -63,6 +63,28 @@ def tell_task(task: Json, *, history_length: int | None = None) -> Json:
     if "artifacts" in task:
         told["artifacts"] = [_clean(artifact) for artifact in task["artifacts"]]
     return {key: value for key, value in told.items() if value != []}
+
+
+def tell_whole(task: Json, reason: str | None = None) -> Json:
+    """Tell a task as an event: a stream's beginning, or a reset; or the message that it ended with alone.
+
+    Args:
+        task: The task (A2A 1.0 JSON).
+        reason: Why a watcher's position can't be continued; None if it asked to begin so.
+    """
+    if answered_by_message(task):
+        return {"message": task["status"]["message"]}
+    told = tell_task(task)
+    if reason is not None:
+        told["metadata"] = {**told.get("metadata", {}), RESUME: {"reset": reason}}
+    return {"task": told}
+
+
+def task_or_message(task: Json, *, history_length: int | None = None) -> Task | Message:
+    """Return a task as `task_message` does, or the message that it ended with alone."""
+    if answered_by_message(task):
+        return ParseDict(task["status"]["message"], Message(), ignore_unknown_fields=True)
+    return task_message(task, history_length=history_length)
 
 
 def task_message(task: Json, *, history_length: int | None = None) -> Task:
@@ -113,7 +135,7 @@ class ModernFrames:
             reason: Why the watcher's position can't be continued; None if it asked to begin so.
             position: The last event that is in the task.
         """
-        payload = {"task": _with_reason(tell_task(task), reason)}
+        payload = tell_whole(task, reason)
         v1 = self._dialect is Dialect.V1
         return self._frame(
             orjson.dumps(payload) if v1 else tell_v03(payload, final=False, rest=self._rest),
@@ -154,8 +176,7 @@ class Messages:
 
     def task(self, task: Json, reason: str | None, position: Position) -> bytes:
         """Return a task as it is now as a serialized StreamResponse; arguments as for `ModernFrames.task`."""
-        told = _with_reason(tell_task(task), reason)
-        return self._serialized({"task": told}, position)
+        return self._serialized(tell_whole(task, reason), position)
 
     def _serialized(self, payload: Json, position: Position) -> bytes:
         [(kind, told)] = _without_notes(payload).items()
@@ -184,13 +205,6 @@ def tell_v03(payload: Json, *, final: bool, rest: bool = False) -> bytes:
     if rest:
         return orjson.dumps(MessageToDict(proto_utils.ToProto.stream_response(result)))
     return orjson.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-
-def _with_reason(told: Json, reason: str | None) -> Json:
-    """Return a task with the reason why it is told instead of what follows on a position."""
-    if reason is None:
-        return told
-    return {**told, "metadata": {**told.get("metadata", {}), RESUME: {"reset": reason}}}
 
 
 def _without_notes(payload: Json) -> Json:

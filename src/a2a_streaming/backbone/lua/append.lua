@@ -11,7 +11,7 @@
 --       5 the log's last offset, as the writer knows it
 --       6 holder of the lease, 7 its length, ms (to restore a grant that a failover lost)
 --       8 state after the events; empty if they leave it as it is
---       9 '1' if that state is terminal
+--       9 '1' if that state is terminal; 'message' if it is, and a message alone is the task's answer
 --      10 id of the message whose turn these events end; empty if the turn goes on
 --      11 with a terminal state: how many messages the writer knows to be in the inbox
 --      12 with a terminal state: '1' if the agent has something to clean up afterwards
@@ -59,7 +59,7 @@ if last ~= ARGV[3] and string.match(last, '^(%d+)%-') ~= epoch then return { 'FE
 if done < call then return { 'BEHIND', tostring(done) } end
 if offset ~= expected then return { 'FENCED' } end
 
-local terminal, message_id = ARGV[9] == '1', ARGV[10]
+local terminal, message_id = ARGV[9] ~= '', ARGV[10]
 if terminal and redis.call('LLEN', inbox) ~= tonumber(ARGV[11]) then
   local waiting = redis.call('LRANGE', inbox, 0, -1)
   table.insert(waiting, 1, 'INBOX')
@@ -110,6 +110,7 @@ if terminal then
   redis.call('DEL', inbox)
   redis.call('HSET', meta, 'terminal', '1', 'attempts', '0')
   redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length', 'cancel', 'damaged')
+  if ARGV[9] == 'message' then redis.call('HSET', meta, 'answer', 'message') end
   if ARGV[12] == '1' then redis.call('HSET', meta, 'cleanup', '1') end
   redis.call('PEXPIRE', meta, string.format('%.0f', longest))
   redis.call('PEXPIRE', stream, ARGV[16])

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from a2a_streaming.errors import UnsupportedOperation
-from a2a_streaming.http.reading import Encode, EncodeReset, TaskReader, read_position
-from a2a_streaming.http.stream import EventStream
-from a2a_streaming.node import Node
-from a2a_streaming.service import Sent
+from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
+from a2a_streaming.reading import Encode, EncodeReset, TaskReader, read_position
+from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.session import StreamSession
-from a2a_streaming.task import State
+from a2a_streaming.task import State, answered_by_message
 from a2a_streaming.wire.dialects import Dialect
-from a2a_streaming.wire.modern import ModernFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +20,13 @@ class Opening:
         session: The session; `read` enters it.
         turn: The id of the message with which the story begins; None to begin with what comes first.
         to_the_end: Whether a turn's end is not the stream's end.
+        held: Whether the task's first event waits for the second one, which may be a message alone.
     """
 
     session: StreamSession
     turn: str | None = None
     to_the_end: bool = False
+    held: bool = False
 
     async def read(self, encode: Encode, encode_reset: EncodeReset) -> TaskReader:
         """Enter the session, and return what reads it; the caller closes it.
@@ -43,36 +42,21 @@ class Opening:
             encode_reset=encode_reset,
             turn=self.turn,
             to_the_end=self.to_the_end,
-        )
-
-    async def serve(self, node: Node, frames: ModernFrames) -> EventStream:
-        """Return the response that streams it as Server-Sent Events.
-
-        Args:
-            node: The process's node.
-            frames: Makes the frames.
-        """
-        return EventStream(
-            node,
-            await self.read(
-                frames.event,
-                lambda reset: frames.task(reset.task, reset.reason, reset.position),
-            ),
+            held=self.held,
         )
 
 
-class Streams:
+class Openings:
     """Opens streams for one request.
 
     Args:
-        node: The process's node.
-        agent: The agent's name.
+        service: The agent's tasks.
         dialect: The dialect that the request came in.
         owner: Whose tasks it may see.
     """
 
-    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
-        self._service = node.service(agent)
+    def __init__(self, service: TaskService, dialect: Dialect, owner: str) -> None:
+        self._service = service
         self._dialect = dialect
         self._owner = owner
 
@@ -96,7 +80,11 @@ class Streams:
             malformed=malformed,
             from_snapshot=follows,
         )
-        return Opening(session, sent.turn if follows else None)
+        return Opening(
+            session,
+            sent.turn if follows else None,
+            held=self._service.may_answer_with_message,
+        )
 
     async def of_task(self, task_id: str, position: str | None) -> Opening:
         """Open the stream of a task that there is.
@@ -113,9 +101,11 @@ class Streams:
         after, malformed = read_position(position)
         fresh = after is None and not malformed
         v1 = self._dialect is Dialect.V1
-        if fresh and v1:
+        if (fresh and v1) or self._service.may_answer_with_message:
             task = await self._service.get(task_id, owner=self._owner)
-            if State(task["status"]["state"]).terminal:
+            if answered_by_message(task):
+                raise TaskNotFound(task_id)
+            if fresh and v1 and State(task["status"]["state"]).terminal:
                 raise UnsupportedOperation(
                     f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
                     "Last-Event-ID for what you have missed."

@@ -53,6 +53,8 @@ class TaskReader:
         turn: The id of the message with which the story begins; what comes before it is another
             turn's. None to begin with what comes first.
         to_the_end: Whether a turn's end is not the stream's end.
+        held: Whether the task's first event waits for the second one: if that is a message alone, it is
+            all that is told.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class TaskReader:
         encode_reset: EncodeReset,
         turn: str | None = None,
         to_the_end: bool = False,
+        held: bool = False,
     ) -> None:
         self.name = session.task_id
         self._session = session
@@ -70,6 +73,8 @@ class TaskReader:
         self._encode_reset = encode_reset
         self._turn = turn
         self._to_the_end = to_the_end
+        self._holds = held
+        self._held: list[bytes] = []
         self._ended = False
 
     @property
@@ -97,8 +102,11 @@ class TaskReader:
             # task as it is knows that its turn is over.
             waits = got.reason is None and self._turn is None and state.interrupted
             self._ended = state.terminal or (waits and not self._to_the_end)
+            self._held.clear()  # the task as it is now tells it too
             return [self._encode_reset(got)]
-        return self._frames(got)
+        frames = self._frames(got)
+        # What is held back isn't read: who waits goes on waiting.
+        return await self.read(seconds) if self._held and not frames and got else frames
 
     async def aclose(self) -> None:
         """Leave the session."""
@@ -113,6 +121,12 @@ class TaskReader:
                     continue
                 self._turn = None
             self._ended = self._ends_with(event, newest=events[-1])
+            if self._holds and event.position.offset == 1 and not self._ended:
+                self._held.append(self._encode(event, False))
+                continue
+            if event.kind != "message":
+                frames += self._held
+            self._held.clear()
             frames.append(self._encode(event, self._ended))
             if self._ended:
                 break
