@@ -12,6 +12,7 @@ import redis.asyncio
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.caller import ANYBODY
 from a2a_streaming.event import Event, text_part
 from a2a_streaming.node import Node, Role
 from a2a_streaming.service import Sent, TaskService
@@ -62,14 +63,14 @@ class Desk:
 
     async def send(self, text: str = "hello", *, task: str = "t1") -> Sent:
         return await self.service.send(
-            [text_part(text)], owner="", task_id=task, context=None, dialect="0.1"
+            [text_part(text)], caller=ANYBODY, task_id=task, context=None, dialect="0.1"
         )
 
     async def get(self, task: str = "t1") -> Json:
-        return await self.service.get(task, owner="")
+        return await self.service.get(task, caller=ANYBODY)
 
     async def cancel(self, task: str = "t1") -> Json:
-        return await self.service.cancel(task, owner="")
+        return await self.service.cancel(task, caller=ANYBODY)
 
     async def until(self, *states: State, task: str = "t1") -> Json:
         """Wait until a task is in one of these states."""

@@ -58,6 +58,7 @@ def offer(
     return Offer(
         owner=owner,
         agent=agent,
+        task_id=task,
         task=new_task(task, context_id, said, at=timestamp()),
         message=said,
         fingerprint="_".join(text.split()),  # as a digest, it has no space

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming.caller import ANYBODY
 from a2a_streaming.event import text_part
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
@@ -108,13 +109,13 @@ async def test_a_task_whose_agent_blocks_fails_and_the_others_live_on(
 
         async def reaches(task: str, state: State) -> None:
             async def is_there() -> bool:
-                return (await service.get(task, owner=""))["status"]["state"] == state
+                return (await service.get(task, caller=ANYBODY))["status"]["state"] == state
 
             await until(is_there)
 
         for text in ("wait", "block"):
             await service.send(
-                [text_part(text)], owner="", task_id=text, context=None, dialect="0.1"
+                [text_part(text)], caller=ANYBODY, task_id=text, context=None, dialect="0.1"
             )
         await reaches("block", State.FAILED)
         agent.leave.set()

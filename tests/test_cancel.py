@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio
 
 from a2a_streaming import Run
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import RunEnded, TaskNotCancelable, TaskNotFound
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
@@ -269,5 +270,5 @@ async def test_who_may_not_see_a_task_cant_cancel_it(
         await desk.send()
         for task, owner in (("t1", "bob"), ("t2", "")):
             with pytest.raises(TaskNotFound):
-                await desk.service.cancel(task, owner=owner)
+                await desk.service.cancel(task, caller=Caller(owner))
         assert (await desk.get())["status"]["state"] == State.SUBMITTED

@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from a2a_streaming import Run
+from a2a_streaming.caller import ANYBODY
 from a2a_streaming.errors import InboxFull, UnsupportedOperation
 from a2a_streaming.service import Sent
 from a2a_streaming.session import Reset
@@ -31,7 +32,7 @@ async def test_a_follow_up_to_a_question_begins_the_next_turn(
         await desk.send("one")
         await desk.until(State.INPUT_REQUIRED)
         sent = await desk.send("two")
-        task = await desk.service.wait_for_turn(sent, owner="", seconds=20)
+        task = await desk.service.wait_for_turn(sent, seconds=20)
         assert task["status"]["message"]["parts"] == [{"text": "one, two"}]
         assert await desk.story() == [
             (State.SUBMITTED, None),
@@ -98,7 +99,7 @@ async def test_an_answer_that_comes_the_moment_a_turn_ends_isnt_forgotten(
     # No lease lapses and nothing is swept in time: only its own hint can bring each answer on.
     async with working(settings, raw, asks, lease_seconds=60.0) as desk:
         await desk.send("0")
-        async with await desk.service.watch("t1", owner="") as session:
+        async with await desk.service.watch("t1", caller=ANYBODY) as session:
             answered = 0
             async with asyncio.timeout(30):
                 while answered < 100:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import redis.asyncio
 
+from a2a_streaming.caller import ANYBODY
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
@@ -29,7 +30,7 @@ async def test_a_thousand_watchers_that_come_back_together_cost_redis_about_one_
         await raw.config_resetstat()
 
         async def come_back() -> None:
-            session = await service.watch("t1", owner="")
+            session = await service.watch("t1", caller=ANYBODY)
             await stack.enter_async_context(session)
             assert len(await session.next(5)) == 1  # pyright: ignore[reportArgumentType] - no reset here
 

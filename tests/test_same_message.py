@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from a2a_streaming import Run
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, TaskNotFound, UnsupportedOperation
 from a2a_streaming.event import text_part
 from a2a_streaming.service import Sent
@@ -31,7 +32,7 @@ async def send(
     """Send a message as a client of A2A 1.0 does."""
     return await desk.service.send(
         [text_part(text)],
-        owner=owner,
+        caller=Caller(owner),
         task_id=task,
         context=context,
         message_id=message_id,
@@ -167,7 +168,7 @@ async def until_asked(desk: Desk, text: str, task: str) -> None:
 
 async def is_completed(desk: Desk, task: str) -> None:
     async def there() -> bool:
-        found = await desk.service.get(task, owner="ann")
+        found = await desk.service.get(task, caller=Caller("ann"))
         return found["status"]["state"] == State.COMPLETED
 
     await until(there)

@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio
 
 from a2a_streaming import Run
+from a2a_streaming.caller import ANYBODY
 from a2a_streaming.errors import StepRepeated
 from a2a_streaming.event import text_part
 from a2a_streaming.service import Sent
@@ -85,7 +86,7 @@ async def follow(desk: Desk, text: str, message_id: str, task: str | None) -> Se
     """Send a message that has an id."""
     return await desk.service.send(
         [text_part(text)],
-        owner="",
+        caller=ANYBODY,
         task_id=task,
         context=None,
         message_id=message_id,

@@ -42,7 +42,7 @@ async def a_dead_run(
 async def test_a_message_is_answered(settings: Settings, raw: redis.asyncio.Redis) -> None:
     async with working(settings, raw, echo) as desk:
         sent = await desk.send()
-        task = await desk.service.wait_for_turn(sent, owner="", seconds=20)
+        task = await desk.service.wait_for_turn(sent, seconds=20)
         assert task["status"]["state"] == State.COMPLETED
         assert await desk.story() == [
             (State.SUBMITTED, None),

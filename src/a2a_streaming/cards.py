@@ -6,7 +6,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from a2a.types import AgentCard
+from a2a.types import (
+    AgentCard,
+    APIKeySecurityScheme,
+    OpenIdConnectSecurityScheme,
+    SecurityScheme,
+)
 from a2a.utils.signing import create_agent_card_signer
 
 from a2a_streaming.errors import InvalidSetting
@@ -16,6 +21,9 @@ from a2a_streaming.wire.cards import served_card
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+KEY_HEADER = "X-API-Key"
+"""The header in which API keys are sent."""
 
 
 def public_card(node: Node, agent: str, base: str) -> AgentCard:
@@ -44,7 +52,25 @@ def unsigned_card(node: Node, agent: str, base: str, card: AgentCard | None = No
         grpc=node.grpc_address,
         tenant=agent,
         push=node.settings.push,
+        schemes=_schemes(node.settings),
     )
+
+
+def _schemes(settings: Settings) -> dict[str, SecurityScheme]:
+    """Return how clients may sign in (specification 1.0, section 4.5)."""
+    schemes: dict[str, SecurityScheme] = {}
+    if settings.auth_keys:
+        key = APIKeySecurityScheme(
+            location="header", name=KEY_HEADER, description="An API key; as a bearer token, too."
+        )
+        schemes["apiKey"] = SecurityScheme(api_key_security_scheme=key)
+    if settings.auth_issuer:
+        issuer = OpenIdConnectSecurityScheme(
+            open_id_connect_url=f"{settings.auth_issuer.rstrip('/')}/.well-known/openid-configuration",
+            description=f"A JWT for {settings.auth_audience}, as Authorization: Bearer.",
+        )
+        schemes["openIdConnect"] = SecurityScheme(open_id_connect_security_scheme=issuer)
+    return schemes
 
 
 def _extended(node: Node, agent: str) -> AgentCard | None:

@@ -14,6 +14,9 @@ A2AStreamingError
 │   ├── ExtensionSupportRequired  the agent's card requires an extension that the client lacks
 │   ├── PushNotificationNotSupported
 │   ├── UnsupportedOperation    the task's state doesn't allow it
+│   ├── Unauthenticated         nobody knows who asks
+│   ├── Forbidden               it is known who asks, and they may not
+│   ├── TooManyRequests         more than an owner may send or hold open
 │   ├── InboxFull               too many messages wait for this task
 │   ├── Unavailable             Redis is away or the process drains: come back later
 │   └── InternalError           our fault; the cause is in the log, never on the wire
@@ -60,6 +63,10 @@ class RequestError(A2AStreamingError):
     """Status on REST, and on JSON-RPC where the HTTP layer itself refuses."""
     grpc_status: ClassVar[str]
     """Name of the gRPC status code."""
+    by_http: ClassVar[bool] = False
+    """Whether HTTP's own status says so, too, where JSON-RPC's errors travel under 200."""
+    retry_after: int | None = None
+    """Seconds after which to try again, where that helps."""
 
     def __init__(self, detail: str, *, data: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
@@ -95,7 +102,7 @@ class BodyTooLarge(InvalidRequest):
         limit: The most bytes that a body may have.
     """
 
-    http_status, grpc_status = 413, "RESOURCE_EXHAUSTED"
+    http_status, grpc_status, by_http = 413, "RESOURCE_EXHAUSTED", True
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -242,6 +249,45 @@ class InboxFull(UnsupportedOperation):
         )
 
 
+class Unauthenticated(RequestError):
+    """The request doesn't say who asks, or nobody believes it.
+
+    Args:
+        detail: What is wrong.
+    """
+
+    code, title = -31401, "Authentication required"
+    http_status, grpc_status, by_http = 401, "UNAUTHENTICATED", True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{detail} Sign in as the agent's card says.")
+
+
+class Forbidden(RequestError):
+    """It is known who asks, and they may not do that."""
+
+    code, title = -31403, "Not allowed"
+    http_status, grpc_status, by_http = 403, "PERMISSION_DENIED", True
+
+
+class TooManyRequests(RequestError):
+    """More than an owner may send, or hold open, at once.
+
+    Args:
+        detail: Of what.
+        retry_after: Seconds after which to try again.
+    """
+
+    code, title = -31429, "Too many requests"
+    http_status, grpc_status, by_http = 429, "RESOURCE_EXHAUSTED", True
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(
+            f"{detail} Try again in {retry_after} s.", data={"retryAfterSeconds": retry_after}
+        )
+        self.retry_after = retry_after
+
+
 class Unavailable(RequestError):
     """The service can't serve this now; the client should come back.
 
@@ -250,7 +296,8 @@ class Unavailable(RequestError):
         retry_after: Seconds after which to try again.
     """
 
-    code, title, http_status, grpc_status = -32603, "Internal error", 503, "UNAVAILABLE"
+    code, title = -32603, "Internal error"
+    http_status, grpc_status, by_http = 503, "UNAVAILABLE", True
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail, data={"retryAfterSeconds": retry_after})

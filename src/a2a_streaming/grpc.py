@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -24,11 +25,12 @@ from a2a.utils.errors import A2AError
 from starlette.requests import Request
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.caller import ANYBODY, Caller
 from a2a_streaming.errors import (
     InvalidParams,
     RequestError,
     SetupError,
-    Unavailable,
+    TooManyRequests,
     VersionNotSupported,
 )
 from a2a_streaming.handlers import Handler
@@ -146,7 +148,12 @@ class _V03(CompatGrpcHandler):
 
 async def _abort_away(handler: Any, context: Any) -> None:
     if handler.away is not None:
-        await context.abort(grpc.StatusCode.UNAVAILABLE, handler.away.detail)
+        await _abort(handler.away, context)
+
+
+async def _abort(error: RequestError, context: Any) -> None:
+    """Abort a call for what every protocol over HTTP tells by a status of its own."""
+    await context.abort(grpc.StatusCode[error.grpc_status], error.detail)
 
 
 class _Calls:
@@ -184,8 +191,12 @@ class _Calls:
     def _stream(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> AsyncIterator[Any]:
             handler = await self._handler(request, context, sends=name.startswith("Send"))
-            async for told in getattr(handler, name)(request, context):
-                yield told
+            close = await self._open_stream(handler.caller, context)
+            try:
+                async for told in getattr(handler, name)(request, context):
+                    yield told
+            finally:
+                close()
 
         return call
 
@@ -197,16 +208,23 @@ class _Calls:
             if wanted not in (None, self._dialect):
                 raise VersionNotSupported(str(wanted), [self._dialect])
             self._node.check_serving()
-            asking = _as_request(metadata)
+            asking = _as_request(metadata, context.peer())
             agent = self._agent(getattr(request, "tenant", ""))
             if sends:
                 check_extensions(asking, self._node.cards[agent])
-            return self._adapted(agent, (await self._access.identify(asking)).owner)
-        except Unavailable as error:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, error.detail)
+            return self._adapted(agent, await self._access.identify(asking))
         except RequestError as error:
-            anybodys = self._adapted(self._node.agents[0].name, "")
+            if error.by_http:
+                await _abort(error, context)
+            anybodys = self._adapted(self._node.agents[0].name, ANYBODY)
             await anybodys.abort_context(sdk_error(error), context)
+
+    async def _open_stream(self, caller: Caller, context: Any) -> Callable[[], None]:
+        try:
+            return self._node.quotas.open_stream(caller)
+        except TooManyRequests as error:
+            await _abort(error, context)
+            raise  # never: the call is over
 
     def _agent(self, tenant: str) -> str:
         if tenant not in self._names:
@@ -216,10 +234,12 @@ class _Calls:
             )
         return self._names[tenant]
 
-    def _adapted(self, agent: str, owner: str) -> Any:
+    def _adapted(self, agent: str, caller: Caller) -> Any:
         base = self._node.settings.public_url.rstrip("/")
-        handler = Handler(self._node, agent, self._dialect, owner, base)
-        return (_V1 if self._dialect is Dialect.V1 else _V03)(handler, _Headers())
+        handler = Handler(self._node, agent, self._dialect, caller, base)
+        adapted: Any = (_V1 if self._dialect is Dialect.V1 else _V03)(handler, _Headers())
+        adapted.caller = caller
+        return adapted
 
 
 def _metadata(context: Any) -> dict[str, str]:
@@ -229,9 +249,18 @@ def _metadata(context: Any) -> dict[str, str]:
     }
 
 
-def _as_request(metadata: Mapping[str, str]) -> Request:
-    """Return a call's metadata as the HTTP request that says who asks."""
+def _as_request(metadata: Mapping[str, str], peer: str) -> Request:
+    """Return a call's metadata as the HTTP request that says who asks, and from where (`ipv4:<address>:<port>`)."""
+    kind, _, address = peer.partition(":")
+    host = unquote(address.rpartition(":")[0]).strip("[]")
     headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in metadata.items()]
     return Request(
-        {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+        {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "query_string": b"",
+            "headers": headers,
+            "client": (host, 0) if kind in ("ipv4", "ipv6") else None,
+        }
     )

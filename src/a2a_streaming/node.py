@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.push import Pusher
+from a2a_streaming.quotas import Quotas
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
 from a2a_streaming.telemetry import get_logger
@@ -67,6 +69,9 @@ class Node:
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
+        self._authenticator: Authenticator | None = None
+        self.quotas = Quotas(settings)
+        """What owners may ask of this process."""
         self.grpc_address = ""
         """Where gRPC is served beside HTTP, as cards tell it; empty if it isn't."""
         self.draining = False
@@ -78,6 +83,13 @@ class Node:
         if self._manager is None:
             raise RuntimeError("the node hasn't started")
         return self._manager
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Says who callers are, once the node has started."""
+        if self._authenticator is None:
+            raise RuntimeError("the node hasn't started")
+        return self._authenticator
 
     def service(self, agent: str) -> TaskService:
         """Return an agent's tasks, once the node has started."""
@@ -104,6 +116,19 @@ class Node:
             self._starting = asyncio.create_task(self._start(), name="start")
         await asyncio.shield(self._starting)
 
+    async def ready(self) -> None:
+        """Start, and check that clients can be served.
+
+        Raises:
+            Unavailable: The store can't be reached, or the process is on its way out.
+        """
+        try:
+            await self.start()
+        except SetupError as error:
+            _log.error("can't start", reason=str(error))
+            raise Unavailable("The service can't reach its store; try again later.") from error
+        self.check_serving()
+
     async def _start(self) -> None:
         try:
             url = self.settings.redis_url
@@ -117,6 +142,9 @@ class Node:
                 url = self._store.url
             manager = self._manager = RedisManager(url, self.settings)
             await manager.start()
+            authenticator = Authenticator(self.settings, manager.credentials)
+            self._authenticator = authenticator
+            await authenticator.start()
         except BaseException:
             await self._close_store()
             raise
@@ -135,7 +163,7 @@ class Node:
                 may_answer_with_message=agent.may_answer_with_message,
             )
             if self._role != "front":
-                worker = Worker(manager, agent, self.name)
+                worker = Worker(manager, agent, self.name, authenticator)
                 worker.start()
                 self._workers.append(worker)
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
@@ -165,6 +193,8 @@ class Node:
                 await self._pusher.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
+            if self._authenticator is not None:
+                await self._authenticator.aclose()
             await self._close_store()
         finally:
             self._watchdog.stop()

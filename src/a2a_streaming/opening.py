@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.reading import Encode, EncodeReset, TaskReader, read_position
 from a2a_streaming.service import Sent, TaskService
@@ -52,13 +53,13 @@ class Openings:
     Args:
         service: The agent's tasks.
         dialect: The dialect that the request came in.
-        owner: Whose tasks it may see.
+        caller: Who asks.
     """
 
-    def __init__(self, service: TaskService, dialect: Dialect, owner: str) -> None:
+    def __init__(self, service: TaskService, dialect: Dialect, caller: Caller) -> None:
         self._service = service
         self._dialect = dialect
-        self._owner = owner
+        self._caller = caller
 
     async def of_turn(self, sent: Sent, position: str | None) -> Opening:
         """Open the stream of a message that was just sent, to its turn's end.
@@ -75,7 +76,7 @@ class Openings:
         follows = sent.turn is not None and after is None and not malformed
         session = await self._service.watch(
             sent.task_id,
-            owner=self._owner,
+            caller=self._caller,
             after=after,
             malformed=malformed,
             from_snapshot=follows,
@@ -94,7 +95,7 @@ class Openings:
             position: What the watcher has seen of it, as in `Last-Event-ID`.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             UnsupportedOperation: It has ended, which 1.0 doesn't stream (specification 1.0, section 3.1.6).
             Unavailable: Redis is away.
         """
@@ -102,7 +103,7 @@ class Openings:
         fresh = after is None and not malformed
         v1 = self._dialect is Dialect.V1
         if (fresh and v1) or self._service.may_answer_with_message:
-            task = await self._service.get(task_id, owner=self._owner)
+            task = await self._service.get(task_id, caller=self._caller)
             if answered_by_message(task):
                 raise TaskNotFound(task_id)
             if fresh and v1 and State(task["status"]["state"]).terminal:
@@ -111,6 +112,6 @@ class Openings:
                     "Last-Event-ID for what you have missed."
                 )
         session = await self._service.watch(
-            task_id, owner=self._owner, after=after, malformed=malformed, from_snapshot=fresh
+            task_id, caller=self._caller, after=after, malformed=malformed, from_snapshot=fresh
         )
         return Opening(session, to_the_end=v1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ class Run(Answers):
         steps: What earlier attempts have stored: `s <name>` → a finished step's result, `a <id>` for a
             finished artifact, `b <name>` → a bookmark.
         subscriptions: Knows who watches.
+        acting: Signs a token by which the agent acts for the task's owner; None without authentication.
     """
 
     owner: str
@@ -62,9 +63,11 @@ class Run(Answers):
         writer: LogWriter,
         steps: dict[str, bytes],
         subscriptions: Subscriptions,
+        acting: Callable[[], Awaitable[str | None]],
     ) -> None:
-        super().__init__(grant.task_id, grant.context, entry.message_id)
+        super().__init__(grant.told_id, grant.context, entry.message_id)
         self.owner = grant.owner
+        self._stored_id = grant.task_id
         self.attempt = attempt
         self.message = entry.message
         self.found = State.SUBMITTED
@@ -75,6 +78,7 @@ class Run(Answers):
         self._begun: set[str] = set()
         self._ended = False
         self._subscriptions = subscriptions
+        self._acting = acting
         self.pause = 0.0
         """Seconds that each event is held back; more than 0 while nobody watches an agent that slows down then."""
         self.following: InboxEntry | None = None
@@ -114,7 +118,17 @@ class Run(Answers):
         Raises:
             Unavailable: Redis is away.
         """
-        return await self._subscriptions.count(self.task_id)
+        return await self._subscriptions.count(self._stored_id)
+
+    async def acting_token(self) -> str | None:
+        """Return a bearer token by which the agent acts for the task's owner at another agent, for some minutes.
+
+        None without authentication. The other agent takes it if it has the same `A2A_AUTH_SECRET`, or Redis.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return await self._acting()
 
     def close(self) -> None:
         """Let nothing more be emitted: the worker ends the turn."""
@@ -126,7 +140,7 @@ class Run(Answers):
         Args:
             name: The step's name.
         """
-        return f"{self.task_id}:{self.message_id.replace(':', '%3A')}:{name}"
+        return f"{self._stored_id}:{self.message_id.replace(':', '%3A')}:{name}"
 
     async def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do a named piece of work whose result is remembered: a later attempt doesn't repeat it.

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from dataclasses import dataclass
 
 from a2a_streaming.accepting import fingerprint, new_task_id, read_token, refusal
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
-from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.backbone.writer import LogWriter
-from a2a_streaming.errors import (
-    Fenced,
-    TaskNotCancelable,
-    TaskNotFound,
-    Unavailable,
-)
-from a2a_streaming.event import message, new_task, status_event, text_part, timestamp
+from a2a_streaming.caller import Caller
+from a2a_streaming.canceling import Canceling
+from a2a_streaming.errors import TaskNotCancelable, TaskNotFound, Unavailable
+from a2a_streaming.event import message, new_task, timestamp
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
@@ -35,7 +29,7 @@ class Sent:
     """Where the story of a message that was sent begins.
 
     Args:
-        task_id: The task.
+        task_id: The task, by its stored id.
         after: The position before it; None for the task's beginning.
         turn: The id of the message, where it is a follow-up: its turn begins with the status that
             carries it. None where the message began the task.
@@ -84,6 +78,7 @@ class TaskService:
         self._feeds = feeds
         self._agent = agent
         self._work = manager.work(agent)
+        self._canceling = Canceling(manager, feeds, agent)
         self.webhooks = TaskWebhooks(manager, self.authorize)
         """Where tasks' events are pushed to."""
 
@@ -91,7 +86,7 @@ class TaskService:
         self,
         parts: list[Json],
         *,
-        owner: str,
+        caller: Caller,
         task_id: str | None,
         context: str | None,
         message_id: str | None = None,
@@ -108,7 +103,7 @@ class TaskService:
 
         Args:
             parts: The message's parts (A2A 1.0 JSON).
-            owner: Who sends it.
+            caller: Who sends it.
             task_id: The task, by an id that the client knows or chose; None to begin one with a new id.
             context: The context as the client sent it; None if it sent none.
             message_id: The message's id, if the client chose one.
@@ -129,15 +124,19 @@ class TaskService:
             check_id(context, "The session's id")
         if message_id is not None:
             check_id(message_id, "The message's id")
-        may_create = task_id is None or message_id is None
+        may_create = task_id is None or (message_id is None and caller.may_create(task_id))
+        owner = caller.owner
         if task_id is None:
-            task_id = new_task_id(owner, self._agent, context, message_id)
-        check_id(task_id, "The task's id")
+            stored = told = caller.made_id(new_task_id(owner, self._agent, context, message_id))
+        else:
+            told = check_id(task_id, "The task's id")
+            stored = caller.stored_id(told)
+            owner = await self._owner_of(stored, caller)
         context_id = context or uuid.uuid4().hex
         said = message(
             "user",
             parts,
-            task_id=task_id,
+            task_id=told,
             context_id=context_id,
             message_id=message_id,
             metadata=message_metadata,
@@ -145,7 +144,8 @@ class TaskService:
         offer = Offer(
             owner=owner,
             agent=self._agent,
-            task=new_task(task_id, context_id, said, at=timestamp(), metadata=task_metadata),
+            task_id=stored,
+            task=new_task(told, context_id, said, at=timestamp(), metadata=task_metadata),
             message=said,
             fingerprint=fingerprint(parts, message_metadata),
             context=context,
@@ -154,32 +154,35 @@ class TaskService:
             dialect=dialect,
         )
         # Noted first: should this process die right after the message is accepted, the sweep finds it.
-        await self._manager.index.open(self._agent, task_id)
+        await self._manager.index.open(self._agent, stored)
         accepted = await self._manager.inbox.accept(offer)
         if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
-            raise refusal(task_id, accepted, self._manager.settings.inbox_limit)
+            raise refusal(told, accepted, self._manager.settings.inbox_limit)
         if accepted.state is not None and not accepted.state.terminal:
             await self._wake(offer, accepted)
         turn = said["messageId"] if accepted.before is not None else None
-        return Sent(task_id, accepted.before, turn)
+        return Sent(stored, accepted.before, turn)
 
-    async def get(self, task_id: str, *, owner: str) -> Json:
+    async def get(self, task_id: str, *, caller: Caller) -> Json:
         """Return a task as it is now (A2A 1.0 JSON).
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             Unavailable: Redis is away.
         """
-        await self.authorize(task_id, owner)
-        snapshot = await self._manager.snapshots.get(task_id)
+        return await self._told(await self.authorize(task_id, caller, "get"), task_id)
+
+    async def _told(self, stored: str, task_id: str) -> Json:
+        """Return a task under the id by which its caller knows it."""
+        snapshot = await self._manager.snapshots.get(stored)
         if snapshot is None:
             raise TaskNotFound(task_id)
-        return snapshot.task
+        return snapshot.task if snapshot.task["id"] == task_id else {**snapshot.task, "id": task_id}
 
     async def list(
         self,
         *,
-        owner: str,
+        caller: Caller,
         context: str | None = None,
         state: State | None = None,
         changed_after: int | None = None,
@@ -189,7 +192,7 @@ class TaskService:
         """List tasks, the latest change first.
 
         Args:
-            owner: Whose.
+            caller: Who asks; an operator sees everybody's.
             context: Those of one context alone.
             state: Those in one state alone.
             changed_after: Those alone that have changed since, ms since 1970.
@@ -200,7 +203,11 @@ class TaskService:
             InvalidParams: The token is none.
             Unavailable: Redis is away.
         """
-        wanted = [("owner", owner), ("agent", self._agent)]
+        wanted = [("agent", self._agent)]
+        if caller.sees_all:
+            await self._note(caller, "list", "*", "*")
+        else:
+            wanted.append(("owner", caller.owner))
         if context is not None:
             wanted.append(("context", context))
         if state is not None:
@@ -210,19 +217,24 @@ class TaskService:
         page, more = rest[:size], len(rest) > size
         snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]
         return Page(
-            [one.task for one in snapshots if one and not answered_by_message(one.task)],
+            [
+                # An operator uses stored ids: two owners may have chosen the same one.
+                {**one.task, "id": task_id} if caller.sees_all else one.task
+                for (_, task_id), one in zip(page, snapshots, strict=True)
+                if one and not answered_by_message(one.task)
+            ],
             len(found),
             "{}.{}".format(*page[-1]) if more else "",
         )
 
-    async def born(self, task_id: str, *, owner: str) -> str | None:
-        """Return the dialect in which a task was born; None if there is no such task of this owner and agent.
+    async def born(self, task_id: str, *, caller: Caller) -> str | None:
+        """Return the dialect in which a task was born; None if there is no such task of this caller and agent.
 
         Raises:
             Unavailable: Redis is away.
         """
-        meta = await self._feeds.meta(task_id)
-        if meta is None or meta.agent != self._agent or meta.owner != owner:
+        meta = await self._feeds.meta(caller.stored_id(task_id))
+        if meta is None or meta.agent != self._agent or not caller.may_see(meta.owner):
             return None
         return meta.dialect
 
@@ -230,7 +242,7 @@ class TaskService:
         self,
         task_id: str,
         *,
-        owner: str,
+        caller: Caller,
         after: Position | None = None,
         malformed: bool = False,
         from_snapshot: bool = False,
@@ -239,7 +251,7 @@ class TaskService:
 
         Args:
             task_id: The task.
-            owner: Who asks.
+            caller: Who asks.
             after: The last position that they have seen; None to begin at the task's beginning.
             malformed: Whether they sent a position that can't be read.
             from_snapshot: Whether to begin with the task as it is now.
@@ -248,24 +260,20 @@ class TaskService:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
-        await self.authorize(task_id, owner)
         return StreamSession(
             self._manager,
             self._feeds,
-            task_id,
+            await self.authorize(task_id, caller, "watch"),
             after=after,
             malformed=malformed,
             from_snapshot=from_snapshot,
         )
 
-    async def wait_for_turn(
-        self, sent: Sent, *, owner: str, seconds: float, first: bool = False
-    ) -> Json:
+    async def wait_for_turn(self, sent: Sent, *, seconds: float, first: bool = False) -> Json:
         """Wait until the turn of a message has ended, and return the task.
 
         Args:
             sent: What `send` returned.
-            owner: Who sent it.
             seconds: How long to wait; the task is returned as it is then.
             first: Whether to wait only for the task's second event, which shows whether it is one.
 
@@ -276,7 +284,8 @@ class TaskService:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         turn = sent.turn
-        async with await self.watch(sent.task_id, owner=owner, after=sent.after) as session:
+        session = StreamSession(self._manager, self._feeds, sent.task_id, after=sent.after)
+        async with session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)
                 if isinstance(got, Reset):
@@ -293,95 +302,39 @@ class TaskService:
                     )
                 if ended and session.at_end:
                     break
-        return await self.get(sent.task_id, owner=owner)
+        snapshot = await self._manager.snapshots.get(sent.task_id)
+        if snapshot is None:
+            raise TaskNotFound(sent.task_id)
+        return snapshot.task
 
-    async def cancel(self, task_id: str, *, owner: str) -> Json:
+    async def cancel(self, task_id: str, *, caller: Caller) -> Json:
         """Cancel a task, and return it as it is then.
 
         A run that works on it is told to stop; this waits for it as long as it may take.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             TaskNotCancelable: The task has ended, or ended well while it was being canceled.
             Unavailable: Redis is away.
         """
-        await self.authorize(task_id, owner)
-        meta = await self._manager.snapshots.meta(task_id)
-        if meta is None:
-            raise TaskNotFound(task_id)
-        # Noted first: should this process die with the lease in its hands, the sweep finds the task.
-        await self._manager.index.open(self._agent, task_id)
-        lease = await self._manager.log.lease(
-            task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
-        )
-        if isinstance(lease, Grant):
-            try:
-                await self._end_as_canceled(lease)
-            except Fenced:  # somebody else has taken the task; the flag tells them to end it
-                await self._wait_for_end(task_id, meta.last)
-        elif lease.state is not None:
-            raise TaskNotCancelable(task_id, lease.state.label)
-        elif lease.reason == "GONE":
-            raise TaskNotFound(task_id)
-        else:
-            await self._wait_for_end(task_id, meta.last)
-            # Its process is dead, and no other took it over: its lease has ended by now.
-            again = await self._manager.log.lease(
-                task_id, f"cancel-{uuid.uuid4().hex}", purpose="cancel"
-            )
-            if isinstance(again, Grant):
-                with contextlib.suppress(Fenced):
-                    await self._end_as_canceled(again)
-        task = await self.get(task_id, owner=owner)
+        stored = await self.authorize(task_id, caller, "cancel")
+        await self._canceling.cancel(stored, task_id)
+        task = await self._told(stored, task_id)
         state = state_of(task)
         if state.terminal and state is not State.CANCELED:
             raise TaskNotCancelable(task_id, state.label)
         return task
 
-    async def _end_as_canceled(self, grant: Grant) -> None:
-        """End a task on which nobody works."""
-        writer = LogWriter(self._manager.log, grant)
-        was = writer.state
-        said = message(
-            "agent",
-            [text_part("This request was canceled.")],
-            task_id=grant.task_id,
-            context_id=grant.context,
-        )
-        # The agent hears of it if it has begun anything: by a worker, as this process may have none.
-        begun = grant.begun or grant.base.offset > 1
-        await writer.append(
-            status_event(grant.task_id, grant.context, State.CANCELED, said), cleanup=begun
-        )
-        await self._manager.index.record(
-            grant.task_id,
-            owner=grant.owner,
-            context=grant.context,
-            agent=self._agent,
-            state=State.CANCELED,
-            was=was,
-        )
-        if begun:
-            await self._work.hint(grant.task_id)
-        else:
-            await self._manager.index.settle(self._agent, grant.task_id)
-
-    async def _wait_for_end(self, task_id: str, after: Position) -> None:
-        """Wait for a run to stop: it has `cancel_seconds`, and its lease if its process is dead."""
-        settings = self._manager.settings
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + settings.cancel_seconds + 2 * settings.lease_seconds
-        session = StreamSession(self._manager, self._feeds, task_id, after=after)
-        async with session:
-            while (left := deadline - loop.time()) > 0:
-                got = await session.next(left)
-                if isinstance(got, Reset):
-                    return
-                if any(event.state is not None and event.state.terminal for event in got):
-                    return
-
-    async def authorize(self, task_id: str, owner: str) -> None:
+    async def authorize(self, task_id: str, caller: Caller, does: str) -> str:
         """Check that a task is there, this agent's, and the caller's: else it is "not found".
+
+        Args:
+            task_id: The task, by the id that the caller knows it by.
+            caller: Who asks.
+            does: What they want to do with it, for the audit.
+
+        Returns:
+            The id under which it is stored.
 
         Raises:
             InvalidParams: The id can't be one.
@@ -389,13 +342,35 @@ class TaskService:
             Unavailable: Redis is away.
         """
         check_id(task_id, "The task's id")
-        meta = await self._feeds.meta(task_id)
-        if meta is None or meta.agent != self._agent or meta.owner != owner:
+        stored = caller.stored_id(task_id)
+        meta = await self._feeds.meta(stored)
+        known = meta is not None and meta.agent == self._agent and caller.may_see(meta.owner)
+        if not known or meta is None or caller.task not in ("", task_id):
             raise TaskNotFound(task_id)
+        if meta.owner != caller.owner:
+            await self._note(caller, does, stored, meta.owner)
+        return stored
+
+    async def _owner_of(self, stored: str, caller: Caller) -> str:
+        """Return whose task a message is for: the caller's, or one that their role opens to them."""
+        if caller.sees_all and (meta := await self._feeds.meta(stored)) is not None:
+            if meta.owner != caller.owner:
+                await self._note(caller, "send", stored, meta.owner)
+            return meta.owner
+        return caller.owner
+
+    async def _note(self, caller: Caller, does: str, task_id: str, owner: str) -> None:
+        await self._manager.audit.note(
+            actor=caller.actor or caller.owner,
+            role=caller.role.value,
+            does=does,
+            task_id=task_id,
+            owner=owner,
+        )
 
     async def _wake(self, offer: Offer, accepted: Accepted) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
-        task_id, state = offer.task["id"], accepted.state
+        task_id, state = offer.task_id, accepted.state
         if accepted.code == "JOINED" and state is State.WORKING:
             return
         try:

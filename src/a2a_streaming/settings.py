@@ -5,10 +5,11 @@ The only module that reads the environment. `docs/settings.md` is made from the 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from a2a_streaming.errors import InvalidSetting
@@ -16,6 +17,8 @@ from a2a_streaming.errors import InvalidSetting
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+_ALGORITHM = re.compile(r"(RS|PS|ES)(256|384|512)|ES256K|EdDSA")
+_RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour)")
 
 
 class Settings(BaseSettings):
@@ -102,6 +105,33 @@ class Settings(BaseSettings):
     public_url: str = ""
     """The address under which clients reach this server; empty: as the request names it."""
 
+    auth_keys: bool = False
+    """Whether clients sign in with API keys, as `a2a-streaming keys create` makes them."""
+    auth_issuer: str = ""
+    """The OpenID Connect issuer whose JWTs clients sign in with, exactly as its tokens name it; empty: none."""
+    auth_audience: str = ""
+    """The audience that those JWTs must name: this server."""
+    auth_jwks_url: str = ""
+    """Where the issuer's keys are; empty: where its discovery document says."""
+    auth_algorithms: Annotated[list[str], NoDecode] = ["RS256", "ES256"]
+    """Algorithms that those JWTs may be signed with, comma-separated: RS*, PS*, ES* and EdDSA."""
+    auth_roles_claim: str = "roles"
+    """The claim that names roles: customer (without any), agent, operator, service."""
+    auth_secret: SecretStr | None = None
+    """What tokens between agents, and tickets, are signed with, 32 bytes or more; none: made and kept in Redis."""
+    auth_service_seconds: Seconds = 600.0
+    """For how long a token is good by which one agent acts for a customer at another."""
+    auth_ticket_seconds: Seconds = 60.0
+    """For how long a browser's ticket for an EventSource is good."""
+    cors_origins: Annotated[list[str], NoDecode] = []
+    """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
+    limit_rate: str = "1200/minute"
+    """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; with authentication alone."""
+    limit_streams: Count = 200
+    """Streams that an owner may hold open on one process; with authentication alone."""
+    audit_ttl: Count = 90 * 86_400
+    """Seconds that accesses to other owners' tasks stay noted."""
+
     anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
     """Switches Claude on for intent detection."""
     anthropic_base_url: str | None = Field(default=None, validation_alias="ANTHROPIC_BASE_URL")
@@ -115,16 +145,52 @@ class Settings(BaseSettings):
     """The least important line that is logged. Customers' text is logged at debug alone."""
 
     @property
+    def authenticates(self) -> bool:
+        """Whether callers must say who they are."""
+        return self.auth_keys or bool(self.auth_issuer)
+
+    @property
     def listed_ttl(self) -> int:
         """Seconds that lists of tasks stay after their last change: as long as any task in them."""
         return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
 
-    @field_validator("agents", mode="before")
+    @field_validator("agents", "cors_origins", "auth_algorithms", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return [url.strip().rstrip("/") for url in value.split(",") if url.strip()]
+            return [one.strip().rstrip("/") for one in value.split(",") if one.strip()]
         return value
+
+    @field_validator("auth_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: list[str]) -> list[str]:
+        if not value or not all(_ALGORITHM.fullmatch(one) for one in value):
+            raise ValueError("must name some of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, …")
+        return value
+
+    @field_validator("auth_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if len(value.get_secret_value().encode()) < 32:
+            raise ValueError("must have 32 bytes or more, for example of `openssl rand -hex 32`")
+        return value
+
+    @field_validator("limit_rate")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        if not _RATE.fullmatch(value):
+            raise ValueError("must be a rate such as 1200/minute")
+        return value
+
+    @model_validator(mode="after")
+    def _names_audience(self) -> Self:
+        if self.auth_issuer and not self.auth_audience:
+            raise ValueError(
+                "A2A_AUTH_ISSUER needs A2A_AUTH_AUDIENCE: the audience its tokens name"
+            )
+        return self
 
     @field_validator("key_prefix")
     @classmethod

@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.attempt import begin_again
+from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
@@ -92,11 +94,13 @@ class Turns:
     Args:
         manager: Redis.
         agent: The agent.
+        authenticator: Signs what the agent acts for customers with.
     """
 
-    def __init__(self, manager: RedisManager, agent: Agent) -> None:
+    def __init__(self, manager: RedisManager, agent: Agent, authenticator: Authenticator) -> None:
         self._manager = manager
         self._agent = agent
+        self._authenticator = authenticator
         self._settings = manager.settings
 
     async def handle(self, running: Running) -> None:
@@ -158,7 +162,7 @@ class Turns:
         found = writer.state
         if not mentions(writer.task, entry.message_id):
             await writer.append(
-                status_event(grant.task_id, grant.context, State.WORKING, entry.message)
+                status_event(grant.told_id, grant.context, State.WORKING, entry.message)
             )
         elif writer.position.offset > 1:
             first = writer.task["history"][0]["messageId"] == entry.message_id
@@ -176,7 +180,13 @@ class Turns:
             writer=running.writer,
             steps=steps,
             subscriptions=self._manager.subscriptions,
+            acting=partial(self._acting_token, running.grant.owner),
         )
+
+    async def _acting_token(self, owner: str) -> str | None:
+        if not owner or not self._settings.authenticates:
+            return None
+        return await self._authenticator.acting_token(self._agent.name, owner)
 
     async def _abandon(
         self,
@@ -292,10 +302,10 @@ class Turns:
         grant = running.grant
         if said is None:
             said = message(
-                "agent", [text_part(text)], task_id=grant.task_id, context_id=grant.context
+                "agent", [text_part(text)], task_id=grant.told_id, context_id=grant.context
             )
         await running.writer.append(
-            status_event(grant.task_id, grant.context, state, said), cleanup=not running.cleaned
+            status_event(grant.told_id, grant.context, state, said), cleanup=not running.cleaned
         )
 
 

@@ -9,6 +9,7 @@ from a2a_streaming.addresses import resolve
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.webhooks import Webhook
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported, TaskNotFound
 from a2a_streaming.task import Json
 
@@ -16,8 +17,8 @@ from a2a_streaming.task import Json
 class Authorize(Protocol):
     """Checks that a task is the caller's; raises TaskNotFound if not."""
 
-    def __call__(self, task_id: str, owner: str) -> Awaitable[None]:
-        """Check it."""
+    def __call__(self, task_id: str, caller: Caller, does: str) -> Awaitable[str]:
+        """Check it, and return its stored id."""
         ...
 
 
@@ -34,32 +35,34 @@ class TaskWebhooks:
         self._authorize = authorize
 
     async def set(
-        self, task_id: str, config: Json, *, owner: str, dialect: str, told: str
+        self, task_id: str, config: Json, *, caller: Caller, dialect: str, told: str
     ) -> Webhook:
         """Have a task's events pushed to a webhook.
 
         Args:
             task_id: The task.
             config: Its `id` and `url`, and `token` and `authentication` if there are any (A2A 1.0 JSON).
-            owner: Who asks.
+            caller: Who asks.
             dialect: The dialect in which it wants to be told.
             told: The position after which it is told what happens; empty for the log's beginning.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             InvalidParams: It isn't a webhook to which this server pushes, or there are too many.
             PushNotificationNotSupported: The operator has switched webhooks off.
             Unavailable: Redis is away.
         """
-        await self._authorize(task_id, owner)
+        stored = await self._authorize(task_id, caller, "set a webhook")
         await self.check(config)
         webhook_id = check_id(config["id"], "The configuration's id")
         limit = self._manager.settings.push_limit
-        others = [one for one in await self.of_task(task_id, owner=owner) if one.id != webhook_id]
+        others = [
+            one for one in await self._manager.webhooks.of_task(stored) if one.id != webhook_id
+        ]
         if len(others) >= limit:
             raise InvalidParams(f"The task has {limit} webhooks already. Delete one first.")
         kept = {key: config[key] for key in ("url", "token", "authentication") if key in config}
-        webhook = Webhook(task_id, webhook_id, kept, dialect, told)
+        webhook = Webhook(stored, webhook_id, kept, dialect, told)
         await self._manager.webhooks.put(webhook)
         return webhook
 
@@ -78,41 +81,41 @@ class TaskWebhooks:
         except OSError:
             pass  # what can't be resolved now may be later: it is checked again before each call
 
-    async def of_task(self, task_id: str, *, owner: str) -> list[Webhook]:
+    async def of_task(self, task_id: str, *, caller: Caller) -> list[Webhook]:
         """Return a task's webhooks.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             PushNotificationNotSupported: The operator has switched webhooks off.
             Unavailable: Redis is away.
         """
         self._check_on()
-        await self._authorize(task_id, owner)
-        return await self._manager.webhooks.of_task(task_id)
+        stored = await self._authorize(task_id, caller, "read webhooks")
+        return await self._manager.webhooks.of_task(stored)
 
-    async def delete(self, task_id: str, webhook: str, *, owner: str) -> None:
+    async def delete(self, task_id: str, webhook: str, *, caller: Caller) -> None:
         """Delete a webhook, if it is there.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             PushNotificationNotSupported: The operator has switched webhooks off.
             Unavailable: Redis is away.
         """
         self._check_on()
-        await self._authorize(task_id, owner)
-        await self._manager.webhooks.delete(task_id, webhook)
+        stored = await self._authorize(task_id, caller, "delete a webhook")
+        await self._manager.webhooks.delete(stored, webhook)
 
-    async def end_of_log(self, task_id: str, *, owner: str) -> str:
+    async def end_of_log(self, task_id: str, *, caller: Caller) -> str:
         """Return the position of a task's last event.
 
         Raises:
-            TaskNotFound: There is no such task of this owner and agent.
+            TaskNotFound: There is no such task of this caller and agent.
             PushNotificationNotSupported: The operator has switched webhooks off.
             Unavailable: Redis is away.
         """
         self._check_on()
-        await self._authorize(task_id, owner)
-        meta = await self._manager.snapshots.meta(task_id)
+        stored = await self._authorize(task_id, caller, "set a webhook")
+        meta = await self._manager.snapshots.meta(stored)
         if meta is None:
             raise TaskNotFound(task_id)
         return str(meta.last)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 
 from a2a_streaming.agent import Agent, Unwatched
+from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.log import Grant, NoLease
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
@@ -32,15 +33,18 @@ class Worker:
         manager: Redis.
         agent: The agent.
         name: This process's name among the workers.
+        authenticator: Signs what the agent acts for customers with.
     """
 
-    def __init__(self, manager: RedisManager, agent: Agent, name: str) -> None:
+    def __init__(
+        self, manager: RedisManager, agent: Agent, name: str, authenticator: Authenticator
+    ) -> None:
         self._manager = manager
         self._agent = agent
         self._name = name
         self._settings = manager.settings
         self._work = manager.work(agent.name)
-        self._turns = Turns(manager, agent)
+        self._turns = Turns(manager, agent, authenticator)
         self._running: dict[str, Running] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()

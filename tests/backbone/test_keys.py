@@ -13,8 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming.auth.keys import make_key
 from a2a_streaming.backbone.keys import KEYS, Keys, check_id
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.caller import ANYBODY, Caller, Role
 from a2a_streaming.errors import InvalidParams
 from a2a_streaming.event import text_part
 from a2a_streaming.node import Node
@@ -84,34 +86,40 @@ async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[st
 async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
     settings: Settings, raw: redis.asyncio.Redis, prefix: str
 ) -> None:
-    changed = {"key_prefix": prefix, "push_private": True}
+    changed = {"key_prefix": prefix, "push_private": True, "auth_keys": True}
     node = Node([Desk()], settings.model_copy(update=changed))
     await node.start()
     service = node.service("desk")
+    customer, operator = Caller("o"), Caller("p", Role.OPERATOR)
+    _, key = make_key(name="", subject="o", role=Role.CUSTOMER, seconds=60)
+    await node.manager.credentials.put(key)
 
     async def sent(task: str, words: str) -> None:
-        await service.send([text_part(words)], owner="o", task_id=task, context="c", dialect="0.1")
+        await service.send(
+            [text_part(words)], caller=customer, task_id=task, context="c", dialect="0.1"
+        )
 
     async def has(task: str, state: State) -> bool:
-        return (await service.get(task, owner="o"))["status"]["state"] == state
+        return (await service.get(task, caller=customer))["status"]["state"] == state
 
     try:
         for wanted in ("done", "ask", "wait"):
             await sent(wanted, wanted)
         await sent("wait", "a message that waits")
         hook = {"id": "hook", "url": "http://127.0.0.1:9/nobody"}
-        await service.webhooks.set("wait", hook, owner="o", dialect="1.0", told="")
+        await service.webhooks.set("wait", hook, caller=customer, dialect="1.0", told="")
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
-        await until(lambda: raw.exists(f"{prefix}task:{{wait}}:steps"))
-        async with await service.watch("ask", owner="o"):
+        stored = customer.stored_id("wait")
+        await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
+        async with await service.watch(customer.stored_id("ask"), caller=operator):
             found = await no_key_lives_for_ever(raw, prefix)
             channels = [text(channel) for channel in await raw.pubsub_channels()]
         assert found == {spec.pattern for spec in KEYS if spec.type != "channel"}
         assert {row(channel, prefix) for channel in channels} == {
             spec.pattern for spec in KEYS if spec.type == "channel"
         }
-        await service.cancel("wait", owner="o")
+        await service.cancel("wait", caller=customer)
         await no_key_lives_for_ever(raw, prefix)
     finally:
         await node.aclose()
@@ -252,18 +260,22 @@ async def test_nothing_is_stored_for_an_id_that_is_refused(
         service = node.service("desk")
         with pytest.raises(InvalidParams):
             await service.send(
-                [text_part("hello")], owner="", task_id=task, context=None, dialect="0.1"
+                [text_part("hello")], caller=ANYBODY, task_id=task, context=None, dialect="0.1"
             )
         with pytest.raises(InvalidParams):
             await service.send(
-                [text_part("hello")], owner="", task_id="t1", context=task or " ", dialect="0.1"
+                [text_part("hello")],
+                caller=ANYBODY,
+                task_id="t1",
+                context=task or " ",
+                dialect="0.1",
             )
         with pytest.raises(InvalidParams):
-            await service.get(task, owner="")
+            await service.get(task, caller=ANYBODY)
         with pytest.raises(InvalidParams):
-            await service.cancel(task, owner="")
+            await service.cancel(task, caller=ANYBODY)
         with pytest.raises(InvalidParams):
-            await service.watch(task, owner="")
+            await service.watch(task, caller=ANYBODY)
     finally:
         await node.aclose()
     assert await raw.dbsize() == 0

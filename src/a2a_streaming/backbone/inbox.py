@@ -40,6 +40,7 @@ class Offer:
     Args:
         owner: Whose task it is.
         agent: Which agent it is for.
+        task_id: The id under which the task is stored.
         task: The task as it is if this message creates it (A2A 1.0 JSON).
         message: The message (A2A 1.0 JSON).
         fingerprint: Digest of the message's content.
@@ -51,6 +52,7 @@ class Offer:
 
     owner: str
     agent: str
+    task_id: str
     task: Json
     message: Json
     fingerprint: str
@@ -118,7 +120,7 @@ class Inbox:
         """
         code, position, state, before = await self._store.script(
             _ACCEPT,
-            self._keys.task(offer.task["id"]),
+            self._keys.task(offer.task_id),
             [
                 offer.owner,
                 offer.agent,

@@ -121,6 +121,25 @@ KEYS: tuple[KeySpec, ...] = (
         "task → last change, ms",
     ),
     KeySpec(
+        "auth:key:<id>",
+        "hash",
+        "until the key expires",
+        "an API key: digest of its secret, name, owner, role",
+    ),
+    KeySpec("auth:keys", "sorted set", "until the last key expires", "API keys → expiry, s"),
+    KeySpec(
+        "auth:secret",
+        "string",
+        "30 days since the last start of a process",
+        "what service tokens and tickets are signed with, if A2A_AUTH_SECRET is empty",
+    ),
+    KeySpec(
+        "audit",
+        "stream",
+        "audit_ttl since the last entry",
+        "accesses to other owners' tasks: actor, role, does, task, owner",
+    ),
+    KeySpec(
         "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"
     ),
 )
@@ -205,6 +224,25 @@ class Keys:
     def work(self, agent: str) -> str:
         """Hints for an agent's workers."""
         return f"{self.prefix}work:{agent}"
+
+    def api_key(self, key_id: str) -> str:
+        """An API key."""
+        return f"{self.prefix}auth:key:{key_id}"
+
+    @property
+    def api_keys(self) -> str:
+        """The list of API keys."""
+        return f"{self.prefix}auth:keys"
+
+    @property
+    def secret(self) -> str:
+        """What processes sign with."""
+        return f"{self.prefix}auth:secret"
+
+    @property
+    def audit(self) -> str:
+        """Accesses to other owners' tasks."""
+        return f"{self.prefix}audit"
 
     def index(self, kind: str, value: str) -> str:
         """A list of tasks: by owner, context, agent, state, or open."""

@@ -29,7 +29,7 @@ class Grant:
     """A lease on a task, with all that its holder needs to go on.
 
     Args:
-        task_id: The task.
+        task_id: The task, by its stored id.
         holder: Who holds the lease.
         epoch: Its fencing token.
         previous_epoch: The token before it.
@@ -63,6 +63,11 @@ class Grant:
     entry: InboxEntry | None
     task: Json
     tail_bytes: int
+
+    @property
+    def told_id(self) -> str:
+        """The id by which the task's owner and all its events know it."""
+        return self.task["id"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
+from a2a_streaming.backbone.audit import Audit
 from a2a_streaming.backbone.broadcast import Broadcast
 from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
@@ -54,6 +56,8 @@ class RedisManager:
         self.log = Log(self._store, self.keys, settings)
         self.index = Index(self._store, self.keys, settings)
         self.webhooks = Webhooks(self._store, self.keys, settings)
+        self.credentials = Credentials(self._store, self.keys)
+        self.audit = Audit(self._store, self.keys, lifetime=settings.audit_ttl)
         self.sweep = Sweep(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:

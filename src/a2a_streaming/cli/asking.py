@@ -13,33 +13,33 @@ import typer
 from a2a_streaming.client import Client, StreamEvent
 
 
-def send(url: str, text: str, task: str | None) -> None:
+def send(url: str, token: str | None, text: str, task: str | None) -> None:
     """Send a message and print its task's story."""
     task_id = task or f"task-{uuid.uuid4().hex[:12]}"
 
     async def main() -> None:
-        async with Client(url) as client:
+        async with Client(url, token=token) as client:
             typer.echo(f"task {task_id}", err=True)
             await _print(client.send_subscribe(task_id, text))
 
     asyncio.run(main())
 
 
-def watch(url: str, task: str, after: str | None) -> None:
+def watch(url: str, token: str | None, task: str, after: str | None) -> None:
     """Print a task's story, from a position on."""
 
     async def main() -> None:
-        async with Client(url) as client:
+        async with Client(url, token=token) as client:
             await _print(client.resubscribe(task, after))
 
     asyncio.run(main())
 
 
-def cancel(url: str, task: str) -> None:
+def cancel(url: str, token: str | None, task: str) -> None:
     """Cancel a task."""
 
     async def main() -> None:
-        async with Client(url) as client:
+        async with Client(url, token=token) as client:
             told = await client.cancel(task)
             typer.echo(f"{task} {told['status']['state']}")
 

@@ -32,12 +32,25 @@ class Role(StrEnum):
     worker = "worker"
 
 
+class KeyRole(StrEnum):
+    """What a key's holder may do."""
+
+    customer = "customer"
+    agent = "agent"
+    operator = "operator"
+    service = "service"
+
+
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 GrpcPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port for gRPC beside HTTP.  [default: none]")
 ]
 Url = Annotated[str, typer.Option(help="The agent's address.", envvar="A2A_URL")]
+Token = Annotated[
+    str | None,
+    typer.Option(help="An API key or a bearer token.  [default: none]", envvar="A2A_TOKEN"),
+]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -80,11 +93,12 @@ def send(
     text: Annotated[str, typer.Argument(help="What to say.")],
     task: Annotated[str | None, typer.Option(help="The task's id.  [default: a new one]")] = None,
     url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Send a message, and watch its task."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.send(url, text, task)
+    asking.send(url, token, text, task)
 
 
 @app.command()
@@ -92,21 +106,76 @@ def watch(
     task: Annotated[str, typer.Argument(help="The task's id.")],
     after: Annotated[str | None, typer.Option(help="The last position you have seen.")] = None,
     url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Watch a task: its history, then live."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.watch(url, task, after)
+    asking.watch(url, token, task, after)
 
 
 @app.command()
 def cancel(
-    task: Annotated[str, typer.Argument(help="The task's id.")], url: Url = DEFAULT_URL
+    task: Annotated[str, typer.Argument(help="The task's id.")],
+    url: Url = DEFAULT_URL,
+    token: Token = None,
 ) -> None:
     """Cancel a task."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.cancel(url, task)
+    asking.cancel(url, token, task)
+
+
+keys = typer.Typer(
+    help="API keys, and what they open.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(keys, name="keys")
+Days = Annotated[int, typer.Option(min=1, max=3650, help="Days for which the key is good.")]
+
+
+@keys.command("create")
+def create_key(
+    subject: Annotated[str, typer.Argument(help="Whose tasks it opens: a customer, a service …")],
+    role: Annotated[KeyRole, typer.Option(help="What its holder may do.")] = KeyRole.customer,
+    name: Annotated[str, typer.Option(help="What it is for, in your words.")] = "",
+    days: Days = 365,
+) -> None:
+    """Make an API key, and show it once."""
+    from a2a_streaming.cli import keys as made  # noqa: PLC0415 - see the module's docstring
+
+    made.create(subject, role.value, name, days)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the API keys; the keys themselves aren't kept."""
+    from a2a_streaming.cli import keys as made  # noqa: PLC0415 - see the module's docstring
+
+    made.show()
+
+
+@keys.command("rotate")
+def rotate_key(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.")],
+    days: Days = 365,
+    grace_hours: Annotated[
+        int, typer.Option(min=0, max=8760, help="Hours for which the old key is still good.")
+    ] = 24,
+) -> None:
+    """Make another key in a key's place; the old one ends after a while."""
+    from a2a_streaming.cli import keys as made  # noqa: PLC0415 - see the module's docstring
+
+    made.rotate(key_id, days, grace_hours)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.")],
+) -> None:
+    """Revoke an API key: every process refuses it within seconds."""
+    from a2a_streaming.cli import keys as made  # noqa: PLC0415 - see the module's docstring
+
+    made.revoke(key_id)
 
 
 def main() -> None:

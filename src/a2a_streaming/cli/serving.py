@@ -38,7 +38,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
 
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings.log_format, settings.log_level)
-    listening = _listen(host, port)
+    listening = _listen(host, port, settings)
     base = f"http://{_reachable(host)}:{port}"
     platform = Platform(settings, base)
     node = Node(platform.agents, settings, exclusive=True)
@@ -69,7 +69,7 @@ def serve(
     """
     settings = load_settings(public_url=public_url)
     configure_logging(settings.log_format, settings.log_level)
-    listening = _listen(host, port)
+    listening = _listen(host, port, settings)
     base = f"http://{_reachable(host)}:{port}"
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
@@ -117,12 +117,13 @@ def _load(target: str, settings: Settings, base: str) -> tuple[Agent, list[Any]]
     return as_agent(found, name=target), []
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, settings: Settings) -> socket.socket:
     """Take the port first, so that a busy one is told before anything starts."""
-    if not _is_loopback(host):
+    if not settings.authenticates and not _is_loopback(host):
         raise SetupError(
-            f"Without authentication the server listens on loopback alone, not on {host}. "
-            "Leave --host at 127.0.0.1, and put a proxy that authenticates in front."
+            f"Without authentication the server listens on loopback alone, not on {host}. Leave --host at "
+            "127.0.0.1, or set A2A_AUTH_KEYS=true (then make a key with `a2a-streaming keys create`) or "
+            "A2A_AUTH_ISSUER."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's algorithm off only where it is.

@@ -51,6 +51,7 @@ class Client:
         self._own = http is None
         self._http = http if http is not None else http_client()
         self._patience = patience
+        self._silence = silence
         self._timeout = _timeout(silence)
 
     async def __aenter__(self) -> Self:
@@ -58,6 +59,20 @@ class Client:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+    def with_token(self, token: str | None) -> Client:
+        """Return a client of the same agent that sends another token over the same connections.
+
+        Args:
+            token: Sent as bearer token; None for none.
+        """
+        return Client(
+            self.base_url,
+            token=token,
+            http=self._http,
+            patience=self._patience,
+            silence=self._silence,
+        )
 
     async def aclose(self) -> None:
         """Close the connections, unless the HTTP client is shared."""

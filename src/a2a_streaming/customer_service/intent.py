@@ -91,7 +91,7 @@ class IntentAgent(Agent):
         child = Delegation.from_json(run.metadata.get(KEY))
         if child is None or _origin(run, child) is None:
             return
-        client = await self._directory.client(child.agent)
+        client = await self._directory.client(child.agent, await run.acting_token())
         if client is None:
             return
         try:
@@ -142,7 +142,7 @@ class IntentAgent(Agent):
                 await run.complete(wording.PERSON)
                 return
             rest = tuple(routes[number + 1 :])
-            client = await self._directory.client(agent)
+            client = await self._directory.client(agent, await run.acting_token())
             if client is None:
                 _log.error("a specialist is gone", agent=agent, task=run.task_id)
                 await run.fail(wording.unreachable(agent))
@@ -171,7 +171,7 @@ class IntentAgent(Agent):
 
     async def _follow_up(self, run: Run, child: Delegation) -> None:
         """Pass the customer's answer on to the child that waits for it."""
-        client = await self._directory.client(child.agent)
+        client = await self._directory.client(child.agent, await run.acting_token())
         if client is None:
             _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
             await run.fail(wording.unreachable(child.agent))

@@ -69,17 +69,18 @@ class Directory:
         """Whether every specialist's card is known."""
         return all(entry.card is not None for entry in self._entries)
 
-    async def client(self, name: str) -> Client | None:
+    async def client(self, name: str, token: str | None = None) -> Client | None:
         """Return the way to a specialist; None if there is none of that name.
 
         Args:
             name: The specialist's name.
+            token: By which it is asked for a customer; None without authentication.
         """
         for _ in range(2):
             for entry in self._entries:
                 known = entry.card.name if entry.card is not None else entry.name
                 if known == name:
-                    return entry.client
+                    return entry.client.with_token(token)
             await self.specialists()  # an address without a name: its card has one
         return None
 

@@ -26,6 +26,7 @@ from a2a.types import (
 )
 from a2a.utils.errors import ExtendedAgentCardNotConfiguredError, UnsupportedOperationError
 
+from a2a_streaming.caller import Caller
 from a2a_streaming.cards import extended_card
 from a2a_streaming.errors import InvalidParams, TaskNotCancelable, TaskNotFound, Unavailable
 from a2a_streaming.handlers.webhooks import WebhookHandler
@@ -49,18 +50,18 @@ class Handler(WebhookHandler):
         node: The process's node.
         agent: The agent's name.
         dialect: The dialect that the request came in.
-        owner: Who asks.
+        caller: Who asks.
         base: The agent's address, for its card.
     """
 
-    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str, base: str) -> None:
-        super().__init__(node, agent, dialect, owner)
+    def __init__(self, node: Node, agent: str, dialect: Dialect, caller: Caller, base: str) -> None:
+        super().__init__(node, agent, dialect, caller)
         self._base = base
 
     @property
     def openings(self) -> Openings:
         """What opens this request's streams."""
-        return Openings(self._service, self.dialect, self._owner)
+        return Openings(self._service, self.dialect, self._caller)
 
     async def send(self, params: SendMessageRequest) -> Sent:
         """Accept a message.
@@ -76,7 +77,7 @@ class Handler(WebhookHandler):
             await self._check(webhook)
         sent = await self._service.send(
             said["parts"],
-            owner=self._owner,
+            caller=self._caller,
             task_id=said.get("taskId"),
             context=said.get("contextId"),
             message_id=said["messageId"],
@@ -85,7 +86,7 @@ class Handler(WebhookHandler):
             dialect=self.dialect.value,
         )
         if webhook is not None:
-            await self._set_with(sent, webhook)
+            await self._set_with(sent, said.get("taskId") or sent.task_id, webhook)
         return sent
 
     async def on_message_send(
@@ -98,15 +99,13 @@ class Handler(WebhookHandler):
         seconds = 0.0 if at_once and not first else self._node.settings.send_seconds
         with self._refusing():
             sent = await self.send(params)
-            task = await self._service.wait_for_turn(
-                sent, owner=self._owner, seconds=seconds, first=first
-            )
+            task = await self._service.wait_for_turn(sent, seconds=seconds, first=first)
         return modern.task_or_message(task, history_length=_length(wanted))
 
     async def on_get_task(self, params: GetTaskRequest, context: ServerCallContext) -> Task | None:
         """Return a task."""
         with self._refusing():
-            task = await self._service.get(params.id, owner=self._owner)
+            task = await self._service.get(params.id, caller=self._caller)
             if answered_by_message(task):
                 raise TaskNotFound(params.id)
         return modern.task_message(task, history_length=_length(params))
@@ -117,9 +116,9 @@ class Handler(WebhookHandler):
         """Cancel a task."""
         with self._refusing():
             try:
-                task = await self._service.cancel(params.id, owner=self._owner)
+                task = await self._service.cancel(params.id, caller=self._caller)
             except TaskNotCancelable:
-                if answered_by_message(await self._service.get(params.id, owner=self._owner)):
+                if answered_by_message(await self._service.get(params.id, caller=self._caller)):
                     raise TaskNotFound(params.id) from None
                 raise
         return modern.task_message(task)
@@ -139,7 +138,7 @@ class Handler(WebhookHandler):
             if (_length(params) or 0) < 0:
                 raise InvalidParams("historyLength must not be negative.")
             page = await self._service.list(
-                owner=self._owner,
+                caller=self._caller,
                 context=params.context_id or None,
                 state=state,
                 changed_after=changed_after,

@@ -19,6 +19,7 @@ from a2a.utils.errors import TaskNotFoundError
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from a2a_streaming.backbone.webhooks import Webhook
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import RequestError, Unavailable
 from a2a_streaming.node import Node
 from a2a_streaming.service import Sent, TaskService
@@ -33,15 +34,15 @@ class WebhookHandler(RequestHandler):
         node: The process's node.
         agent: The agent's name.
         dialect: The dialect that the request came in.
-        owner: Who asks.
+        caller: Who asks.
     """
 
-    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+    def __init__(self, node: Node, agent: str, dialect: Dialect, caller: Caller) -> None:
         self._node = node
         self._agent = agent
         self.dialect = dialect
         """The dialect that the request came in."""
-        self._owner = owner
+        self._caller = caller
         self.away: Unavailable | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
 
@@ -64,8 +65,8 @@ class WebhookHandler(RequestHandler):
     ) -> TaskPushNotificationConfig:
         """Set a webhook; it is told what happens from now on."""
         with self._refusing():
-            told = await self._service.webhooks.end_of_log(params.task_id, owner=self._owner)
-            return _config(await self._set(params.task_id, params, told))
+            told = await self._service.webhooks.end_of_log(params.task_id, caller=self._caller)
+            return _config(await self._set(params.task_id, params, told), params.task_id)
 
     async def on_get_task_push_notification_config(
         self, params: GetTaskPushNotificationConfigRequest, context: ServerCallContext
@@ -97,31 +98,31 @@ class WebhookHandler(RequestHandler):
         Raises:
             RequestError: It can't be served.
         """
-        await self._service.webhooks.delete(task_id, config_id, owner=self._owner)
+        await self._service.webhooks.delete(task_id, config_id, caller=self._caller)
 
     async def _check(self, config: TaskPushNotificationConfig) -> None:
         """Check a webhook that comes with a message, before the message is accepted."""
         await self._service.webhooks.check(MessageToDict(config))
 
-    async def _set_with(self, sent: Sent, config: TaskPushNotificationConfig) -> None:
+    async def _set_with(self, sent: Sent, task_id: str, config: TaskPushNotificationConfig) -> None:
         """Set a webhook that came with a message: it is told the message's turn."""
-        await self._set(sent.task_id, config, str(sent.after or ""))
+        await self._set(task_id, config, str(sent.after or ""))
 
     async def _set(self, task_id: str, config: TaskPushNotificationConfig, told: str) -> Webhook:
         return await self._service.webhooks.set(
             task_id,
             {**MessageToDict(config), "id": config.id or task_id},
-            owner=self._owner,
+            caller=self._caller,
             dialect=self.dialect.value,
             told=told,
         )
 
     async def _of_task(self, task_id: str) -> list[TaskPushNotificationConfig]:
         with self._refusing():
-            found = await self._service.webhooks.of_task(task_id, owner=self._owner)
-        return [_config(one) for one in found]
+            found = await self._service.webhooks.of_task(task_id, caller=self._caller)
+        return [_config(one, task_id) for one in found]
 
 
-def _config(webhook: Webhook) -> TaskPushNotificationConfig:
-    told = {**webhook.config, "id": webhook.id, "taskId": webhook.task_id}
+def _config(webhook: Webhook, task_id: str) -> TaskPushNotificationConfig:
+    told = {**webhook.config, "id": webhook.id, "taskId": task_id}
     return ParseDict(told, TaskPushNotificationConfig(), ignore_unknown_fields=True)

@@ -1,28 +1,23 @@
-"""Who asks, and whose tasks they may see."""
+"""Who asks over HTTP: by their credential or, without authentication, by where they are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
+from starlette.authentication import BaseUser
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from a2a_streaming.caller import ANYBODY, Caller, owner_of
+from a2a_streaming.cards import KEY_HEADER
+from a2a_streaming.errors import Forbidden, Unauthenticated
 from a2a_streaming.node import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks.
-
-    Args:
-        owner: Whose tasks these are: what every task of theirs is stored under. Empty without
-            authentication, where all tasks are everybody's.
-    """
-
-    owner: str = ""
-
-
 class Access:
-    """Says who asks, by what a request carries.
+    """Says who asks, and counts what they ask.
 
     Args:
         node: The process's node.
@@ -31,10 +26,108 @@ class Access:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    async def identify(self, request: Request) -> Caller:  # noqa: ARG002 - nothing tells callers apart yet
+    async def identify(self, request: Request, *, by_ticket: bool = False) -> Caller:
         """Return who asks.
 
         Args:
             request: The HTTP request.
+            by_ticket: Whether a ticket in the query is enough: for an EventSource, which sends no headers.
+
+        Raises:
+            Unauthenticated: Nobody knows.
+            Forbidden: A page from elsewhere asks, without authentication.
+            TooManyRequests: They ask too much.
+            Unavailable: It can't be checked now.
         """
-        return Caller()
+        caller = await self._caller(request, by_ticket=by_ticket)
+        self._node.quotas.count_request(caller)
+        return caller
+
+    async def _caller(self, request: Request, *, by_ticket: bool) -> Caller:
+        # An application that mounts ours may have its own authentication, as Starlette's middleware.
+        user = request.scope.get("user")
+        if user is not None and user.is_authenticated:
+            return Caller(owner_of(_name(user)))
+        if not self._node.settings.authenticates:
+            self._check_here(request)
+            return ANYBODY
+        authenticator = self._node.authenticator
+        if by_ticket and (ticket := request.query_params.get("ticket")):
+            return await authenticator.by_ticket(ticket)
+        return await authenticator.identify(_credential(request))
+
+    def _check_here(self, request: Request) -> None:
+        """Check that a request comes from this machine, and from no page of elsewhere."""
+        if request.client is not None and not _is_here(request.client.host):
+            raise Unauthenticated(
+                "Without authentication this server serves its own machine alone."
+            )
+        headers = request.headers
+        origin = headers.get("origin")
+        if origin is None and "sec-fetch-mode" not in headers:
+            return  # no browser
+        public = urlsplit(self._node.settings.public_url).hostname
+        allowed = self._node.settings.cors_origins
+        # A name that leads here by somebody else's DNS is as foreign as another origin.
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        foreign = host != public and not _is_here(host or "")
+        if origin is not None and origin not in allowed and "*" not in allowed:
+            asking = urlsplit(origin)
+            foreign = foreign or asking.netloc != headers.get("host")
+        if foreign:
+            raise Forbidden(
+                "A page of another origin asks, and there is no authentication. The operator can allow it by"
+                " A2A_CORS_ORIGINS, or set A2A_PUBLIC_URL to this server's name."
+            )
+
+
+async def counted(node: Node, caller: Caller, answer: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+    """Return an answer whose stream is counted: in before anything is done for it, out when it has ended.
+
+    Args:
+        node: The process's node.
+        caller: Who opens the stream.
+        answer: Makes the answer.
+
+    Raises:
+        TooManyRequests: The caller holds too many open.
+    """
+    close = node.quotas.open_stream(caller)
+    try:
+        app = await answer()
+    except BaseException:
+        close()
+        raise
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            close()
+
+    return run
+
+
+def _credential(request: Request) -> str:
+    if key := request.headers.get(KEY_HEADER):
+        return key.strip()
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated(
+            f"Send a token as Authorization: Bearer, or an API key as {KEY_HEADER}."
+        )
+    return token.strip()
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: of this machine, or of a test's client
+        return host in ("localhost", "testclient", "testserver") or host.endswith(".localhost")
+
+
+def _name(user: BaseUser) -> str:
+    try:
+        return user.identity
+    except NotImplementedError:
+        return user.display_name

@@ -9,19 +9,24 @@ from collections.abc import AsyncGenerator, Sequence
 from a2a.server.agent_execution import AgentExecutor
 from a2a.types import AgentCard
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
-from a2a_streaming.errors import RequestError, SetupError, Unavailable
+from a2a_streaming.cards import KEY_HEADER
+from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
-from a2a_streaming.http.bodies import rest_error
+from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
+from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
+from a2a_streaming.http.tokens import TokenEndpoint, give_ticket, give_token
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import get_logger
@@ -90,6 +95,8 @@ def node_app(
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
+        Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
+        Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
         if path in cards:
@@ -106,9 +113,27 @@ def node_app(
             if owns_node:
                 await node.aclose()
 
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=_cors(node.settings))
     app.state.node = node
     return app
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    """Return what lets pages of other origins call us from a browser."""
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[
+                *("authorization", "content-type", "last-event-id", KEY_HEADER, VERSION_HEADER),
+                *("A2A-Extensions", ENVELOPE_HEADER),
+            ],
+            expose_headers=["retry-after", "www-authenticate", "etag"],
+        )
+    ]
 
 
 def _agent_routes(node: Node, agent: Agent) -> Sequence[BaseRoute]:
@@ -151,18 +176,6 @@ class _Call:
         self._method = method
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._node.start()
-        except SetupError as error:
-            _log.error("can't start", reason=str(error))
-            away = Unavailable("The service can't reach its store; try again later.")
-            response = JSONResponse(
-                {"jsonrpc": "2.0", "id": None, "error": away.to_jsonrpc()},
-                503,
-                headers={"retry-after": str(away.retry_after)},
-            )
-            await response(scope, receive, send)
-            return
         request = Request(scope, receive)
         if request.method == "GET":
             answer = await self._endpoint.event_source(request)
@@ -180,15 +193,7 @@ class _Rest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        try:
-            await self._node.start()
-        except SetupError as error:
-            _log.error("can't start", reason=str(error))
-            answer: ASGIApp = rest_error(
-                Unavailable("The service can't reach its store; try again later.")
-            )
-        else:
-            answer = await self._endpoint.serve(request, f"/{request.path_params['path']}")
+        answer = await self._endpoint.serve(request, f"/{request.path_params['path']}")
         await answer(scope, receive, send)
 
 

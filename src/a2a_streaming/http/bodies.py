@@ -17,7 +17,7 @@ from a2a_streaming.errors import (
     ContentTypeNotSupported,
     ExtensionSupportRequired,
     RequestError,
-    Unavailable,
+    Unauthenticated,
 )
 from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.dialects import Dialect
@@ -150,11 +150,7 @@ def rest_error(error: RequestError) -> Response:
     told["error"].update(code=error.http_status, status=error.grpc_status)
     response = json_response(orjson.dumps(for_old_clients(told)), error.http_status)
     response.headers["content-type"] = A2A_JSON
-    if isinstance(error, Unavailable):
-        response.headers["retry-after"] = str(error.retry_after)
-    if isinstance(error, BodyTooLarge):
-        response.headers["connection"] = "close"  # the rest of the body is still on its way
-    return response
+    return _with_headers(response, error)
 
 
 def error_response(body: bytes, error: RequestError) -> Response:
@@ -165,10 +161,16 @@ def error_response(body: bytes, error: RequestError) -> Response:
         error: What is wrong.
     """
     # JSON-RPC's errors travel under status 200, but for those that concern HTTP itself.
-    status = error.http_status if isinstance(error, BodyTooLarge | Unavailable) else 200
+    status = error.http_status if error.by_http else 200
     response = json_response(jsonrpc.error(jsonrpc.id_of(body), error), status)
-    if isinstance(error, Unavailable):
+    return _with_headers(response, error)
+
+
+def _with_headers(response: Response, error: RequestError) -> Response:
+    if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        response.headers["www-authenticate"] = "Bearer"
     if isinstance(error, BodyTooLarge):
         response.headers["connection"] = "close"  # the rest of the body is still on its way
     return response

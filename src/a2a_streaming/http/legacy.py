@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from a2a_streaming.backbone.webhooks import Webhook
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams
 from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.stream import EventStream
@@ -39,13 +40,13 @@ class LegacyEndpoint:
     Args:
         node: The process's node.
         agent: The agent's name.
-        owner: Whose tasks it may see.
+        caller: Who asks.
     """
 
-    def __init__(self, node: Node, agent: str, owner: str) -> None:
+    def __init__(self, node: Node, agent: str, caller: Caller) -> None:
         self._node = node
         self._agent = agent
-        self._owner = owner
+        self._caller = caller
         self._methods: dict[str, Callable[[Request, Call], Awaitable[ASGIApp]]] = {
             "tasks/send": self._send,
             "tasks/sendSubscribe": self._send_subscribe,
@@ -76,9 +77,8 @@ class LegacyEndpoint:
     async def _send(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
-        task = await self._service.wait_for_turn(
-            sent, owner=self._owner, seconds=self._node.settings.send_seconds
-        )
+        seconds = self._node.settings.send_seconds
+        task = await self._service.wait_for_turn(sent, seconds=seconds)
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
     async def _send_subscribe(self, request: Request, call: Call) -> ASGIApp:
@@ -87,19 +87,19 @@ class LegacyEndpoint:
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
         session = await self._service.watch(
-            sent.task_id, owner=self._owner, after=after or sent.after, malformed=malformed
+            params.id, caller=self._caller, after=after or sent.after, malformed=malformed
         )
         turn = sent.turn if after is None and not malformed else None
         return await self._stream(frames, session, turn)
 
     async def _get(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskQueryParams, call.params)
-        task = await self._service.get(params.id, owner=self._owner)
+        task = await self._service.get(params.id, caller=self._caller)
         return _result(call, legacy.tell_task(task, history_length=params.historyLength))
 
     async def _cancel(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskIdParams, call.params)
-        task = await self._service.cancel(params.id, owner=self._owner)
+        task = await self._service.cancel(params.id, caller=self._caller)
         return _result(call, legacy.tell_task(task, history_length=None))
 
     async def _resubscribe(self, request: Request, call: Call) -> ASGIApp:
@@ -122,12 +122,14 @@ class LegacyEndpoint:
 
     async def _follow(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.FollowParams, call.params)
-        sessions = [await self._watch(wanted.id, wanted.after) for wanted in params.tasks]
+        sessions = [
+            (wanted.id, await self._watch(wanted.id, wanted.after)) for wanted in params.tasks
+        ]
         readers: list[TaskReader] = []
         try:
-            for session in sessions:
+            for task_id, session in sessions:
                 await session.__aenter__()
-                frames = LegacyFrames(task_id=session.task_id)
+                frames = LegacyFrames(task_id=task_id)
                 readers.append(_reader(session, frames, to_the_end=True))
         except BaseException:
             for reader in readers:
@@ -138,19 +140,19 @@ class LegacyEndpoint:
     async def _watch(self, task_id: str, position: str | None) -> StreamSession:
         after, malformed = read_position(position)
         return await self._service.watch(
-            task_id, owner=self._owner, after=after, malformed=malformed
+            task_id, caller=self._caller, after=after, malformed=malformed
         )
 
     async def _set_push(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(TaskPushNotificationConfig, call.params)
         webhooks = self._service.webhooks
-        told = await webhooks.end_of_log(params.id, owner=self._owner)
+        told = await webhooks.end_of_log(params.id, caller=self._caller)
         webhook = await self._set_webhook(params.id, params.pushNotificationConfig, told)
         return _result(call, tell_webhook(params.id, webhook.config))
 
     async def _get_push(self, _: Request, call: Call) -> ASGIApp:
         params = legacy.read_params(legacy.TaskIdParams, call.params)
-        for webhook in await self._service.webhooks.of_task(params.id, owner=self._owner):
+        for webhook in await self._service.webhooks.of_task(params.id, caller=self._caller):
             if webhook.id == params.id:
                 return _result(call, tell_webhook(params.id, webhook.config))
         raise InvalidParams(
@@ -163,7 +165,7 @@ class LegacyEndpoint:
         return await self._service.webhooks.set(
             task_id,
             config.to_config(task_id),
-            owner=self._owner,
+            caller=self._caller,
             dialect=legacy.DIALECT,
             told=told,
         )
@@ -177,7 +179,7 @@ class LegacyEndpoint:
             await self._service.webhooks.check(webhook.to_config(params.id))
         sent = await self._service.send(
             params.message.to_parts(),
-            owner=self._owner,
+            caller=self._caller,
             task_id=params.id,
             context=params.sessionId,
             message_metadata=params.message.metadata,
@@ -185,7 +187,7 @@ class LegacyEndpoint:
             dialect=legacy.DIALECT,
         )
         if webhook is not None:
-            await self._set_webhook(sent.task_id, webhook, str(sent.after or ""))
+            await self._set_webhook(params.id, webhook, str(sent.after or ""))
         return sent
 
     def _frames(self, request: Request, call: Call) -> LegacyFrames:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
 from a2a_streaming.handlers import Handler
 from a2a_streaming.http.bodies import json_response, read_again
@@ -40,14 +41,14 @@ class ModernEndpoint:
         node: The process's node.
         agent: The agent's name.
         dialect: Which of the two.
-        owner: Whose tasks it may see.
+        caller: Who asks.
     """
 
-    def __init__(self, node: Node, agent: str, dialect: Dialect, owner: str) -> None:
+    def __init__(self, node: Node, agent: str, dialect: Dialect, caller: Caller) -> None:
         self._node = node
         self._agent = agent
         self._dialect = dialect
-        self._owner = owner
+        self._caller = caller
 
     async def answer(self, request: Request, call: Call, body: bytes) -> ASGIApp:
         """Answer one request.
@@ -61,7 +62,7 @@ class ModernEndpoint:
             RequestError: It can't be served.
         """
         base = base_url(request, self._node.settings)
-        handler = Handler(self._node, self._agent, self._dialect, self._owner, base)
+        handler = Handler(self._node, self._agent, self._dialect, self._caller, base)
         if call.method in (*_SEND, *_SUBSCRIBE):
             try:
                 if call.method in _SEND:

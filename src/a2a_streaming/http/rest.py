@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -33,7 +34,7 @@ from a2a_streaming.errors import (
     VersionNotSupported,
 )
 from a2a_streaming.handlers import Handler
-from a2a_streaming.http.access import Access
+from a2a_streaming.http.access import Access, counted
 from a2a_streaming.http.bodies import (
     A2A_JSON,
     asked_version,
@@ -131,6 +132,7 @@ class RestEndpoint:
 
     async def _answer(self, request: Request, path: str) -> ASGIApp:
         body = await read_body(request, self._node.settings.max_body_bytes)
+        await self._node.ready()
         dialect = read_version(asked_version(request)) or Dialect.V03
         if dialect is Dialect.FIRST:
             raise VersionNotSupported(dialect, (Dialect.V03, Dialect.V1))
@@ -139,25 +141,32 @@ class RestEndpoint:
             _check_readable(body)
         if not _LENGTH.fullmatch(request.query_params.get("historyLength", "")):
             raise InvalidParams("historyLength must be a whole number, 0 or more.")
-        self._node.check_serving()
-        owner = (await self._access.identify(request)).owner
+        caller = await self._access.identify(request)
         base = base_url(request, self._node.settings)
         if path.startswith("/message:"):
             check_extensions(request, self._node.cards[self._agent])
-        handler = Handler(self._node, self._agent, dialect, owner, base)
+        handler = Handler(self._node, self._agent, dialect, caller, base)
         position = request.headers.get("last-event-id")
         for method, pattern, operation in _STREAMS:
             if request.method == method and (found := pattern.fullmatch(path)):
-                if operation == "send":
-                    sent = await handler.send(_read_send(body, dialect))
-                    opening = await handler.openings.of_turn(sent, position)
-                else:
-                    opening = await handler.openings.of_task(found["id"], position)
-                return await serve(self._node, opening, ModernFrames(dialect, None))
+                task_id = found["id"] if operation == "subscribe" else None
+                stream = partial(self._stream, handler, body, task_id, position)
+                return await counted(self._node, caller, stream)
         for method, pattern, name in _UNARY:
             if request.method == method and (found := pattern.fullmatch(path)):
                 return await self._dispatch(request, body, handler, (method, name), found)
         raise MethodNotFound(f"{request.method} /v1{path}", [f"{m} /v1{n}" for m, n in _V1])
+
+    async def _stream(
+        self, handler: Handler, body: bytes, task_id: str | None, position: str | None
+    ) -> ASGIApp:
+        """Stream the turn of a message or, where the path names one, a task."""
+        if task_id is None:
+            sent = await handler.send(_read_send(body, handler.dialect))
+            opening = await handler.openings.of_turn(sent, position)
+        else:
+            opening = await handler.openings.of_task(task_id, position)
+        return await serve(self._node, opening, ModernFrames(handler.dialect, None))
 
     async def _dispatch(
         self,

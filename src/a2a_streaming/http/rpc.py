@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import (
     InternalError,
     InvalidRequest,
     RequestError,
 )
-from a2a_streaming.http.access import Access
+from a2a_streaming.http.access import Access, counted
 from a2a_streaming.http.bodies import (
     asked_version,
     check_extensions,
@@ -26,7 +28,7 @@ from a2a_streaming.http.modern import ModernEndpoint
 from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire import jsonrpc
-from a2a_streaming.wire.dialects import Dialect, choose, of_birth, read_version
+from a2a_streaming.wire.dialects import STREAMS, Dialect, choose, of_birth, read_version
 from a2a_streaming.wire.jsonrpc import Call
 
 _log = get_logger(__name__)
@@ -65,9 +67,9 @@ class RpcEndpoint:
         """Serve a browser's EventSource, which can only GET; every error becomes a JSON-RPC error."""
 
         async def answer(_: bytes) -> ASGIApp:
-            caller = await self._access.identify(request)
-            endpoint = LegacyEndpoint(self._node, self._agent, caller.owner)
-            return await endpoint.event_source(request)
+            caller = await self._access.identify(request, by_ticket=True)
+            endpoint = LegacyEndpoint(self._node, self._agent, caller)
+            return await counted(self._node, caller, lambda: endpoint.event_source(request))
 
         return await self._guarded(request, answer)
 
@@ -78,6 +80,7 @@ class RpcEndpoint:
         try:
             if request.method != "GET":
                 body = await read_body(request, self._node.settings.max_body_bytes)
+            await self._node.ready()
             return await answer(body)
         except RequestError as error:
             return error_response(body, error)
@@ -98,20 +101,24 @@ class RpcEndpoint:
                 f'The path asks for {method}, but "method" says {call.method[:64]!r}. Make them agree.'
             )
         dialect = choose(pinned, call.method, read_version(asked_version(request)))
-        self._node.check_serving()
-        owner = (await self._access.identify(request)).owner
+        caller = await self._access.identify(request)
         if dialect is None:
-            dialect = of_birth(await self._born(call, owner))
+            dialect = of_birth(await self._born(call, caller))
         if dialect is Dialect.FIRST:
-            return await LegacyEndpoint(self._node, self._agent, owner).answer(request, call)
-        check_json(request)
-        if call.method in _SENDING:
-            check_extensions(request, self._node.cards[self._agent])
-        endpoint = ModernEndpoint(self._node, self._agent, dialect, owner)
-        return await endpoint.answer(request, call, body)
+            legacy = LegacyEndpoint(self._node, self._agent, caller)
+            answer = partial(legacy.answer, request, call)
+        else:
+            check_json(request)
+            if call.method in _SENDING:
+                check_extensions(request, self._node.cards[self._agent])
+            modern = ModernEndpoint(self._node, self._agent, dialect, caller)
+            answer = partial(modern.answer, request, call, body)
+        if call.method in STREAMS:
+            return await counted(self._node, caller, answer)
+        return await answer()
 
-    async def _born(self, call: Call, owner: str) -> str | None:
+    async def _born(self, call: Call, caller: Caller) -> str | None:
         task_id = call.params.get("id")
         if not isinstance(task_id, str):
             return None
-        return await self._node.service(self._agent).born(task_id, owner=owner)
+        return await self._node.service(self._agent).born(task_id, caller=caller)

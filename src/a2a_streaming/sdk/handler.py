@@ -28,16 +28,14 @@ from a2a.types import (
 )
 
 from a2a_streaming.agent import Agent
-from a2a_streaming.errors import SetupError, Unavailable
+from a2a_streaming.caller import ANYBODY, Caller, owner_of
+from a2a_streaming.errors import Unavailable
 from a2a_streaming.executors import as_agent
 from a2a_streaming.handlers import Handler
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
-from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.modern import sdk_error
-
-_log = get_logger(__name__)
 
 
 class RedisRequestHandler(RequestHandler):
@@ -157,19 +155,14 @@ class RedisRequestHandler(RequestHandler):
 
     async def _handler(self, context: ServerCallContext) -> Handler:
         try:
-            await self.node.start()
-        except SetupError as error:
-            _log.error("can't start", reason=str(error))
-            raise sdk_error(
-                Unavailable("The service can't reach its store; try again later.")
-            ) from error
-        try:
-            self.node.check_serving()
+            await self.node.ready()
         except Unavailable as error:
             raise sdk_error(error) from error
         base = self.node.settings.public_url.rstrip("/")
-        return Handler(self.node, self._agent.name, Dialect.V1, _owner(context), base)
+        return Handler(self.node, self._agent.name, Dialect.V1, _caller(context), base)
 
 
-def _owner(context: ServerCallContext) -> str:
-    return context.user.user_name if context.user.is_authenticated else ""
+def _caller(context: ServerCallContext) -> Caller:
+    """Return whom the program's own authentication names."""
+    user = context.user
+    return Caller(owner_of(user.user_name)) if user.is_authenticated else ANYBODY

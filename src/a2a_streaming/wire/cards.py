@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from a2a.types import AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentSkill
+from a2a.types import (
+    AgentCapabilities,
+    AgentCard,
+    AgentExtension,
+    AgentInterface,
+    AgentSkill,
+    SecurityScheme,
+    StringList,
+)
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 RESUME = "urn:a2a-streaming:resume:v1"
@@ -63,6 +72,7 @@ def served_card(
     grpc: str = "",
     tenant: str = "",
     push: bool = False,
+    schemes: Mapping[str, SecurityScheme] = MappingProxyType({}),
 ) -> AgentCard:
     """Return a card with the addresses under which its agent is served.
 
@@ -73,6 +83,7 @@ def served_card(
         grpc: Where gRPC is served; empty if it isn't.
         tenant: The agent's name among those that gRPC serves there.
         push: Whether events can be pushed to webhooks.
+        schemes: How clients may sign in, each by itself enough; none without authentication.
     """
     served = AgentCard()
     served.CopyFrom(card)
@@ -93,6 +104,9 @@ def served_card(
     served.capabilities.push_notifications = push
     if extended:
         served.capabilities.extended_agent_card = True
+    for name, scheme in schemes.items():
+        served.security_schemes[name].CopyFrom(scheme)
+        served.security_requirements.add().schemes[name].CopyFrom(StringList())
     if not any(extension.uri == RESUME for extension in served.capabilities.extensions):
         served.capabilities.extensions.append(
             AgentExtension(
@@ -123,4 +137,29 @@ def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
         **body.get("capabilities", {}),
     }
     body.setdefault("skills", [])
+    if "securitySchemes" in body:
+        schemes: dict[str, Any] = body["securitySchemes"]
+        body["securitySchemes"] = {name: _flat(scheme) | scheme for name, scheme in schemes.items()}
+        wanted: list[Any] = body.get("securityRequirements", [])
+        body["security"] = [
+            {name: scopes.get("list", []) for name, scopes in one.get("schemes", {}).items()}
+            for one in wanted
+        ]
+        body["authentication"] = {"schemes": sorted(schemes)}
     return body
+
+
+_TYPES = {
+    "apiKeySecurityScheme": "apiKey",
+    "httpAuthSecurityScheme": "http",
+    "oauth2SecurityScheme": "oauth2",
+    "openIdConnectSecurityScheme": "openIdConnect",
+    "mtlsSecurityScheme": "mutualTLS",
+}
+
+
+def _flat(scheme: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a security scheme as 0.3 has it: with its type beside its fields."""
+    [(kind, told)] = scheme.items()
+    fields = {"in" if key == "location" else key: value for key, value in told.items()}
+    return {"type": _TYPES[kind], **fields}

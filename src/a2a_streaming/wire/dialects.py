@@ -60,6 +60,11 @@ METHODS: dict[Dialect, tuple[str, ...]] = {
     ),
 }
 """Each dialect's methods; what isn't here, the dialect hasn't."""
+STREAMS = (
+    *("tasks/sendSubscribe", "tasks/resubscribe", "tasks/follow"),
+    *("message/stream", "SendStreamingMessage", "SubscribeToTask"),
+)
+"""Methods, of any dialect, that are answered with a stream."""
 
 
 def read_version(text: str | None) -> Dialect | None:

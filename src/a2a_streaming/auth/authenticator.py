@@ -1,0 +1,163 @@
+"""Says who a credential names: an API key, an issuer's JWT, or a token of our own."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from a2a_streaming.auth import tokens
+from a2a_streaming.auth.keys import PREFIX, is_key, read_key
+from a2a_streaming.auth.oidc import Issuer
+from a2a_streaming.backbone.credentials import Credentials
+from a2a_streaming.caller import Caller, Role
+from a2a_streaming.errors import Forbidden, Unauthenticated
+from a2a_streaming.settings import Settings
+
+_KEYS_FRESH = 5.0
+"""Seconds for which a process trusts what it knows of an API key: a revoked one is refused after that."""
+_KEYS_KNOWN = 10_000
+_SECRET_FRESH = 3600.0
+"""Seconds after which the shared secret is read again, which also keeps it alive."""
+_SECRET_PAUSE = 5.0
+
+
+class Authenticator:
+    """Says who asks.
+
+    Args:
+        settings: Which credentials are accepted.
+        credentials: API keys, and the secret for tokens.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._issuer = Issuer(settings) if settings.auth_issuer else None
+        self._known: OrderedDict[tuple[str, str], tuple[float, Caller]] = OrderedDict()
+        self._secret = b""
+        self._secret_read = float("-inf")
+
+    async def start(self) -> None:
+        """Get ready to sign.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if self._settings.authenticates:
+            await self._read_secret(_SECRET_FRESH)
+
+    async def aclose(self) -> None:
+        """Close the connection to the issuer."""
+        if self._issuer is not None:
+            await self._issuer.aclose()
+
+    async def identify(self, credential: str) -> Caller:
+        """Return whom a credential names.
+
+        Args:
+            credential: An API key or a token, as the client sent it.
+
+        Raises:
+            Unauthenticated: It isn't accepted.
+            Unavailable: It can't be checked now.
+        """
+        if self._settings.auth_keys and credential.startswith(PREFIX):
+            return await self._by_key(credential)
+        if tokens.kind_of(credential) == tokens.ACT:
+            return await self._by_token(credential, tokens.ACT)
+        if self._issuer is not None:
+            return await self._issuer.identify(credential)
+        raise Unauthenticated("The credential isn't one that is accepted here.")
+
+    async def by_ticket(self, ticket: str) -> Caller:
+        """Return whom a browser's ticket names, and for which task.
+
+        Args:
+            ticket: The ticket, as the client sent it.
+
+        Raises:
+            Unauthenticated: It isn't accepted.
+            Unavailable: Redis is away.
+        """
+        return await self._by_token(ticket, tokens.TICKET)
+
+    async def acting_token(self, actor: str, owner: str) -> str:
+        """Return a token by which a service acts for a customer, for some minutes.
+
+        Args:
+            actor: The service.
+            owner: The customer.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._read_secret(_SECRET_FRESH)
+        seconds = self._settings.auth_service_seconds
+        return tokens.acting_token(self._secret, actor=actor, owner=owner, seconds=seconds)
+
+    async def ticket(self, caller: Caller, task: str) -> str:
+        """Return a short-lived ticket by which a caller's browser reads one task.
+
+        Args:
+            caller: Who asks for it.
+            task: The task, by the id that they know it by.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._read_secret(_SECRET_FRESH)
+        seconds = self._settings.auth_ticket_seconds
+        return tokens.ticket(self._secret, caller, task=task, seconds=seconds)
+
+    async def _by_key(self, credential: str) -> Caller:
+        read = read_key(credential)
+        if read is None:
+            raise Unauthenticated("The API key isn't one: it looks like a2a_<id>_<secret>.")
+        now = time.monotonic()
+        found = self._known.get(read)
+        if found is not None and found[0] > now:
+            return found[1]
+        key_id, digest = read
+        kept = await self._credentials.get(key_id)
+        if kept is None or not is_key(kept, digest):
+            self._known.pop(read, None)
+            raise Unauthenticated("The API key is unknown, revoked or expired.")
+        caller = Caller(kept.owner, Role(kept.role))
+        until = now + min(_KEYS_FRESH, kept.expires - time.time())
+        self._known[read] = (until, caller)
+        self._known.move_to_end(read)
+        if len(self._known) > _KEYS_KNOWN:
+            self._known.popitem(last=False)
+        return caller
+
+    async def _by_token(self, token: str, kind: str) -> Caller:
+        await self._read_secret(_SECRET_FRESH)
+        try:
+            return tokens.read_token(self._secret, token, kind)
+        except Unauthenticated:
+            before = self._secret
+            await self._read_secret(_SECRET_PAUSE)  # another process may have made a new one
+            if self._secret == before:
+                raise
+        return tokens.read_token(self._secret, token, kind)
+
+    async def _read_secret(self, older_than: float) -> None:
+        if self._settings.auth_secret is not None:
+            self._secret = self._settings.auth_secret.get_secret_value().encode()
+            return
+        now = time.monotonic()
+        if now - self._secret_read > older_than:
+            self._secret = await self._credentials.secret()
+            self._secret_read = now
+
+
+def check_service(caller: Caller) -> None:
+    """Check that a caller is a service that signs in for itself.
+
+    Raises:
+        Forbidden: It isn't one.
+    """
+    if caller.role is not Role.SERVICE or caller.actor:
+        raise Forbidden(
+            "Only a service acts for customers: sign in with a key whose role is service."
+        )

@@ -1,0 +1,45 @@
+"""Who did what with another owner's task."""
+
+from __future__ import annotations
+
+from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.keys import Keys
+
+_ENTRIES = 1_000_000
+
+
+class Audit:
+    """The trail of accesses across owners.
+
+    Args:
+        store: Redis.
+        keys: Names of keys.
+        lifetime: Seconds that it stays after its last entry.
+    """
+
+    def __init__(self, store: Store, keys: Keys, *, lifetime: int) -> None:
+        self._store = store
+        self._keys = keys
+        self._lifetime = lifetime
+
+    async def note(self, *, actor: str, role: str, does: str, task_id: str, owner: str) -> None:
+        """Note an access, before it is granted.
+
+        Args:
+            actor: Who.
+            role: In which role.
+            does: What.
+            task_id: With which task, by its stored id; `*` for a list.
+            owner: Whose; `*` for a list.
+
+        Raises:
+            Unavailable: Redis is away: what can't be noted isn't granted.
+        """
+        fields = ["actor", actor, "role", role, "does", does, "task", task_id, "owner", owner]
+        key = self._keys.audit
+        await self._store.pipeline(
+            [
+                ["XADD", key, "MAXLEN", "~", _ENTRIES, "*", *fields],
+                ["EXPIRE", key, self._lifetime],
+            ]
+        )

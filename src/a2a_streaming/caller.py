@@ -1,0 +1,97 @@
+"""Who asks, in which role, and under which id their tasks are stored."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote
+
+_OWN = "~"
+"""Stands in every stored id of an owner's task, and in no id that a client may choose."""
+
+
+class Role(StrEnum):
+    """What a caller may do."""
+
+    CUSTOMER = "customer"
+    """Their own tasks."""
+    AGENT = "agent"
+    """A person who answers customers: their own tasks, and those of their queue."""
+    OPERATOR = "operator"
+    """All tasks; what they do with others' is audited."""
+    SERVICE = "service"
+    """Its own tasks, and a customer's by a token that names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Args:
+        owner: What every task of theirs is stored under. Empty without authentication, where all tasks are
+            everybody's.
+        role: What they may do.
+        actor: Who acts in the owner's place; empty if they do so themselves.
+        task: The one task that they may read, if their ticket is for one.
+    """
+
+    owner: str = ""
+    role: Role = Role.CUSTOMER
+    actor: str = ""
+    task: str = ""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether other owners' tasks are there for them, too."""
+        return self.role is Role.OPERATOR
+
+    def may_see(self, owner: str) -> bool:
+        """Say whether an owner's tasks are there for them.
+
+        Args:
+            owner: The owner.
+        """
+        return owner == self.owner or self.sees_all
+
+    def stored_id(self, task_id: str) -> str:
+        """Return the id under which a task of theirs is stored.
+
+        An id that a client chose is unique for each owner. An id that this server made, or a stored one, as
+        operators use them, is that already.
+
+        Args:
+            task_id: The task, by the id that they know it by.
+        """
+        if not self.owner or _OWN in task_id:
+            return task_id
+        digest = hashlib.blake2b(f"{self.owner}\n{task_id}".encode(), digest_size=10)
+        return f"{task_id}{_OWN}{digest.hexdigest()}"
+
+    def made_id(self, task_id: str) -> str:
+        """Return an id that this server made as their tasks have it: it is stored under the same."""
+        return f"task{_OWN}{task_id}" if self.owner else task_id
+
+    def may_create(self, task_id: str) -> bool:
+        """Say whether a client may have chosen an id for a new task: not if it could be another's stored one.
+
+        Args:
+            task_id: The id, as the client sent it.
+        """
+        return not self.owner or _OWN not in task_id
+
+
+ANYBODY = Caller()
+"""Who asks without authentication."""
+
+
+def owner_of(subject: str) -> str:
+    """Return the owner that a subject is, in characters that fit into a key.
+
+    Args:
+        subject: As a token or an API key names them.
+    """
+    owner = quote(subject, safe="@:|+=~,!$'()*;/")
+    if len(owner) <= 128:
+        return owner
+    return f"sub:{hashlib.blake2b(subject.encode(), digest_size=20).hexdigest()}"

@@ -1,0 +1,108 @@
+"""Where callers get tokens: a ticket for a browser's EventSource, and a token by which a service acts for a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from a2a_streaming.auth.authenticator import check_service
+from a2a_streaming.backbone.keys import check_id
+from a2a_streaming.caller import Caller, owner_of
+from a2a_streaming.errors import InvalidRequest, RequestError, UnsupportedOperation
+from a2a_streaming.http.access import Access
+from a2a_streaming.http.bodies import json_response, read_body, rest_error
+from a2a_streaming.node import Node
+
+_MOST = 4096
+
+
+class TokenEndpoint:
+    """ASGI endpoint that gives out one kind of token.
+
+    Args:
+        node: The process's node.
+        give: Makes the answer for a caller and what they sent.
+    """
+
+    def __init__(self, node: Node, give: Callable[[Node, Caller, Any], Awaitable[Any]]) -> None:
+        self._node = node
+        self._give = give
+        self._access = Access(node)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await (await self._answer(Request(scope, receive)))(scope, receive, send)
+
+    async def _answer(self, request: Request) -> ASGIApp:
+        try:
+            body = await read_body(request, _MOST)
+            await self._node.ready()
+            caller = await self._access.identify(request)
+            if not self._node.settings.authenticates:
+                raise UnsupportedOperation(
+                    "There is no authentication here, so no token is needed."
+                )
+            told = await self._give(self._node, caller, _read(body))
+        except RequestError as error:
+            return rest_error(error)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        return json_response(orjson.dumps(told))
+
+
+async def give_ticket(node: Node, caller: Caller, wanted: Any) -> Any:
+    """Give a ticket by which the caller's browser reads one task.
+
+    Args:
+        node: The process's node.
+        caller: Who asks.
+        wanted: `{"id": <task>}`.
+
+    Raises:
+        InvalidRequest: It says no task.
+        InvalidParams: The task's id can't be one.
+    """
+    match wanted:
+        case {"id": str(task)}:
+            check_id(task, "The task's id")
+        case _:
+            raise InvalidRequest('Send {"id": "<the task\'s id>"}.')
+    ticket = await node.authenticator.ticket(caller, task)
+    return {"ticket": ticket, "expiresIn": int(node.settings.auth_ticket_seconds)}
+
+
+async def give_token(node: Node, caller: Caller, wanted: Any) -> Any:
+    """Give a service a token by which it acts for a customer; that is audited.
+
+    Args:
+        node: The process's node.
+        caller: The service.
+        wanted: `{"customer": <subject>}`.
+
+    Raises:
+        Forbidden: The caller is no service.
+        InvalidRequest: It says no customer.
+    """
+    check_service(caller)
+    match wanted:
+        case {"customer": str(subject)} if subject:
+            owner = owner_of(subject)
+        case _:
+            raise InvalidRequest('Send {"customer": "<the customer\'s subject>"}.')
+    await node.manager.audit.note(
+        actor=caller.owner, role=caller.role.value, does="act for", task_id="*", owner=owner
+    )
+    token = await node.authenticator.acting_token(caller.owner, owner)
+    return {"token": token, "expiresIn": int(node.settings.auth_service_seconds)}
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is no JSON: {error}.") from error
