@@ -1,40 +1,32 @@
-"""gRPC, with the official client and with bare calls, beside HTTP on the same tasks."""
+"""gRPC, with bare calls: what the official clients don't show."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import grpc.aio
-import httpx2
 import pytest
-from a2a.client import ClientConfig, ClientFactory
 from a2a.types import (
-    AgentCard,
-    CancelTaskRequest,
     GetTaskRequest,
-    ListTasksRequest,
     Message,
     Part,
     Role,
     SendMessageRequest,
     SubscribeToTaskRequest,
-    TaskState,
     a2a_pb2_grpc,
 )
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict
 
-from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.errors import SetupError
 from a2a_streaming.grpc import GrpcServer
-from a2a_streaming.node import Node
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.wire.cards import RESUME
-from conftest import Served, serving
+from transports import Both, serving_both
 
 
 class Asking(Agent):
@@ -51,61 +43,10 @@ class Asking(Agent):
             await run.complete("Bye")
 
 
-@dataclass
-class Both:
-    """A process that serves HTTP and gRPC."""
-
-    node: Node
-    http: Served
-    port: int
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-
 @pytest.fixture
 async def both(settings: Settings) -> AsyncIterator[Both]:
-    cast(
-        "Any", grpc.aio
-    ).init_grpc_aio()  # for good: its end, after each test, would block the event loop
-    agent = Asking()
-    app = create_app(agent, settings=settings)
-    node: Node = app.state.node
-    async with serving(app) as http:
-        await node.start()
-        server = GrpcServer(node, {"": agent}, "127.0.0.1", 0)
-        await server.start()
-        node.grpc_address = f"127.0.0.1:{server.port}"
-        try:
-            yield Both(node, http, server.port)
-        finally:
-            await server.stop()
-
-
-@asynccontextmanager
-async def sdk_client(both: Both, http: httpx2.AsyncClient, version: str) -> AsyncIterator[Any]:
-    """The official client, with what the card says of gRPC."""
-    told = (await http.get(f"{both.http.url}/.well-known/agent-card.json")).json()
-    card = ParseDict(told, AgentCard(), ignore_unknown_fields=True)
-    wanted = [
-        one
-        for one in card.supported_interfaces
-        if (one.protocol_binding, one.protocol_version) == ("GRPC", version)
-    ]
-    assert [one.tenant for one in wanted] == ["asking"]
-    del card.supported_interfaces[:]
-    card.supported_interfaces.extend(wanted)
-    config = ClientConfig(
-        streaming=True,
-        supported_protocol_bindings=["GRPC"],
-        grpc_channel_factory=grpc.aio.insecure_channel,
-    )
-    client = ClientFactory(config).create(card)
-    try:
-        yield client
-    finally:
-        await client.close()
+    async with serving_both(Asking(), settings) as running:
+        yield running
 
 
 @asynccontextmanager
@@ -118,28 +59,6 @@ async def stub(both: Both) -> AsyncIterator[Any]:
 def sending(text: str, message_id: str, **more: Any) -> SendMessageRequest:
     said = Message(message_id=message_id, role=Role.ROLE_USER, parts=[Part(text=text)], **more)
     return SendMessageRequest(message=said)
-
-
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
-async def test_the_official_client_streams_follows_up_reads_and_lists(
-    both: Both, http: httpx2.AsyncClient, version: str
-) -> None:
-    async with sdk_client(both, http, version) as client:
-        events = [event async for event in client.send_message(sending("ask", "m1"))]
-        task = events[0].task
-        assert task.status.state == TaskState.TASK_STATE_SUBMITTED
-        assert events[-1].status_update.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
-        more = sending("enough", "m2", task_id=task.id, context_id=task.context_id)
-        followed = [event async for event in client.send_message(more)]
-        assert followed[0].task.id == task.id
-        got = await client.get_task(GetTaskRequest(id=task.id))
-        assert got.status.state == TaskState.TASK_STATE_COMPLETED
-        assert "a2a_streaming" not in str(MessageToDict(got))
-        with pytest.raises(Exception, match="ended"):
-            await client.cancel_task(CancelTaskRequest(id=task.id))
-        if version == "1.0":
-            listed = await client.list_tasks(ListTasksRequest(context_id=task.context_id))
-            assert [one.id for one in listed.tasks] == [task.id]
 
 
 async def test_positions_are_told_to_who_asks_and_a_stream_goes_on_after_one(both: Both) -> None:

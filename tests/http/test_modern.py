@@ -1,28 +1,13 @@
-"""1.0 and 0.3 over JSON-RPC, with the official client and by hand, on the same tasks as the first dialect."""
+"""1.0 and 0.3 over JSON-RPC, by hand, on the same tasks as the first dialect."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import httpx2
 import pytest
-from a2a.client import ClientConfig, ClientFactory
-from a2a.types import (
-    AgentCard,
-    AgentInterface,
-    CancelTaskRequest,
-    GetTaskRequest,
-    ListTasksRequest,
-    Message,
-    Part,
-    Role,
-    SendMessageRequest,
-    TaskState,
-)
 
 from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
@@ -52,35 +37,6 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
     """A server with that agent."""
     async with serving(create_app(Asking(), settings=settings)) as running:
         yield running
-
-
-@asynccontextmanager
-async def sdk_client(served: Served, version: str, binding: str = "JSONRPC") -> AsyncIterator[Any]:
-    """The official client, for one version over one transport, at the address that the card gives."""
-    card = AgentCard(name="Asking Agent")
-    card.capabilities.streaming = True
-    async with httpx.AsyncClient(timeout=20) as http:
-        told = (await http.get(f"{served.url}/.well-known/agent-card.json")).json()
-        [interface] = [
-            one
-            for one in told["supportedInterfaces"]
-            if (one["protocolBinding"], one["protocolVersion"]) == (binding, version)
-        ]
-        card.supported_interfaces.append(
-            AgentInterface(url=interface["url"], protocol_binding=binding, protocol_version=version)
-        )
-        config = ClientConfig(
-            httpx_client=http,
-            streaming=True,
-            supported_protocol_bindings=["JSONRPC", "HTTP+JSON"],
-        )
-        yield ClientFactory(config).create(card)
-
-
-def sending(text: str, message_id: str, **more: Any) -> SendMessageRequest:
-    """A message of the official client."""
-    said = Message(message_id=message_id, role=Role.ROLE_USER, parts=[Part(text=text)], **more)
-    return SendMessageRequest(message=said)
 
 
 async def asked(
@@ -115,41 +71,6 @@ def a_message(text: str, message_id: str, **more: str) -> Any:
     """A message by hand (1.0)."""
     said = {"messageId": message_id, "role": "ROLE_USER", "parts": [{"text": text}], **more}
     return {"message": said}
-
-
-@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
-async def test_the_official_client_streams_follows_up_reads_and_lists(
-    served: Served, version: str, binding: str
-) -> None:
-    async with sdk_client(served, version, binding) as client:
-        events = [event async for event in client.send_message(sending("ask", "m1"))]
-        task = events[0].task
-        assert task.status.state == TaskState.TASK_STATE_SUBMITTED
-        assert events[-1].status_update.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
-        chunks = [e.artifact_update.artifact.parts for e in events if e.HasField("artifact_update")]
-        assert "".join(part.text for parts in chunks for part in parts) == "one two"
-
-        more = sending("enough", "m2", task_id=task.id, context_id=task.context_id)
-        events = [event async for event in client.send_message(more)]
-        assert events[0].task.id == task.id
-        final = events[-1]
-        state = (
-            final.task.status.state if final.HasField("task") else final.status_update.status.state
-        )
-        assert state == TaskState.TASK_STATE_COMPLETED
-
-        got = await client.get_task(GetTaskRequest(id=task.id))
-        assert got.status.state == TaskState.TASK_STATE_COMPLETED
-        assert [m.parts[0].text for m in got.history if m.role == Role.ROLE_USER] == [
-            "ask",
-            "enough",
-        ]
-        with pytest.raises(Exception, match="ended"):
-            await client.cancel_task(CancelTaskRequest(id=task.id))
-        if version == "1.0":
-            listed = await client.list_tasks(ListTasksRequest(context_id=task.context_id))
-            assert [one.id for one in listed.tasks] == [task.id]
 
 
 async def test_the_same_message_sent_again_joins_its_task(

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 import pytest
 import redis.asyncio
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.node import Node
-from a2a_streaming.push import POSITION_HEADER, TOKEN_HEADER
+from a2a_streaming.push import TOKEN_HEADER
 from a2a_streaming.settings import Settings
 from conftest import Served, serving
+from receivers import Receiver, receiving
 from tasks import until
 
 V1 = {"A2A-Version": "1.0"}
@@ -42,49 +37,9 @@ class Telling(Agent):
         await run.complete("three")
 
 
-@dataclass
-class Receiver:
-    """A webhook that notes what it is told, and fails as often as it is asked to."""
-
-    url: str = ""
-    failing: int = 0
-    taken: list[tuple[str, dict[str, str], Any]] = field(
-        default_factory=list[tuple[str, dict[str, str], Any]]
-    )
-
-    async def __call__(self, request: Request) -> Response:
-        body = json.loads(await request.body())
-        if self.failing:
-            self.failing -= 1
-            return Response(status_code=503)
-        headers = dict(request.headers)
-        self.taken.append((headers[POSITION_HEADER.lower()], headers, body))
-        return Response(status_code=204)
-
-    @property
-    def words(self) -> list[str]:
-        """What was said in the statuses that were told."""
-        said = [
-            body["statusUpdate"]["status"] for _, _, body in self.taken if "statusUpdate" in body
-        ]
-        return ["".join(p["text"] for p in s["message"]["parts"]) for s in said]
-
-    async def until(self, count: int) -> None:
-        """Wait until so many events were taken."""
-
-        async def is_there() -> bool:
-            return len(self.taken) >= count
-
-        await until(is_there)
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    taking = Receiver()
-    app = Starlette(routes=[Route("/hook", taking.__call__, methods=["POST"])])
-    app.state.node = None
-    async with serving(app) as running:
-        taking.url = f"{running.url}/hook"
+    async with receiving() as taking:
         yield taking
 
 
