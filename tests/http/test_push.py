@@ -139,6 +139,23 @@ async def test_oh_three_sets_webhooks_too_and_is_told_the_task(
         assert left.json() == {}
 
 
+async def test_oh_three_sets_webhooks_over_rest_by_the_configuration_alone(
+    settings: Settings, http: httpx2.AsyncClient, receiver: Receiver
+) -> None:
+    async with telling(settings) as (agent, served):
+        task = (await asked(http, served, "SendMessage", sending()))["result"]["task"]["id"]
+        path = f"{served.url}/v1/tasks/{task}/pushNotificationConfigs"
+        config = {"pushNotificationConfig": {"id": "mine", "url": receiver.url}}
+        whole = {"config": config, "configId": "mine"}  # as gRPC has it; a2a-sdk's clients do
+        for body in (config, whole, {**whole, "parent": f"tasks/{task}"}):
+            made = (await http.post(path, json=body)).json()
+            assert made["name"] == f"tasks/{task}/pushNotificationConfigs/mine"
+            assert made["pushNotificationConfig"] == config["pushNotificationConfig"]
+        for wrong in ([config], "config", {}):
+            assert (await http.post(path, json=wrong)).status_code == 400
+        agent.go.set()
+
+
 async def test_the_first_dialect_sets_webhooks_too_and_is_told_the_task(
     settings: Settings, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03_pb
@@ -49,6 +49,7 @@ from a2a_streaming.http.bodies import (
 from a2a_streaming.http.cards import base_url
 from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
+from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect, read_version
 from a2a_streaming.wire.modern import ModernFrames
@@ -95,6 +96,7 @@ _V1 = {
     ("GET", "/extendedAgentCard"): "handle_authenticated_agent_card",
 }
 _LENGTH = re.compile(r"[0-9]{0,9}")
+_SET_PUSH = ("POST", "/tasks/{id}/pushNotificationConfigs")
 _DELETE_PUSH = ("DELETE", "/tasks/{id}/pushNotificationConfigs/{push_id}")
 
 _Dispatch = Callable[[Request], Awaitable[Response]]
@@ -177,6 +179,8 @@ class RestEndpoint:
         found: re.Match[str],
     ) -> ASGIApp:
         dialect = handler.dialect
+        if dialect is Dialect.V03 and operation == _SET_PUSH and body:
+            body = _with_parent(body, found["id"])
         again = read_again(request, body, dialect, path_params=found.groupdict())
         dispatch = (
             _of_v1(handler, operation) if dialect is Dialect.V1 else _of_v03(handler, operation)
@@ -216,6 +220,19 @@ def _delete_push(handler: Handler) -> _Dispatch:
         return Response(status_code=204)
 
     return delete
+
+
+def _with_parent(body: bytes, task_id: str) -> bytes:
+    """Return what sets a webhook in 0.3 as a2a-sdk reads it: the whole request of gRPC.
+
+    0.3's mapping to HTTP has the request's `config` alone as the body, and its `parent` in the path.
+    """
+    read = orjson.loads(body)
+    if not isinstance(read, dict):
+        return body  # a2a-sdk says what is wrong with it
+    told = cast("Json", read)
+    whole = told if "config" in told else {"config": told}
+    return orjson.dumps({**whole, "parent": f"tasks/{task_id}"})
 
 
 def _check_readable(body: bytes) -> None:
