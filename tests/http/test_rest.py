@@ -125,6 +125,15 @@ async def test_errors_say_what_is_wrong_in_words_and_codes(
     assert body["error"]["details"][0]["reason"] == reason
 
 
+@pytest.mark.parametrize("suffix", [":cancel", ":subscribe"])
+async def test_to_oh_three_errors_say_also_what_its_clients_look_for(
+    served: Served, http: httpx2.AsyncClient, suffix: str
+) -> None:
+    body = (await http.post(f"{served.url}/v1/tasks/none{suffix}")).json()
+    assert (body["type"], body["code"]) == ("TaskNotFoundError", -32001)
+    assert body["message"] == body["error"]["message"]
+
+
 async def test_what_isnt_json_by_its_own_word_is_refused(
     served: Served, http: httpx2.AsyncClient
 ) -> None:

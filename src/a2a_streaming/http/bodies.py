@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from a2a.types import AgentCard
 from a2a.utils.error_handlers import build_rest_error_payload
+from a2a.utils.errors import A2A_REASON_TO_ERROR, JSON_RPC_ERROR_CODE_MAP, InternalError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
@@ -124,16 +125,17 @@ def read_again(
 
 
 def for_old_clients(told: dict[str, Any]) -> dict[str, Any]:
-    """Return an HTTP error with what 0.3's clients look for beside it: the error's class, and the message.
+    """Return an HTTP error with what 0.3's clients look for beside it: class, JSON-RPC's code, and message.
 
     Args:
         told: A `google.rpc.Status` under `error`.
     """
     error = told["error"]
     reasons = [detail["reason"] for detail in error.get("details", ()) if "reason" in detail]
-    words = (reasons or ["INTERNAL"])[0].removesuffix("_ERROR").split("_")
-    name = "".join(word.capitalize() for word in words)
-    return {**told, "type": f"{name}Error", "message": error["message"]}
+    reason = (reasons or ["INTERNAL_ERROR"])[0]
+    name = "".join(word.capitalize() for word in reason.removesuffix("_ERROR").split("_"))
+    code = JSON_RPC_ERROR_CODE_MAP[A2A_REASON_TO_ERROR.get(reason, InternalError)]
+    return {**told, "type": f"{name}Error", "code": code, "message": error["message"]}
 
 
 A2A_JSON = "application/a2a+json"
