@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
+import a2a.client  # noqa: F401  # pyright: ignore[reportUnusedImport] - as in a2a_streaming.http
 import grpc
 import grpc.aio
 from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc as v03_grpc
