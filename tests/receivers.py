@@ -45,6 +45,21 @@ class Receiver:
         ]
         return ["".join(p["text"] for p in s["message"]["parts"]) for s in said]
 
+    @property
+    def states(self) -> list[str]:
+        """The states that were told, in any version."""
+        told = [body.get("statusUpdate") or body.get("task") or body for _, _, body in self.taken]
+        said = [one["status"]["state"] for one in told if "status" in one]
+        return [state.removeprefix("TASK_STATE_").lower() for state in said]
+
+    async def until_completed(self) -> None:
+        """Wait until it was told that its task has completed."""
+
+        async def is_told() -> bool:
+            return "completed" in self.states
+
+        await until(is_told)
+
     async def until(self, count: int) -> None:
         """Wait until so many events were taken."""
 
