@@ -8,17 +8,16 @@ import time
 import httpx2
 import pytest
 
-from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.auth import authenticator, tokens
 from a2a_streaming.auth.keys import make_key
 from a2a_streaming.caller import Caller, Role
-from a2a_streaming.client import Client
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from auth.signing_in import V1, Customer, front
 from conftest import serving
 from streams import message, request
+from test_docs import example
 
 
 async def test_who_doesnt_say_who_they_are_is_told_how_to(
@@ -155,28 +154,16 @@ async def test_without_authentication_there_are_no_tokens_to_give(
             assert "no token is needed" in answer.text
 
 
-class Delegating(Agent):
-    """Has another agent do its work, for its customer."""
-
-    card = agent_card("delegating")
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    async def run(self, run: Run) -> None:
-        async with Client(self._url, token=await run.acting_token()) as client:
-            told = await client.send(f"child-of-{run.task_id}", run.text)
-        await run.complete(told["status"]["message"]["parts"][0]["text"])
-
-
 @pytest.mark.parametrize("secret", [None, "a secret that both were given, not the Redis one"])
 async def test_an_agent_acts_for_its_customer_at_another_agent(
     settings: Settings, http: httpx2.AsyncClient, secret: str | None
 ) -> None:
     changed = {} if secret is None else {"auth_secret": tokens_secret(secret)}
     async with front(settings, http, **changed) as specialist:
+        page = example("docs/authentication.md", "acting")
+        page["FrontDeskAgent"].run.__globals__["BACK_OFFICE"] = specialist.url
         node = Node(
-            [Delegating(specialist.url)],
+            [page["FrontDeskAgent"]()],
             specialist.node.settings.model_copy(
                 # With a secret that both know they needn't share a Redis' keys.
                 update={} if secret is None else {"key_prefix": "elsewhere:"}
