@@ -177,3 +177,40 @@ async def test_an_answer_to_a_task_that_isnt_there_is_refused(
     for method in ("SendMessage", "SendStreamingMessage"):
         refused = await asked(http, served, method, a_message("go", "m1", taskId="nope"))
         assert refused["error"]["code"] == -32001
+
+
+async def test_a_message_keeps_what_it_refers_to_and_its_conversation(
+    served: Served, http: httpx2.AsyncClient
+) -> None:
+    first = (await asked(http, served, "SendMessage", a_message("go", "m1")))["result"]["task"]
+    said = a_message("ask", "m2", contextId=first["contextId"])
+    said["message"] |= {"referenceTaskIds": [first["id"]], "extensions": ["urn:x"]}
+    second = (await asked(http, served, "SendMessage", said))["result"]["task"]
+    assert second["id"] != first["id"]
+    assert second["contextId"] == first["contextId"]
+    assert second["history"][0]["referenceTaskIds"] == [first["id"]]
+    assert second["history"][0]["extensions"] == ["urn:x"]
+    listed = await asked(http, served, "ListTasks", {"contextId": first["contextId"]})
+    assert [task["id"] for task in listed["result"]["tasks"]] == [second["id"], first["id"]]
+    wrong = a_message("go on", "m3", taskId=second["id"], contextId="another")
+    assert (await asked(http, served, "SendMessage", wrong))["error"]["code"] == -32602
+
+
+async def test_as_much_history_is_told_as_was_asked_for(
+    served: Served, http: httpx2.AsyncClient
+) -> None:
+    made = (await asked(http, served, "SendMessage", a_message("ask", "m1")))["result"]["task"]
+    more = a_message("ask", "m2", taskId=made["id"])
+    said = {**more, "configuration": {"historyLength": 1}}
+    told = (await asked(http, served, "SendMessage", said))["result"]["task"]
+    whole = (await asked(http, served, "GetTask", {"id": made["id"]}))["result"]["history"]
+    assert [one["messageId"] for one in whole if one["role"] == "ROLE_USER"] == ["m1", "m2"]
+    assert told["history"] == whole[-1:]
+    for wanted in (0, 2, 50):
+        params = {"id": made["id"], "historyLength": wanted}
+        task = (await asked(http, served, "GetTask", params))["result"]
+        expected = whole[-wanted:] if wanted else []
+        assert task.get("history", []) == expected
+        listed = await asked(http, served, "ListTasks", {"historyLength": wanted})
+        history = listed["result"]["tasks"][0].get("history", [])
+        assert [one["messageId"] for one in history] == [one["messageId"] for one in expected]
