@@ -16,6 +16,7 @@ from a2a_streaming.errors import (
     TaskNotFound,
     UnsupportedOperation,
 )
+from a2a_streaming.event import MAX_DEPTH, nests_too_deep, task_event
 from a2a_streaming.task import Json
 
 
@@ -45,6 +46,21 @@ def fingerprint(parts: list[Json], metadata: Json | None) -> str:
     return hashlib.blake2b(
         orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16
     ).hexdigest()
+
+
+def check_depth(task: Json) -> None:
+    """Check that what a customer sends can be told to every client.
+
+    Args:
+        task: The task that it would begin (A2A 1.0 JSON).
+
+    Raises:
+        InvalidParams: It nests too deep.
+    """
+    if nests_too_deep(task_event(task)):
+        raise InvalidParams(
+            f"The message nests deeper than {MAX_DEPTH} levels. Send flatter data, or a file."
+        )
 
 
 def read_token(token: str) -> tuple[int, str]:

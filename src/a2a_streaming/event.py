@@ -81,6 +81,26 @@ class Event:
         return update["status"].get("message") if update else None
 
 
+MAX_DEPTH = 34
+"""How deep objects and arrays may nest in what is told, or asked: each level is up to three of the hundred
+messages that protobuf's readers take within one another."""
+
+
+def nests_too_deep(value: Any) -> bool:
+    """Say whether objects and arrays nest deeper than `MAX_DEPTH`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 _CONTENT = ("text", "raw", "url", "data")
 
 
@@ -127,6 +147,7 @@ def check_event(event: Json, *, task_id: str, context_id: str) -> State | None:
             pass
         case other:
             raise ValueError(f"An event's metadata are an object, not {other!r:.80}")
+    _check_depth(event)
     return None if state is None else State(state)
 
 
@@ -153,6 +174,15 @@ def check_answer(said: Json, *, task_id: str, context_id: str) -> None:
                 "A message that answers names its role, task and context: role 'ROLE_AGENT', "
                 f"taskId {task_id!r}, contextId {context_id!r}."
             )
+    _check_depth({"message": said})
+
+
+def _check_depth(event: Json) -> None:
+    if nests_too_deep(event):
+        raise ValueError(
+            f"An event nests deeper than {MAX_DEPTH} levels, which not every client could read. Send"
+            " flatter data, or a file."
+        )
 
 
 def _check_message(said: Any) -> None:

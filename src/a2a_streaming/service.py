@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from dataclasses import dataclass
 
-from a2a_streaming.accepting import fingerprint, new_task_id, read_token, refusal
+from a2a_streaming.accepting import check_depth, fingerprint, new_task_id, read_token, refusal
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
@@ -153,6 +153,7 @@ class TaskService:
             may_create=may_create,
             dialect=dialect,
         )
+        check_depth(offer.task)
         # Noted first: should this process die right after the message is accepted, the sweep finds it.
         await self._manager.index.open(self._agent, stored)
         accepted = await self._manager.inbox.accept(offer)

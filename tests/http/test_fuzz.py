@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import httpx2
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -25,8 +26,21 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-VALUES = JSON | st.sampled_from(
-    ["t1", "", "x" * 200, "\0", "ROLE_USER", "user", -1, 2**40, [], {}, [{"text": "hi"}]]
+
+
+def deep(levels: int) -> Any:
+    value: Any = "deep"
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+VALUES = (
+    JSON
+    | st.sampled_from(
+        ["t1", "", "x" * 200, "\0", "ROLE_USER", "user", -1, 2**40, [], {}, [{"text": "hi"}]]
+    )
+    | st.integers(20, 70).map(deep)
 )
 PART = st.dictionaries(
     st.sampled_from(
@@ -124,6 +138,8 @@ async def answered(http: httpx2.AsyncClient, method: str, url: str, **request: A
         assert code != -32603, (method, url, request, told)
 
 
+# The server, in the same process, draws lots while hypothesis does.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 async def test_whatever_is_sent_is_answered(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     quick = settings.model_copy(update={"send_seconds": 0.5})

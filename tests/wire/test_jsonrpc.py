@@ -200,7 +200,7 @@ def test_a_request_may_nest_down_to_the_limit(kind: str, inside: bytes) -> None:
 @pytest.mark.parametrize("kind", ["list", "dict", "both"])
 def test_a_request_that_nests_deeper_is_refused(kind: str, levels: int, inside: bytes) -> None:
     detail = refused(nested(levels, kind, inside))
-    assert "deeper than 64 levels" in detail
+    assert f"deeper than {MAX_DEPTH} levels" in detail
     assert "flatter" in detail
 
 

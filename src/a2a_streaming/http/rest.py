@@ -13,8 +13,6 @@ from typing import Any, cast
 
 import orjson
 from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03_pb
-from a2a.compat.v0_3 import conversions, proto_utils
-from a2a.compat.v0_3 import types as v03
 from a2a.server.routes.rest_dispatcher import RestDispatcher
 from a2a.server.routes.rest_routes import (
     REST03Adapter,  # pyright: ignore[reportPrivateImportUsage] - its own module imports in a circle
@@ -25,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from a2a_streaming import errors
 from a2a_streaming.errors import (
     InternalError,
     InvalidParams,
@@ -51,8 +50,9 @@ from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.dialects import Dialect, read_version
-from a2a_streaming.wire.modern import ModernFrames
+from a2a_streaming.wire.modern import ModernFrames, read_v03_send
 
 _log = get_logger(__name__)
 
@@ -236,20 +236,18 @@ def _with_parent(body: bytes, task_id: str) -> bytes:
 
 
 def _check_readable(body: bytes) -> None:
+    """Check that JSON-RPC would read it, too."""
     try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is no JSON: {error}.") from error
+        jsonrpc.load(body)
+    except errors.ParseError as error:  # for which a2a-sdk has no word over REST
+        raise InvalidRequest(error.detail) from error
 
 
 def _read_send(body: bytes, dialect: Dialect) -> SendMessageRequest:
     try:
         if dialect is Dialect.V1:
             return Parse(body, SendMessageRequest(), ignore_unknown_fields=True)
-        told = Parse(body, v03_pb.SendMessageRequest(), ignore_unknown_fields=True)
-        params = proto_utils.FromProto.message_send_params(told)
-        return conversions.to_core_send_message_request(
-            v03.SendMessageRequest(id="", params=params)
-        )
+        said = Parse(body, v03_pb.SendMessageRequest(), ignore_unknown_fields=True)
     except (ParseError, ValueError) as error:
         raise InvalidParams(f"The body can't be read: {str(error)[:500]}") from error
+    return read_v03_send(said)

@@ -12,12 +12,11 @@ from typing import Any, TypeAlias, cast
 import orjson
 
 from a2a_streaming.errors import InvalidRequest, ParseError, RequestError
+from a2a_streaming.event import MAX_DEPTH
 from a2a_streaming.task import Json
 
 RequestId: TypeAlias = str | int | None
 
-MAX_DEPTH = 64
-"""How deep a request's arrays and objects may nest."""
 _MAX_NUMBER = 2**53
 _MAX_ID = 256
 
@@ -47,7 +46,7 @@ def parse_call(body: bytes) -> Call:
         ParseError: It is no JSON.
         InvalidRequest: It is no JSON-RPC 2.0 request, nests too deep or has numbers too large.
     """
-    request = _load(body)
+    request = load(body)
     if isinstance(request, list):
         raise InvalidRequest("Batches are not supported. Send one request at a time.")
     if not isinstance(request, dict):
@@ -91,7 +90,16 @@ def envelope(request_id: RequestId) -> tuple[bytes, bytes]:
     return b'{"jsonrpc":"2.0","id":%s,"result":' % orjson.dumps(request_id), b"}"
 
 
-def _load(body: bytes) -> object:
+def load(body: bytes) -> object:
+    """Read JSON strictly.
+
+    Args:
+        body: The HTTP body.
+
+    Raises:
+        ParseError: It is no JSON.
+        InvalidRequest: It nests too deep or has numbers too large.
+    """
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError as cause:

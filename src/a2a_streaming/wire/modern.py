@@ -9,13 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03_pb
 from a2a.compat.v0_3 import conversions, proto_utils
-from a2a.types import Message, StreamResponse, Task
+from a2a.compat.v0_3 import types as v03
+from a2a.types import Message, SendMessageRequest, StreamResponse, Task
 from a2a.utils import errors as sdk
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import DecodeError
 
 from a2a_streaming import errors, sse
-from a2a_streaming.errors import RequestError
+from a2a_streaming.errors import InvalidParams, RequestError
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json, answered_by_message
@@ -94,8 +98,30 @@ def task_message(task: Json, *, history_length: int | None = None) -> Task:
 
 
 def message_json(message: Message) -> Json:
-    """Return a message that a client sent as the log keeps it."""
-    return MessageToDict(message)
+    """Return a message that a client sent as the log keeps it.
+
+    Raises:
+        InvalidParams: It holds what JSON doesn't: numbers that are none, over gRPC.
+    """
+    try:
+        return MessageToDict(message)
+    except (JsonError, ValueError) as error:
+        raise InvalidParams(f"The message can't be told in JSON: {error}.") from error
+
+
+def read_v03_send(said: v03_pb.SendMessageRequest) -> SendMessageRequest:
+    """Read a message that a client of 0.3 sent as ProtoJSON or protobuf.
+
+    Raises:
+        InvalidParams: It can't be read: a part with nothing in it, for example.
+    """
+    try:
+        params = proto_utils.FromProto.message_send_params(said)
+        return conversions.to_core_send_message_request(
+            v03.SendMessageRequest(id="", params=params)
+        )
+    except (JsonError, DecodeError, ValueError) as error:
+        raise InvalidParams(f"The message can't be read: {str(error)[:500]}") from error
 
 
 class ModernFrames:
