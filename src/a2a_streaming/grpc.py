@@ -34,18 +34,21 @@ from a2a_streaming.errors import (
     TooManyRequests,
     VersionNotSupported,
 )
+from a2a_streaming.grpc_faults import Faults
 from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import VERSION_HEADER, check_extensions
 from a2a_streaming.node import Node
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect, read_version
-from a2a_streaming.wire.modern import sdk_error
+from a2a_streaming.wire.modern import read_v03_send, sdk_error
 
 _log = get_logger(__name__)
 
 _GRACE = 0.5
 """Seconds that calls get to end when the server stops; streams are told to come back elsewhere."""
+_LONGEST_TEXT = 400
+"""Characters of an error's text."""
 _UNARY = (
     "SendMessage",
     "GetTask",
@@ -99,7 +102,8 @@ class GrpcServer:
         """
         limit = self._node.settings.max_body_bytes
         server = self._server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)]
+            options=[("grpc.max_receive_message_length", limit), ("grpc.so_reuseport", 0)],
+            interceptors=[Faults()],
         )
         for version, module in _VERSIONS:
             calls = _Calls(self._node, self._mounts, version)
@@ -132,6 +136,7 @@ class _V1(GrpcHandler):
 
     async def abort_context(self, error: A2AError, context: Any) -> None:
         await _abort_away(self.request_handler, context)
+        _shorten(error)
         await cast("Any", super()).abort_context(error, context)
 
 
@@ -144,6 +149,7 @@ class _V03(CompatGrpcHandler):
 
     async def abort_context(self, error: A2AError, context: Any) -> None:
         await _abort_away(self._handler, context)
+        _shorten(error)
         await cast("Any", super()).abort_context(error, context)
 
 
@@ -155,6 +161,11 @@ async def _abort_away(handler: Any, context: Any) -> None:
 async def _abort(error: RequestError, context: Any) -> None:
     """Abort a call for what every protocol over HTTP tells by a status of its own."""
     await context.abort(grpc.StatusCode[error.grpc_status], error.detail)
+
+
+def _shorten(error: A2AError) -> None:
+    """Shorten what is told of an error: it goes in a call's trailers, twice, and they hold 8 KiB."""
+    error.message = error.message[:_LONGEST_TEXT]
 
 
 class _Calls:
@@ -213,6 +224,9 @@ class _Calls:
             agent = self._agent(getattr(request, "tenant", ""))
             if sends:
                 check_extensions(asking, self._node.cards[agent])
+                if self._dialect is Dialect.V03:
+                    # Here: a2a-sdk's handler takes what it can't read for our fault.
+                    read_v03_send(request)
             return self._adapted(agent, await self._access.identify(asking))
         except RequestError as error:
             if error.by_http:

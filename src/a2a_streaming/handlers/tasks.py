@@ -128,10 +128,6 @@ class Handler(WebhookHandler):
     ) -> ListTasksResponse:
         """List the caller's tasks, the latest change first."""
         size = params.page_size if params.HasField("page_size") else _PAGE
-        state = State(TaskState.Name(params.status)) if params.status else None
-        changed_after = None
-        if params.HasField("status_timestamp_after"):
-            changed_after = params.status_timestamp_after.ToMilliseconds()
         with self._refusing():
             if not 1 <= size <= _MAX_PAGE:
                 raise InvalidParams(f"pageSize must be 1 to {_MAX_PAGE}, not {size}.")
@@ -140,8 +136,8 @@ class Handler(WebhookHandler):
             page = await self._service.list(
                 caller=self._caller,
                 context=params.context_id or None,
-                state=state,
-                changed_after=changed_after,
+                state=_state(params),
+                changed_after=_changed_after(params),
                 token=params.page_token or None,
                 size=size,
             )
@@ -236,6 +232,23 @@ def _position(context: ServerCallContext) -> str | None:
 
 def _length(params: Any) -> int | None:
     return params.history_length if params.HasField("history_length") else None
+
+
+def _state(params: ListTasksRequest) -> State | None:
+    if not params.status:
+        return None
+    if params.status not in TaskState.values():
+        raise InvalidParams(f"status must be one of A2A's states, not {params.status}.")
+    return State(TaskState.Name(params.status))
+
+
+def _changed_after(params: ListTasksRequest) -> int | None:
+    if not params.HasField("status_timestamp_after"):
+        return None
+    try:
+        return params.status_timestamp_after.ToMilliseconds()
+    except ValueError as error:
+        raise InvalidParams(f"statusTimestampAfter can't be read: {error}") from error
 
 
 def _without_artifacts(task: Json) -> Json:
