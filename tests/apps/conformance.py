@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from a2a_streaming import Agent, Run, agent_card
-from a2a_streaming.event import data_part, text_part
+from a2a_streaming.event import data_part, message, text_part
 
 STREAMING_TIMEOUT = 2.0
 """Seconds that the kit waits for a stream's events."""
@@ -25,6 +25,7 @@ class Conformance(Agent):
     extended_card = agent_card(
         "conformance", description="What is told to those who have signed in"
     )
+    may_answer_with_message = True
 
     async def run(self, run: Run) -> None:
         for prefix, scenario in SCENARIOS.items():
@@ -55,6 +56,11 @@ async def _data(run: Run) -> None:
 
 async def _ask(run: Run) -> None:
     await run.input_required("What else?")
+
+
+async def _message(run: Run) -> None:
+    said = [text_part("Direct message response")]
+    await run.answer(message("agent", said, task_id=run.task_id, context_id=run.context_id))
 
 
 async def _reject(run: Run) -> None:
@@ -92,6 +98,7 @@ SCENARIOS: dict[str, Callable[[Run], Awaitable[None]]] = {
     "tck-artifact-file-url": _file_url,
     "tck-artifact-file": _file,
     "tck-artifact-data": _data,
+    "tck-message-response": _message,
     "tck-input-required": _ask,
     "tck-reject-task": _reject,
     "tck-stream-001": _streamed_text,
