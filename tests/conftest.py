@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 import socket
 import subprocess
@@ -11,9 +13,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx2
+import jsonschema
 import pytest
 import redis
 import redis.asyncio
@@ -101,6 +104,30 @@ def settings(redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path) -> Se
         lease_seconds=2.0,
         cancel_seconds=1.0,
     )
+
+
+SCHEMA = "A2A_V01_SCHEMA"
+Validate = Callable[[str, Any], None]
+"""Validates a value as what the first dialect's schema calls by that name."""
+
+
+@pytest.fixture(scope="session")
+def validate() -> Validate:
+    """The first dialect's own schema, where there is a copy of it."""
+    path = os.environ.get(SCHEMA)
+    if not path:
+        pytest.skip(f"{SCHEMA} doesn't name the JSON schema of the first dialect")
+    schema = json.loads(Path(path).read_text())
+    kinds: dict[str, jsonschema.Draft7Validator] = {}
+
+    def check(kind: str, value: Any) -> None:
+        if kind not in kinds:
+            kinds[kind] = jsonschema.Draft7Validator(
+                {"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]}
+            )
+        kinds[kind].validate(value)
+
+    return check
 
 
 class Served:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import orjson
 import pytest
 from hypothesis import given
@@ -34,31 +30,9 @@ from a2a_streaming.task import INTERNAL, Json, State, apply
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.legacy import TaskIdParams, TaskQueryParams, TaskSendParams, read_params
 from a2a_streaming.wire.legacy_push import PushNotificationConfig, tell_webhook
+from conftest import Validate
 
-SCHEMA = "A2A_V01_SCHEMA"
 AT = "2026-01-01T00:00:00.000Z"
-
-Validate = Callable[[str, Any], None]
-"""Validates a value as what the schema calls by that name."""
-
-
-@pytest.fixture(scope="session")
-def validate() -> Validate:
-    """The first dialect's own schema, where there is a copy of it."""
-    path = os.environ.get(SCHEMA)
-    if not path:
-        pytest.skip(f"{SCHEMA} doesn't name the JSON schema of the first dialect")
-    schema = json.loads(Path(path).read_text())
-    kinds: dict[str, jsonschema.Draft7Validator] = {}
-
-    def check(kind: str, value: Any) -> None:
-        if kind not in kinds:
-            kinds[kind] = jsonschema.Draft7Validator(
-                {"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]}
-            )
-        kinds[kind].validate(value)
-
-    return check
 
 
 def send(*parts: Any, **params: Any) -> Json:
