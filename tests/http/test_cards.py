@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import httpx2
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import SecretStr
 
 from a2a_streaming import Agent, Run, agent_card, create_app
@@ -26,10 +28,13 @@ from conftest import Served, serving
 CARD = "/.well-known/agent-card.json"
 
 
+SKILL = {"id": "talk", "name": "Talk", "description": "Talks", "tags": ["talk"]}
+
+
 class Plain(Agent):
     """Says nothing of note."""
 
-    card = agent_card("plain")
+    card = agent_card("plain", skills=[SKILL])
 
     async def run(self, run: Run) -> None:
         await run.complete("well")
@@ -73,6 +78,30 @@ async def test_a_card_that_a_client_has_already_isnt_sent_again(
             assert (await http.get(served.url + CARD, headers=unknown)).status_code == 200
 
 
+async def test_who_speaks_one_oh_by_its_own_word_is_told_nothing_of_other_versions(
+    settings: Settings, http: httpx2.AsyncClient
+) -> None:
+    async with serving(create_app(Richer(), settings=settings)) as served:
+        url = served.url + CARD
+        asked_for = [
+            await http.get(url, headers={"A2A-Version": "1.0"}),
+            await http.get(url, headers={"A2A-Version": "1.0.1"}),
+            await http.get(f"{url}?A2A-Version=1.0"),
+        ]
+        for response in asked_for:
+            told = response.json()
+            card = ParseDict(told, AgentCard())  # which refuses what 1.0 doesn't know
+            assert MessageToDict(card) == told
+            assert response.headers["vary"] == "A2A-Version"
+        for version in ("", "0.3", "0.1", "1.7", "x"):
+            response = await http.get(url, headers={"A2A-Version": version})
+            told = response.json()
+            assert told["url"] == f"{served.url}/"
+            assert (told["protocolVersion"], told["preferredTransport"]) == ("0.3.0", "JSONRPC")
+            assert told["supportedInterfaces"] == asked_for[0].json()["supportedInterfaces"]
+            assert response.headers["etag"] != asked_for[0].headers["etag"]
+
+
 async def test_another_card_has_another_tag(settings: Settings, http: httpx2.AsyncClient) -> None:
     tags: set[str] = set()
     for card in (agent_card("plain"), agent_card("plain", description="Other words")):
@@ -113,6 +142,15 @@ async def test_where_there_is_no_extended_card_the_error_says_why(
         assert answer["error"]["code"] == code
 
 
+def verify_as_told(told: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> None:
+    """Verify a card as one does who knows JSON alone (specification 1.0, section 8.4.3)."""
+    [signature] = told.pop("signatures")
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    payload = base64.urlsafe_b64encode(canonical.encode()).rstrip(b"=").decode()
+    token = f"{signature['protected']}.{payload}.{signature['signature']}"
+    jwt.PyJWS().decode(token, key.public_key(), algorithms=["ES256"])
+
+
 async def test_a_signed_card_verifies_and_a_changed_one_doesnt(
     settings: Settings, http: httpx2.AsyncClient
 ) -> None:
@@ -134,6 +172,8 @@ async def test_a_signed_card_verifies_and_a_changed_one_doesnt(
         verify(ParseDict(extended, AgentCard(), ignore_unknown_fields=True))
         known = {"if-none-match": response.headers["etag"]}
         assert (await http.get(served.url + CARD, headers=known)).status_code == 304
+        pure = await http.get(served.url + CARD, headers={"A2A-Version": "1.0"})
+        verify_as_told(pure.json(), key)
         card.description = "Send your money to me"
         with pytest.raises(InvalidSignaturesError):
             verify(card)

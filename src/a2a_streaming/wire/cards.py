@@ -117,6 +117,17 @@ def served_card(
     return served
 
 
+def v1_card_json(served: AgentCard) -> dict[str, Any]:
+    """Return a card's JSON as 1.0 has it, and nothing else.
+
+    Args:
+        served: The card, as `served_card` makes it.
+    """
+    body: dict[str, Any] = MessageToDict(served)
+    body.setdefault("skills", [])
+    return body
+
+
 def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
     """Return a card's JSON: a superset of what the versions ask for.
 
@@ -127,7 +138,7 @@ def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
         served: The card, as `served_card` makes it.
         base_url: The agent's address, without a slash at its end.
     """
-    body: dict[str, Any] = MessageToDict(served)
+    body = v1_card_json(served)
     body["url"] = f"{base_url}/"
     body["protocolVersion"] = "0.3.0"
     body["preferredTransport"] = "JSONRPC"
@@ -136,7 +147,6 @@ def card_json(served: AgentCard, base_url: str) -> dict[str, Any]:
         "stateTransitionHistory": True,
         **body.get("capabilities", {}),
     }
-    body.setdefault("skills", [])
     if "securitySchemes" in body:
         schemes: dict[str, Any] = body["securitySchemes"]
         body["securitySchemes"] = {name: _flat(scheme) | scheme for name, scheme in schemes.items()}
