@@ -9,7 +9,11 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03
+from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc as v03_grpc
 from a2a.types import (
+    CancelTaskRequest,
+    GetExtendedAgentCardRequest,
     GetTaskRequest,
     Message,
     Part,
@@ -118,3 +122,89 @@ async def test_a_process_on_its_way_out_sends_clients_elsewhere(both: Both) -> N
 async def test_a_port_that_is_taken_is_told(both: Both) -> None:
     with pytest.raises(SetupError, match="--grpc-port"):
         await GrpcServer(both.node, {"": Asking()}, "127.0.0.1", both.port).start()
+
+
+async def refusal(call: Any) -> grpc.StatusCode:
+    """The code with which a call is refused, one that streams or one that doesn't."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await (call.read() if hasattr(call, "read") else call)
+    return refused.value.code()
+
+
+async def test_bytes_that_are_no_request_are_the_clients_fault(both: Both) -> None:
+    async with grpc.aio.insecure_channel(both.address) as channel:
+        for service in ("lf.a2a.v1.A2AService", "a2a.v1.A2AService"):
+            for bad in (b"\xff", b"\x0a\x01\xff", b"\x0a\xff"):
+                call = channel.unary_unary(f"/{service}/GetTask")(bad)
+                assert await refusal(call) is grpc.StatusCode.INVALID_ARGUMENT
+                call = channel.unary_stream(f"/{service}/SendStreamingMessage")(bad)
+                assert await refusal(call) is grpc.StatusCode.INVALID_ARGUMENT
+            call = channel.unary_unary(f"/{service}/Dance")(b"")
+            assert await refusal(call) is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("name", ["x" * 50_000, "😀" * 10_000])
+async def test_an_error_is_told_however_long_what_it_tells_of_is(both: Both, name: str) -> None:
+    async with grpc.aio.insecure_channel(both.address) as channel:
+        v1, old = a2a_pb2_grpc.A2AServiceStub(channel), v03_grpc.A2AServiceStub(channel)
+        for call in (
+            v1.GetTask(GetTaskRequest(id=name)),
+            v1.GetTask(GetTaskRequest(id="t", tenant=name)),
+            old.GetTask(v03.GetTaskRequest(name=name)),
+            old.GetTask(v03.GetTaskRequest(name=f"tasks/{name}")),
+        ):
+            assert await refusal(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": 99},
+        {"status_timestamp_after": {"seconds": 2**62}},
+        {"page_size": 0},
+        {"history_length": -1},
+    ],
+)
+async def test_a_list_that_cant_be_asked_for_is_refused(both: Both, wrong: dict[str, Any]) -> None:
+    async with stub(both) as calls:
+        call = calls.ListTasks(ListTasksRequest(**wrong))
+        assert await refusal(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+async def test_numbers_that_json_hasnt_are_refused(both: Both, number: float) -> None:
+    data = {"number_value": number}
+    said = {"message_id": "m1", "role": 1}
+    async with grpc.aio.insecure_channel(both.address) as channel:
+        v1, old = a2a_pb2_grpc.A2AServiceStub(channel), v03_grpc.A2AServiceStub(channel)
+        part = v03.Part(data=v03.DataPart(data={"fields": {"a": data}}))
+        for call in (
+            v1.SendMessage(SendMessageRequest(message={**said, "parts": [{"data": data}]})),
+            v1.SendStreamingMessage(
+                SendMessageRequest(message={**said, "parts": [{"data": data}]})
+            ),
+            old.SendMessage(v03.SendMessageRequest(request={**said, "content": [part]})),
+            old.SendMessage(v03.SendMessageRequest(request={**said, "content": [{}]})),
+        ):
+            assert await refusal(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+class Secretive(Asking):
+    """Breaks where its extended card is asked for."""
+
+    @property
+    def extended_card(self) -> AgentCard:  # pyright: ignore[reportIncompatibleVariableOverride] - it breaks
+        raise RuntimeError("the secret")
+
+
+async def test_a_fault_of_ours_is_logged_and_not_told(
+    both: Both, caplog: pytest.LogCaptureFixture
+) -> None:
+    both.node.agents[:] = [Secretive()]
+    async with stub(both) as calls:
+        with pytest.raises(grpc.aio.AioRpcError) as broken:
+            await calls.GetExtendedAgentCard(GetExtendedAgentCardRequest())
+    assert broken.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in (broken.value.details() or "")
+    [line] = [r for r in caplog.records if r.getMessage() == "a call failed"]
+    assert line.exc_info
