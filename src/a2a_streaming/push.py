@@ -130,6 +130,9 @@ class Pusher:
                 self._manager, self._feeds, webhook.task_id, after=after
             ) as session:
                 while True:
+                    newest = session.newest
+                    if newest is not None and newest.state is not None and newest.state.terminal:
+                        return True  # it has ended, and the webhook knows
                     got = await session.next(_HELD)
                     if isinstance(got, Reset):
                         body = _tell_task(webhook.dialect, got.task)
@@ -142,9 +145,6 @@ class Pusher:
                             return True
                         if event.state is not None and event.state.terminal:
                             return True
-                    newest = session.newest
-                    if newest is not None and newest.state is not None and newest.state.terminal:
-                        return True
         except TaskNotFound:
             return True
 
