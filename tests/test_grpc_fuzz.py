@@ -245,10 +245,23 @@ def begin_tasks(channel: grpc.Channel) -> list[str]:
     for text in ("well", "ask", "ask"):
         first = f"first-{len(ids)}"
         said = v1.Message(message_id=first, role=v1.ROLE_USER, parts=[v1.Part(text=text)])
-        request = v1.SendMessageRequest(message=said).SerializeToString()
-        [send] = [one for one in METHODS if one.full_name == "lf.a2a.v1.A2AService.SendMessage"]
-        ids.append(v1.SendMessageResponse.FromString(answered(channel, send, request)).task.id)
+        told = asked(channel, "SendMessage", v1.SendMessageRequest(message=said))
+        ids.append(v1.SendMessageResponse.FromString(told).task.id)
     return ids
+
+
+def end_tasks(channel: grpc.Channel) -> None:
+    """Cancel what waits for its customer: its webhooks are watched for as long as it waits."""
+    waiting = v1.ListTasksRequest(status=v1.TASK_STATE_INPUT_REQUIRED, page_size=100)
+    while tasks := v1.ListTasksResponse.FromString(asked(channel, "ListTasks", waiting)).tasks:
+        for task in tasks:
+            asked(channel, "CancelTask", v1.CancelTaskRequest(id=task.id))
+
+
+def asked(channel: grpc.Channel, name: str, request: Message) -> bytes:
+    """The answer of 1.0's method of that name."""
+    [method] = [one for one in METHODS if one.full_name == f"lf.a2a.v1.A2AService.{name}"]
+    return answered(channel, method, request.SerializeToString())
 
 
 # The server, in the same process, draws lots while hypothesis does.
@@ -284,6 +297,7 @@ async def test_whatever_is_sent_is_answered(settings: Settings, raw: redis.async
 
             await asyncio.to_thread(with_messages)
             await asyncio.to_thread(with_bytes)
+            await asyncio.to_thread(end_tasks, channel)
         async with asyncio.timeout(20):  # nothing is left behind
             while await raw.pubsub_channels("channel:task:*"):
                 await asyncio.sleep(0.01)
