@@ -12,9 +12,10 @@ import pytest
 from a2a.compat.v0_3 import a2a_v0_3_pb2 as v03
 from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc as v03_grpc
 from a2a.types import (
-    CancelTaskRequest,
+    AgentCard,
     GetExtendedAgentCardRequest,
     GetTaskRequest,
+    ListTasksRequest,
     Message,
     Part,
     Role,
