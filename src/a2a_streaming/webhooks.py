@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported, TaskNotFound
 from a2a_streaming.task import Json
+
+_HEADER = re.compile(r"[\x20-\x7e]{1,4096}")
 
 
 class Authorize(Protocol):
@@ -74,6 +77,12 @@ class TaskWebhooks:
             PushNotificationNotSupported: The operator has switched webhooks off.
         """
         self._check_on()
+        authentication: Json = config.get("authentication") or {}
+        for name, said in [("token", config.get("token")), *authentication.items()]:
+            if said and not _HEADER.fullmatch(str(said)):
+                raise InvalidParams(
+                    f"The webhook's {name} goes in a header: send at most 4096 visible ASCII characters."
+                )
         try:
             await resolve(str(config.get("url", "")), private=self._manager.settings.push_private)
         except ValueError as error:

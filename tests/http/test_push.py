@@ -229,6 +229,28 @@ async def test_a_webhook_that_isnt_on_the_public_internet_is_refused(
         assert listed["result"]["totalSize"] == 0
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"token": "two\nlines"},
+        {"token": "ü"},
+        {"token": "x" * 4097},
+        {"authentication": {"scheme": "Bearer", "credentials": "a\r\nX-Other: b"}},
+        {"authentication": {"scheme": "Bea\nrer", "credentials": "a"}},
+    ],
+    ids=["lines", "no ASCII", "long", "credentials", "scheme"],
+)
+async def test_a_webhook_whose_words_no_header_can_carry_is_refused(
+    settings: Settings, http: httpx2.AsyncClient, receiver: Receiver, wrong: dict[str, Any]
+) -> None:
+    async with telling(settings) as (_, served):
+        config = {"url": receiver.url, **wrong}
+        refused = await asked(
+            http, served, "SendMessage", sending(taskPushNotificationConfig=config)
+        )
+        assert refused["error"]["code"] == -32602
+
+
 async def test_where_pushing_is_switched_off_the_card_and_the_errors_say_so(
     settings: Settings, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
