@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
+from a2a_streaming.errors import Unauthenticated
+
 _OWN = "~"
 """Stands in every stored id of an owner's task, and in no id that a client may choose."""
 
@@ -86,12 +88,19 @@ ANYBODY = Caller()
 
 
 def owner_of(subject: str) -> str:
-    """Return the owner that a subject is, in characters that fit into a key.
+    """Return the owner that a subject is, in characters that fit into a key: another for each.
 
     Args:
         subject: As a token or an API key names them.
+
+    Raises:
+        Unauthenticated: It is empty: its tasks would be everybody's.
     """
-    owner = quote(subject, safe="@:|+=~,!$'()*;/")
+    if not subject:
+        raise Unauthenticated("Whoever signed in has no name.")
+    # JSON can carry half a surrogate pair, which is no text, but another subject than any other.
+    owner = quote(subject, safe="@:|+=~,!$'()*;/", errors="surrogatepass")
     if len(owner) <= 128:
         return owner
-    return f"sub:{hashlib.blake2b(subject.encode(), digest_size=20).hexdigest()}"
+    # With a character that is quoted elsewhere, so that no subject is spelled like another's digest.
+    return f"#{hashlib.blake2b(owner.encode(), digest_size=20).hexdigest()}"

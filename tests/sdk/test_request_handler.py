@@ -44,7 +44,7 @@ class Named(User):
 
     @property
     def user_name(self) -> str:
-        return self._name
+        return self._name.removeprefix("nameless")
 
 
 class ByHeader(DefaultServerCallContextBuilder):
@@ -176,6 +176,8 @@ async def test_users_of_the_program_see_their_own_tasks_and_executors_know_them(
         assert "result" in await call("GetTask", {"id": task["id"]}, "anna")
         refused = await call("GetTask", {"id": task["id"]}, "bert")
         assert refused["error"]["code"] == -32001
+        # Who has signed in without a name isn't everybody.
+        assert "no name" in (await call("ListTasks", {}, "nameless"))["error"]["message"]
 
 
 async def test_the_sdks_rest_routes_are_served_too(

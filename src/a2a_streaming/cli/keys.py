@@ -55,7 +55,9 @@ def rotate(key_id: str, days: int, grace_hours: int) -> None:
         old = await kept.get(key_id)
         if old is None:
             raise _unknown(key_id)
-        text, key = make_key(name=old.name, subject="", role=Role(old.role), seconds=days * _DAY)
+        text, key = make_key(
+            name=old.name, subject=old.owner, role=Role(old.role), seconds=days * _DAY
+        )
         await kept.put(dataclasses.replace(key, owner=old.owner))
         ends = int(time.time()) + grace_hours * 3600
         if grace_hours == 0:

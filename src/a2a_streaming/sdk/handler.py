@@ -29,7 +29,7 @@ from a2a.types import (
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.caller import ANYBODY, Caller, owner_of
-from a2a_streaming.errors import Unavailable
+from a2a_streaming.errors import RequestError
 from a2a_streaming.executors import as_agent
 from a2a_streaming.handlers import Handler
 from a2a_streaming.node import Node
@@ -156,10 +156,11 @@ class RedisRequestHandler(RequestHandler):
     async def _handler(self, context: ServerCallContext) -> Handler:
         try:
             await self.node.ready()
-        except Unavailable as error:
+            caller = _caller(context)
+        except RequestError as error:
             raise sdk_error(error) from error
         base = self.node.settings.public_url.rstrip("/")
-        return Handler(self.node, self._agent.name, Dialect.V1, _caller(context), base)
+        return Handler(self.node, self._agent.name, Dialect.V1, caller, base)
 
 
 def _caller(context: ServerCallContext) -> Caller:
