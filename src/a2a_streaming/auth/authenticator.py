@@ -19,6 +19,8 @@ _KEYS_KNOWN = 10_000
 _SECRET_FRESH = 3600.0
 """Seconds after which the shared secret is read again, which also keeps it alive."""
 _SECRET_PAUSE = 5.0
+_LONGEST = 16 * 1024
+"""The most characters of a credential: reading a longer one would hold up everybody else."""
 
 
 class Authenticator:
@@ -61,6 +63,7 @@ class Authenticator:
             Unauthenticated: It isn't accepted.
             Unavailable: It can't be checked now.
         """
+        _check_length(credential)
         if self._settings.auth_keys and credential.startswith(PREFIX):
             return await self._by_key(credential)
         if tokens.kind_of(credential) == tokens.ACT:
@@ -79,6 +82,7 @@ class Authenticator:
             Unauthenticated: It isn't accepted.
             Unavailable: Redis is away.
         """
+        _check_length(ticket)
         return await self._by_token(ticket, tokens.TICKET)
 
     async def acting_token(self, actor: str, owner: str) -> str:
@@ -149,6 +153,11 @@ class Authenticator:
         if now - self._secret_read > older_than:
             self._secret = await self._credentials.secret()
             self._secret_read = now
+
+
+def _check_length(credential: str) -> None:
+    if len(credential) > _LONGEST:
+        raise Unauthenticated(f"The credential is longer than {_LONGEST} characters.")
 
 
 def check_service(caller: Caller) -> None:
