@@ -103,7 +103,8 @@ class Settings(BaseSettings):
     card_signing_jku: str = ""
     """Where clients find the public key: the address of a JSON Web Key Set."""
     public_url: str = ""
-    """The address under which clients reach this server; empty: as the request names it."""
+    """The address under which clients reach this server; empty: as the request names it. Without authentication
+    it answers to this name, and to loopback's, alone."""
 
     auth_keys: bool = False
     """Whether clients sign in with API keys, as `a2a-streaming keys create` makes them."""

@@ -47,7 +47,7 @@ async def cost(watchers: int, events: int) -> float:
             watcher = socket.socket()
             watcher.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             watcher.connect((host, int(port)))
-            watcher.sendall(b"GET /tasks/resubscribe?id=t1 HTTP/1.1\r\nhost: x\r\n\r\n")
+            watcher.sendall(b"GET /tasks/resubscribe?id=t1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
             stalled.append(watcher)
         after, steady = resident(up.process.pid), 0
         while steady < 3:

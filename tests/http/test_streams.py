@@ -216,7 +216,7 @@ async def test_a_signal_ends_a_thousand_streams_at_once(
         host, port = up.url.removeprefix("http://").split(":")
         watchers = [await asyncio.open_connection(host, int(port)) for _ in range(1000)]
         for _, writer in watchers:
-            writer.write(b"GET /tasks/resubscribe?id=t1 HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write(b"GET /tasks/resubscribe?id=t1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
 
         async def all_watch() -> bool:
             return await raw.zcard("subscriptions:{t1}") == 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.authentication import BaseUser
@@ -25,6 +26,7 @@ class Access:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._public = node.settings.public_url.partition("://")[2].partition("/")[0]
 
     async def identify(self, request: Request, *, by_ticket: bool = False) -> Caller:
         """Return who asks.
@@ -47,7 +49,7 @@ class Access:
         # An application that mounts ours may have its own authentication, as Starlette's middleware.
         user = request.scope.get("user")
         if user is not None and user.is_authenticated:
-            return Caller(owner_of(_name(user)))
+            return _named(user)
         if not self._node.settings.authenticates:
             self._check_here(request)
             return ANYBODY
@@ -62,23 +64,33 @@ class Access:
             raise Unauthenticated(
                 "Without authentication this server serves its own machine alone."
             )
-        headers = request.headers
-        origin = headers.get("origin")
-        if origin is None and "sec-fetch-mode" not in headers:
-            return  # no browser
-        public = urlsplit(self._node.settings.public_url).hostname
+        host = request.headers.get("host", "")
+        if host and not self._is_ours(host):
+            # Somebody else's DNS may lead a page's requests here. Where it isn't called by https, or by a
+            # name of loopback's, a browser doesn't even say that it is one.
+            raise Forbidden(
+                "This server isn't known by the name in Host, and there is no authentication. The operator can"
+                " set A2A_PUBLIC_URL to its address."
+            )
         allowed = self._node.settings.cors_origins
-        # A name that leads here by somebody else's DNS is as foreign as another origin.
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
-        foreign = host != public and not _is_here(host or "")
-        if origin is not None and origin not in allowed and "*" not in allowed:
-            asking = urlsplit(origin)
-            foreign = foreign or asking.netloc != headers.get("host")
+        origin = request.headers.get("origin")
+        if origin in allowed or "*" in allowed:
+            return
+        if origin is None:  # no browser, or one that reads without asking, as for <script>
+            foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        else:
+            asking = origin.partition("://")[2]  # nothing for "null", which is any sandboxed page
+            foreign = not asking or asking not in (host, self._public)
         if foreign:
             raise Forbidden(
                 "A page of another origin asks, and there is no authentication. The operator can allow it by"
-                " A2A_CORS_ORIGINS, or set A2A_PUBLIC_URL to this server's name."
+                " A2A_CORS_ORIGINS."
             )
+
+    def _is_ours(self, host: str) -> bool:
+        """Say whether a request's Host names this server."""
+        name = _hostname(host)
+        return name is not None and (_is_here(name) or name == _hostname(self._public))
 
 
 async def counted(node: Node, caller: Caller, answer: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
@@ -119,15 +131,30 @@ def _credential(request: Request) -> str:
     return token.strip()
 
 
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 def _is_here(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name: of this machine, or of a test's client
-        return host in ("localhost", "testclient", "testserver") or host.endswith(".localhost")
+        address = ipaddress.ip_address(host)
+    except ValueError:  # a name: of this machine, or of a test's client or server
+        return host in _HERE or host.endswith(".localhost")
+    # What IPv4's loopback wears on a socket for both versions.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _name(user: BaseUser) -> str:
+_HERE = ("localhost", "test", "testclient", "testserver")
+
+
+def _named(user: BaseUser) -> Caller:
+    """Return the caller that another authentication has found."""
+    name: Any
     try:
-        return user.identity
+        name = user.identity
     except NotImplementedError:
-        return user.display_name
+        name = user.display_name
+    return Caller(owner_of("" if name is None else str(name)))

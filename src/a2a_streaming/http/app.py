@@ -129,7 +129,7 @@ def _cors(settings: Settings) -> list[Middleware]:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=[
                 *("authorization", "content-type", "last-event-id", KEY_HEADER, VERSION_HEADER),
-                *("A2A-Extensions", ENVELOPE_HEADER),
+                *("A2A-Extensions", "X-A2A-Extensions", ENVELOPE_HEADER),
             ],
             expose_headers=["retry-after", "www-authenticate", "etag"],
         )
