@@ -24,12 +24,14 @@ class Quotas:
 
     Args:
         settings: The limits.
+        clock: Seconds that go by.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         self._rate = parse(settings.limit_rate)
         self._most = settings.limit_streams
-        self._limiter = FixedWindowRateLimiter(_Counters())
+        self._clock = clock
+        self._limiter = FixedWindowRateLimiter(_Counters(clock))
         self._streams: Counter[str] = Counter()
 
     def count_request(self, caller: Caller) -> None:
@@ -46,7 +48,7 @@ class Quotas:
         reset = self._limiter.get_window_stats(self._rate, caller.owner).reset_time
         raise TooManyRequests(
             f"This server takes {self._rate} from you.",
-            retry_after=max(1, math.ceil(reset - time.time())),
+            retry_after=max(1, math.ceil(reset - self._clock())),
         )
 
     def open_stream(self, caller: Caller) -> Callable[[], None]:
@@ -88,8 +90,9 @@ class _Counters(Storage):
 
     STORAGE_SCHEME = None
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
+        self._clock = clock
         self._counts: dict[str, tuple[int, float]] = {}
         self._sweep_at = _SWEPT
 
@@ -98,7 +101,7 @@ class _Counters(Storage):
         return ValueError
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        now = time.time()
+        now = self._clock()
         count, until = self._counts.get(key, (0, 0.0))
         if until <= now:
             count, until = 0, now + expiry
@@ -110,10 +113,10 @@ class _Counters(Storage):
 
     def get(self, key: str) -> int:
         count, until = self._counts.get(key, (0, 0.0))
-        return count if until > time.time() else 0
+        return count if until > self._clock() else 0
 
     def get_expiry(self, key: str) -> float:
-        return self._counts.get(key, (0, time.time()))[1]
+        return self._counts.get(key, (0, self._clock()))[1]
 
     def check(self) -> bool:
         return True

@@ -1,0 +1,327 @@
+"""What an owner may ask of a process: requests in a time, and streams held open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+import redis.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming.caller import ANYBODY, Caller
+from a2a_streaming.errors import TooManyRequests
+from a2a_streaming.node import Node
+from a2a_streaming.quotas import Quotas
+from a2a_streaming.settings import Settings
+from conftest import serving
+from keyholders import signed_in
+from streams import message, request
+from tasks import until
+
+V1 = {"A2A-Version": "1.0"}
+
+
+class Patient(Agent):
+    """Answers, or waits until it is told to."""
+
+    card = agent_card("patient")
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def run(self, run: Run) -> None:
+        await run.working("Thinking")
+        if run.text == "wait":
+            await self.gate.wait()
+        await run.complete("Done")
+
+
+@dataclass
+class Limited:
+    """A server with limits, and its customers."""
+
+    url: str
+    node: Node
+    agent: Patient
+    mia: httpx2.AsyncClient
+    tom: httpx2.AsyncClient
+
+
+@asynccontextmanager
+async def limited(settings: Settings, **changed: Any) -> AsyncIterator[Limited]:
+    agent = Patient()
+    wanted = settings.model_copy(update={"auth_keys": True, **changed})
+    app = create_app(agent, settings=wanted)
+    node: Node = app.state.node
+    async with (
+        serving(app) as served,
+        signed_in(node, "mia") as mia,
+        signed_in(node, "tom") as tom,
+    ):
+        try:
+            yield Limited(served.url, node, agent, mia, tom)
+        finally:
+            agent.gate.set()
+
+
+def sending(text: str, message_id: str = "m1") -> dict[str, Any]:
+    said = {"messageId": message_id, "role": "ROLE_USER", "parts": [{"text": text}]}
+    return {"message": said}
+
+
+def call(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": "my id", "method": method, "params": params}
+
+
+def streams(url: str, task: str, text: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """A stream of every kind: method, address, and the rest of the request."""
+    said = sending(text, f"m-{task}")
+    old = {"kind": "message", "messageId": f"o-{task}", "role": "user"}
+    part = {"kind": "text", "text": text}
+    first = call("tasks/sendSubscribe", {"id": f"{task}-new", "message": message(text)})
+    v03 = call("message/stream", {"message": {**old, "parts": [part]}})
+    rest = [("POST", f"{url}/v1/message:stream", {"json": said, "headers": V1})]
+    return [
+        ("POST", url, {"json": first}),
+        ("POST", url, {"json": v03}),
+        ("POST", url, {"json": call("SendStreamingMessage", said)}),
+        *rest,
+        *following(url, task),
+    ]
+
+
+def following(url: str, task: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """A stream of every kind that follows a task."""
+    return [
+        ("POST", url, {"json": call("tasks/resubscribe", {"id": task})}),
+        ("POST", url, {"json": call("tasks/follow", {"tasks": [{"id": task}]})}),
+        ("POST", url, {"json": call("SubscribeToTask", {"id": task})}),
+        ("POST", f"{url}/tasks/resubscribe", {"json": call("tasks/resubscribe", {"id": task})}),
+        ("GET", f"{url}/v1/tasks/{task}:subscribe", {"headers": V1}),
+        ("GET", f"{url}/tasks/resubscribe?id={task}", {}),
+    ]
+
+
+async def opened(
+    stack: AsyncExitStack, http: httpx2.AsyncClient, asking: tuple[str, str, dict[str, Any]]
+) -> httpx2.Response:
+    """A stream that has begun, as soon as there is a place for it."""
+    method, url, rest = asking
+
+    async def begun() -> httpx2.Response | None:
+        streaming = http.stream(method, url, **rest)
+        response = await streaming.__aenter__()
+        if response.status_code == 429:
+            await streaming.__aexit__(None, None, None)
+            return None
+        stack.push_async_exit(streaming)
+        assert response.status_code == 200, await response.aread()
+        return response
+
+    response = await until(begun)
+    assert response is not None
+    return response
+
+
+async def begin(of: Limited, http: httpx2.AsyncClient, task: str, text: str = "wait") -> None:
+    """Begin a task of the first dialect, without a stream."""
+    sent = of.node.settings.send_seconds
+    assert sent < 1
+    answer = await http.post(of.url, json=request("tasks/send", task, message(text)))
+    assert answer.json()["result"]["id"] == task
+
+
+# Requests
+
+
+async def test_more_requests_than_the_rate_are_refused_in_each_protocols_words(
+    settings: Settings,
+) -> None:
+    async with limited(settings, limit_rate="3/hour") as of:
+        for _ in range(3):
+            answer = await of.mia.post(of.url, json=call("ListTasks", {}))
+            assert answer.status_code == 200
+        for method in ("ListTasks", "SendStreamingMessage", "tasks/get", "message/send"):
+            answer = await of.mia.post(of.url, json=call(method, {"id": "t1"}))
+            assert answer.status_code == 429
+            assert 0 < int(answer.headers["retry-after"]) <= 3600
+            told = answer.json()
+            assert (told["id"], told["error"]["code"]) == ("my id", -31429)
+            assert "3" in told["error"]["data"]["detail"]
+            assert told["error"]["data"]["retryAfterSeconds"] > 0
+        for path in ("tasks", "tasks/t1", "message:send"):
+            rest = await of.mia.get(f"{of.url}/v1/{path}", headers=V1)
+            assert rest.status_code == 429
+            assert int(rest.headers["retry-after"]) > 0
+            assert rest.json()["error"]["status"] == "RESOURCE_EXHAUSTED"
+        source = await of.mia.get(f"{of.url}/tasks/resubscribe?id=t1")
+        token = await of.mia.post(f"{of.url}/auth/ticket", json={"id": "t1"})
+        assert [source.status_code, token.status_code] == [429, 429]
+        # Others aren't concerned, nor is what needs no owner.
+        assert (await of.tom.post(of.url, json=call("ListTasks", {}))).status_code == 200
+        assert (await of.mia.get(f"{of.url}/.well-known/agent-card.json")).status_code == 200
+        assert (await of.mia.get(f"{of.url}/healthz")).status_code == 200
+
+
+async def test_requests_of_nobody_count_for_nobody(settings: Settings) -> None:
+    async with (
+        limited(settings, limit_rate="1/hour") as of,
+        httpx2.AsyncClient(headers={"X-API-Key": "a2a_000000000000_nonsense"}) as thief,
+    ):
+        for _ in range(3):
+            assert (await thief.post(of.url, json=call("ListTasks", {}))).status_code == 401
+        assert (await of.mia.post(of.url, json=call("ListTasks", {}))).status_code == 200
+
+
+async def test_without_authentication_nobody_is_limited(
+    settings: Settings, http: httpx2.AsyncClient
+) -> None:
+    bare = settings.model_copy(update={"limit_rate": "1/hour", "limit_streams": 1})
+    agent = Patient()
+    async with serving(create_app(agent, settings=bare)) as served, AsyncExitStack() as stack:
+        for asking in streams(served.url, "t1", "wait")[:4]:
+            await opened(stack, http, asking)
+        agent.gate.set()
+
+
+# Streams
+
+
+async def test_a_stream_beyond_the_limit_is_refused_and_begins_nothing(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with limited(settings, limit_streams=1, send_seconds=0.05) as of:
+        await begin(of, of.mia, "t1")
+        async with AsyncExitStack() as stack:
+            await opened(stack, of.mia, following(of.url, "t1")[0])
+            before = set(await raw.keys("task:*"))
+            for method, url, rest in streams(of.url, "t1", "hello"):
+                answer = await of.mia.request(method, url, **rest)
+                assert answer.status_code == 429, (method, url)
+                assert answer.headers["retry-after"] == "5"
+                if "/v1/" not in url and method == "POST":
+                    assert answer.json()["id"] == "my id"
+            assert set(await raw.keys("task:*")) == before
+            listed = await of.mia.post(of.url, json=call("ListTasks", {}))
+            assert len(listed.json()["result"]["tasks"]) == 1
+            await opened(stack, of.tom, streams(of.url, "t2", "hello")[0])
+
+
+async def test_a_place_is_free_again_when_a_stream_has_ended(settings: Settings) -> None:
+    async with limited(settings, limit_streams=1, send_seconds=0.05) as of:
+        await begin(of, of.mia, "t1")
+        asking = streams(of.url, "t1", "hello")
+        of.agent.gate.set()
+        for method, url, rest in asking:
+            async with of.mia.stream(method, url, **rest) as response:
+                assert response.status_code != 429, (url, rest)
+                async for _ in response.aiter_bytes():
+                    pass
+
+
+async def test_a_place_is_free_again_when_a_client_has_left(settings: Settings) -> None:
+    async with limited(settings, limit_streams=1, send_seconds=0.05) as of:
+        await begin(of, of.mia, "t1")
+        for asking in following(of.url, "t1"):
+            async with AsyncExitStack() as stack:
+                await opened(stack, of.mia, asking)
+
+
+async def test_a_stream_that_cant_be_opened_holds_no_place(settings: Settings) -> None:
+    async with limited(settings, limit_streams=1) as of:
+        wrong = [
+            *following(of.url, "none"),
+            *following(of.url, "%00"),
+            ("POST", of.url, {"json": call("SendStreamingMessage", {"message": 7})}),
+            ("POST", of.url, {"json": call("message/stream", {})}),
+            ("POST", of.url, {"json": call("tasks/sendSubscribe", {"id": "t1"})}),
+            ("POST", of.url, {"json": call("tasks/follow", {"tasks": [{"id": "none"}] * 3})}),
+            ("POST", f"{of.url}/v1/message:stream", {"json": {}, "headers": V1}),
+        ]
+        for method, url, rest in wrong:
+            answer = await of.mia.request(method, url, **rest)
+            assert answer.status_code != 429
+            assert b"error" in answer.content
+        async with AsyncExitStack() as stack:
+            await opened(stack, of.mia, streams(of.url, "t1", "hello")[0])
+
+
+async def test_streams_over_several_tasks_hold_one_place(settings: Settings) -> None:
+    async with (
+        limited(settings, limit_streams=1, send_seconds=0.05) as of,
+        AsyncExitStack() as stack,
+    ):
+        for task in ("t1", "t2"):
+            await begin(of, of.mia, task)
+        both = call("tasks/follow", {"tasks": [{"id": "t1"}, {"id": "t2"}]})
+        await opened(stack, of.mia, ("POST", of.url, {"json": both}))
+
+
+# The counters themselves
+
+
+class Clock:
+    """Time that goes by when a test says so."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def counts(**limits: Any) -> tuple[Quotas, Clock]:
+    clock = Clock()
+    return Quotas(Settings(**limits), clock=clock), clock
+
+
+def test_the_rate_begins_anew_when_its_time_is_over() -> None:
+    quotas, clock = counts(limit_rate="2/minute")
+    mia = Caller("mia")
+    for _ in range(2):
+        quotas.count_request(mia)
+    clock.now += 50
+    with pytest.raises(TooManyRequests) as refused:
+        quotas.count_request(mia)
+    assert refused.value.retry_after == 10
+    clock.now += refused.value.retry_after
+    quotas.count_request(mia)
+
+
+def test_counters_whose_time_is_over_are_thrown_away() -> None:
+    quotas, clock = counts(limit_rate="1/minute")
+    held = quotas._limiter.storage
+    most = 0
+    for minute in range(10):
+        clock.now += 61
+        for at in range(9_000):
+            quotas.count_request(Caller(f"{minute}-{at}"))
+        most = max(most, len(vars(held)["_counts"]))
+    assert most <= 20_000
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["mia", "tom", "a/b", "a", ""]), st.booleans()), max_size=40)
+)
+def test_places_are_counted_for_each_owner_alone(steps: list[tuple[str, bool]]) -> None:
+    quotas, _ = counts(limit_streams=2)
+    held: dict[str, list[Callable[[], None]]] = {}
+    for owner, opens in steps:
+        mine = held.setdefault(owner, [])
+        caller = Caller(owner) if owner else ANYBODY
+        if not opens and mine:
+            mine.pop()()
+        elif opens and owner and len(mine) == 2:
+            with pytest.raises(TooManyRequests):
+                quotas.open_stream(caller)
+        elif opens:
+            mine.append(quotas.open_stream(caller))
+    for close in [close for closes in held.values() for close in closes]:
+        close()
+    assert not quotas._streams  # owners that hold none aren't remembered
