@@ -268,7 +268,9 @@ def _as_request(metadata: Mapping[str, str], peer: str) -> Request:
     """Return a call's metadata as the HTTP request that says who asks, and from where (`ipv4:<address>:<port>`)."""
     kind, _, address = peer.partition(":")
     host = unquote(address.rpartition(":")[0]).strip("[]")
-    headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in metadata.items()]
+    headers = [
+        (key.encode(), value.encode("latin-1", "replace")) for key, value in metadata.items()
+    ]
     return Request(
         {
             "type": "http",
