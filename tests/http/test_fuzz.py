@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 from typing import Any
@@ -17,6 +18,7 @@ from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
 from a2a_streaming.wire.dialects import METHODS
 from conftest import serving
+from issuers import issuing
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 JSON = st.recursive(
@@ -183,3 +185,67 @@ async def test_whatever_is_sent_is_answered(settings: Settings) -> None:
         async with asyncio.timeout(20):  # nothing is left behind
             while len(asyncio.all_tasks()) > before + 2:
                 await asyncio.sleep(0.01)
+
+
+def segment(part: Any) -> bytes:
+    """A part of a JWT."""
+    return base64.urlsafe_b64encode(part if isinstance(part, bytes) else encoded(part)).rstrip(b"=")
+
+
+JWT_HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "alg": st.sampled_from(["RS256", "ES256", "HS256", "none", "EdDSA"]) | VALUES,
+        "typ": st.sampled_from(["JWT", "act+jwt", "ticket+jwt"]) | VALUES,
+        "kid": st.sampled_from(["one", "two", "\ud800"]) | VALUES,
+        "crit": st.sampled_from([["b64"], ["exp"], ["\ud800"]]) | VALUES,
+        "b64": VALUES,
+        "jwk": VALUES,
+        "x5u": VALUES,
+    },
+)
+JWTS = st.builds(
+    lambda *parts: b".".join(map(segment, parts)),
+    JWT_HEADERS | VALUES | st.binary(max_size=20),
+    VALUES | st.dictionaries(st.sampled_from(["iss", "aud", "sub", "exp", "act"]), VALUES),
+    st.binary(max_size=70),
+)
+KEYS = st.from_regex(rb"a2a_[0-9a-f]{12}_[A-Za-z0-9-]{43}", fullmatch=True)
+PRINTABLE = st.binary(max_size=40).map(lambda raw: bytes(b for b in raw if b > 31 and b != 127))
+CREDENTIALS = JWTS | KEYS | PRINTABLE | st.sampled_from([b"a2a_", b"a2a__", b"..", b"." * 9000])
+SCHEMES = st.sampled_from([b"Bearer ", b"bearer  ", b"Bearer", b"Basic ", b"", b"DPoP ", b"\xff "])
+
+
+async def test_whatever_somebody_signs_in_with_is_answered(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    body = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
+    async with (
+        issuing() as issuer,
+        serving(create_app(Quick(), settings=issuer.settings(settings, auth_keys=True))) as served,
+        httpx2.AsyncClient(timeout=20) as http,
+    ):
+
+        @hypothesis_settings(max_examples=EXAMPLES, deadline=None)
+        @given(SCHEMES, CREDENTIALS, st.none() | CREDENTIALS, st.integers(0, 3))
+        def signing_in(scheme: bytes, credential: bytes, key: bytes | None, where: int) -> None:
+            said = [(b"authorization", (scheme + credential).strip())]
+            if key is not None:
+                said.append((b"x-api-key", key.strip()))
+            method, path = (
+                ("POST", "/"),
+                ("GET", "/v1/tasks"),
+                ("POST", "/auth/ticket"),
+                ("GET", "/tasks/resubscribe"),
+            )[where]
+            asking = answered(
+                http,
+                method,
+                served.url + path,
+                params={"id": "t1", "ticket": credential.decode("latin-1")} if where == 3 else {},
+                json=body,
+                headers=said,
+            )
+            asyncio.run_coroutine_threadsafe(asking, loop).result(30)
+
+        await asyncio.to_thread(signing_in)
+    assert len(issuer.asked) <= 2 * 10
