@@ -74,7 +74,14 @@ async def over_httpx_sse(http: Any, url: str, body: dict[str, Any]) -> dict[str,
     return {"events": len(events), "empty": sum(not (e.data and e.id) for e in events)}
 
 
-async def main(url: str) -> None:
+def schemes(card: Any) -> dict[str, str]:
+    """How the card says that clients sign in."""
+    wanted = {name for one in card.security or () for name in one}
+    told = card.security_schemes or {}
+    return {name: told[name].root.type for name in sorted(wanted)}
+
+
+async def main(url: str, *key: str) -> None:
     said = {"messageId": "m3", "role": "ROLE_USER", "parts": [{"text": "hello"}]}
     old = {"kind": "message", "messageId": "m4", "role": "user"}
     part = {"kind": "text", "text": "hello"}
@@ -84,10 +91,12 @@ async def main(url: str) -> None:
         {"method": "message/stream", "params": {"message": {**old, "parts": [part]}}},
         {"method": "tasks/sendSubscribe", "params": {"id": "t1", "message": first}},
     ]
-    async with httpx.AsyncClient(timeout=20) as http:
+    headers = {"X-API-Key": key[0]} if key else {}
+    async with httpx.AsyncClient(timeout=20, headers=headers) as http:
         card = await A2ACardResolver(http, url).get_agent_card()
         seen = {
             "card": [card.name, card.protocol_version, card.preferred_transport],
+            "schemes": schemes(card),
             "jsonrpc": await over_jsonrpc(http, card),
             "rest": await over_rest(http, card, url),
             "httpx_sse": [await over_httpx_sse(http, url, body) for body in streams],
@@ -95,4 +104,4 @@ async def main(url: str) -> None:
     print(json.dumps(seen))
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

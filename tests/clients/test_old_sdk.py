@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
 
 from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
 from conftest import serving
+from keyholders import key_for
 
 HERE = Path(__file__).parent
 HOME = HERE.parent.parent / ".cache" / "old-sdk"
@@ -52,19 +56,36 @@ def old_python() -> Path:
     return python
 
 
+KEY = ec.generate_private_key(ec.SECP256R1())
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+SIGNING_IN = {
+    "auth_keys": True,
+    "auth_issuer": "https://issuer.example",
+    "auth_audience": "slow",
+    "card_signing_key": SecretStr(PEM),
+}
+"""Everything that a card can say of how to sign in."""
+
+
 @pytest.mark.timeout(180)  # the first time, packages are fetched
+@pytest.mark.parametrize("signs_in", [False, True])
 async def test_old_clients_read_our_cards_answers_and_streams(
-    settings: Settings, old_python: Path
+    settings: Settings, old_python: Path, signs_in: bool
 ) -> None:
-    beating = settings.model_copy(update={"heartbeat_seconds": HEARTBEAT})
-    async with serving(create_app(Slow(), settings=beating)) as served:
+    changed = SIGNING_IN if signs_in else {}
+    beating = settings.model_copy(update={"heartbeat_seconds": HEARTBEAT, **changed})
+    app = create_app(Slow(), settings=beating)
+    async with serving(app) as served:
+        key = [await key_for(app.state.node, "mia")] if signs_in else []
         program = await asyncio.create_subprocess_exec(
-            old_python, HERE / "old_sdk.py", served.url, stdout=asyncio.subprocess.PIPE
+            old_python, HERE / "old_sdk.py", served.url, *key, stdout=asyncio.subprocess.PIPE
         )
         told, _ = await program.communicate()
     assert program.returncode == 0
     seen: dict[str, Any] = json.loads(told)
     assert seen["card"] == ["Slow Agent", "0.3.0", "JSONRPC"]
+    wanted = {"apiKey": "apiKey", "openIdConnect": "openIdConnect"}
+    assert seen["schemes"] == (wanted if signs_in else {})
     refused = seen["jsonrpc"].pop("refused")
     assert "has already ended" in refused
     assert seen["jsonrpc"] == {"events": 4, "state": "completed", "again": "completed"}

@@ -6,10 +6,27 @@ import base64
 import json
 from typing import Any
 
+import httpx
 import httpx2
 import jwt
 import pytest
-from a2a.types import AgentCard
+from a2a.client import (
+    A2ACardResolver,
+    AuthInterceptor,
+    ClientCallContext,
+    ClientConfig,
+    ClientFactory,
+    CredentialService,
+)
+from a2a.types import (
+    AgentCard,
+    GetExtendedAgentCardRequest,
+    Message,
+    Part,
+    Role,
+    SendMessageRequest,
+    TaskState,
+)
 from a2a.utils.signing import InvalidSignaturesError, create_signature_verifier
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -24,6 +41,7 @@ from pydantic import SecretStr
 from a2a_streaming import Agent, Run, agent_card, create_app
 from a2a_streaming.settings import Settings
 from conftest import Served, serving
+from keyholders import key_for
 
 CARD = "/.well-known/agent-card.json"
 
@@ -177,3 +195,57 @@ async def test_a_signed_card_verifies_and_a_changed_one_doesnt(
         card.description = "Send your money to me"
         with pytest.raises(InvalidSignaturesError):
             verify(card)
+
+
+async def test_the_official_client_reads_a_signed_card_that_says_how_to_sign_in(
+    settings: Settings,
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    wanted = {
+        "auth_keys": True,
+        "auth_issuer": "https://issuer.example/",
+        "auth_audience": "plain",
+        "card_signing_key": SecretStr(pem),
+    }
+    app = create_app(Richer(), settings=settings.model_copy(update=wanted))
+    verify = create_signature_verifier(lambda *_: public, ["ES256"])
+    async with serving(app) as served, httpx.AsyncClient(timeout=20) as plain:
+        resolver = A2ACardResolver(plain, served.url)
+        card = await resolver.get_agent_card(signature_verifier=verify)
+        assert [sorted(one.schemes) for one in card.security_requirements] == [
+            ["apiKey"],
+            ["openIdConnect"],
+        ]
+        told = card.security_schemes["apiKey"].api_key_security_scheme
+        assert (told.location, told.name) == ("header", "X-API-Key")
+        issuer = card.security_schemes["openIdConnect"].open_id_connect_security_scheme
+        discovery = "https://issuer.example/.well-known/openid-configuration"
+        assert issuer.open_id_connect_url == discovery
+        # The client signs in by what it has read.
+        mia = await key_for(app.state.node, "mia")
+        config = ClientConfig(httpx_client=plain, streaming=True)
+        interceptor = AuthInterceptor(Known(mia))
+        client = ClientFactory(config).create(card, interceptors=[interceptor])
+        said = Message(message_id="m1", role=Role.ROLE_USER, parts=[Part(text="hello")])
+        events = [one async for one in client.send_message(SendMessageRequest(message=said))]
+        assert events[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+        extended = await client.get_extended_agent_card(
+            GetExtendedAgentCardRequest(), signature_verifier=verify
+        )
+        assert extended.description == "What only customers may know"
+
+
+class Known(CredentialService):
+    """Has an API key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    async def get_credentials(
+        self,
+        security_scheme_name: str,
+        context: ClientCallContext | None,  # noqa: ARG002 - the base names it
+    ) -> str | None:
+        return self._key if security_scheme_name == "apiKey" else None
