@@ -425,7 +425,8 @@ async def test_a_token_without_a_key_id_fits_the_only_key_of_its_algorithm(
 
 
 def private(key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    return RSAAlgorithm.to_jwk(key, as_dict=True)
+    """A private key that doesn't say that it is for signing alone."""
+    return {**RSAAlgorithm.to_jwk(key, as_dict=True), "key_ops": ["verify"]}
 
 
 def oct_key(secret: bytes) -> dict[str, Any]:
