@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -75,10 +76,24 @@ class Running:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port that nobody listens on, and that nobody else is given before it is used.
+
+    Below those that the system gives out by itself, and other ones in each of the test processes.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in _PORTS:
+        port = 12_000 + worker * 2_000 + number % 2_000
+        with socket.socket() as taken:
+            try:
+                taken.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there is no free port")
+
+
+_PORTS = itertools.count(os.getpid())
+"""Where this process looks next."""
 
 
 def environment(**settings: str) -> dict[str, str]:
