@@ -78,6 +78,11 @@ class Shown:
 
 @pytest.fixture
 def shown(caplog: pytest.LogCaptureFixture) -> Shown:
+    # A watchdog that was stopped may still be about to show something: that is another test's.
+    for thread in threading.enumerate():
+        if thread.name == "watchdog":
+            thread.join(20)
+    caplog.clear()
     return Shown(caplog)
 
 
