@@ -307,7 +307,7 @@ async def test_a_broken_connection_loses_nobody_anything(
 async def test_two_hundred_watchers_of_a_task_take_one_subscription_and_no_more_connections(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
-    async with processing(settings, redis_connections=4) as process, AsyncExitStack() as stack:
+    async with processing(settings) as process, AsyncExitStack() as stack:
         writer = await writing(process.manager)
         await written(writer, 300)
         sessions = await asyncio.gather(

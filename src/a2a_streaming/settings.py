@@ -37,10 +37,8 @@ class Settings(BaseSettings):
     """Redis or Valkey, as redis://, rediss:// or unix://; empty: an embedded store in `data_dir`."""
     redis_server: str = ""
     """Program for the embedded store; empty: the bundled one, else what is on PATH."""
-    redis_connections: Count = 16
-    """The most connections for commands that a process opens to Redis."""
     redis_timeout: Seconds = 5.0
-    """Seconds that a command may take before Redis counts as away."""
+    """Seconds without a reply after which Redis counts as away."""
     key_prefix: str = ""
     """Put before every Redis key and channel, so that several installations can share a Redis."""
     database_url: str = ""

@@ -303,7 +303,7 @@ def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) 
         snapshot_ttl=3000,
     )
     with asyncio.Runner(loop_factory=Hurried) as runner:
-        store = Store(f"unix://{redis_socket}", max_connections=4, timeout=settings.redis_timeout)
+        store = Store(f"unix://{redis_socket}", timeout=settings.redis_timeout)
         redis = (store, Keys(), settings)
         try:
             run_state_machine_as_test(

@@ -13,9 +13,9 @@ import math
 import time
 import uuid
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, cast
 
-from a2a_streaming.backbone.connection import CommandFailed, Dedicated, Store
+from a2a_streaming.backbone.connection import CommandFailed, Link, LinkLost, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.event import Event
@@ -54,7 +54,7 @@ class Broadcast:
         self._listeners: dict[bytes, Listener] = {}
         self._confirmed: dict[bytes, asyncio.Future[None]] = {}
         self._controls: list[Callable[[str], None]] = []
-        self._connection: Dedicated | None = None
+        self._connection: Link | None = None
         self._heard = self._connected = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,7 +80,7 @@ class Broadcast:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._drop()
+        self._drop()
         for waiting in self._confirmed.values():
             waiting.cancel()
 
@@ -103,7 +103,7 @@ class Broadcast:
         confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
         if self._connection is not None:
             with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
-                await self._connection.send("SUBSCRIBE", channel)
+                self._connection.tell(["SUBSCRIBE", channel])
         await asyncio.wait({confirmed}, timeout=_CONFIRM_SECONDS)
         if not confirmed.done():
             confirmed.set_result(None)
@@ -119,32 +119,32 @@ class Broadcast:
             confirmed.cancel()
         if self._connection is not None:
             with contextlib.suppress(Unavailable):
-                await self._connection.send("UNSUBSCRIBE", channel)
+                self._connection.tell(["UNSUBSCRIBE", channel])
 
     async def _listen(self) -> None:
         pause = 0.05
         while True:
             try:
-                connection = self._store.dedicated()
-                await connection.connect()
+                connection = await self._store.dedicated(hear=self._take)
                 self._connection, self._connected = connection, time.monotonic()
-                channels = [self._probe, self._keys.control, *self._listeners]
-                await connection.send("SUBSCRIBE", *channels)
+                connection.tell(["SUBSCRIBE", self._probe, self._keys.control, *self._listeners])
                 pause = 0.05
-                while True:
-                    self._take(await connection.read())
+                await connection.ended
+                raise LinkLost(connection.why)
             except (Unavailable, CommandFailed) as error:
                 _log.warning(
                     "the Pub/Sub connection broke; reconnecting", reason=str(error.__cause__)
                 )
             except Exception:  # without this ear the whole process is deaf
                 _log.exception("listening failed; reconnecting")
-            await self._drop()
+            self._drop()
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
-    def _take(self, message: list[bytes]) -> None:
-        kind, channel, *rest = message
+    def _take(self, message: Any) -> None:
+        if not isinstance(message, list):
+            return  # a refusal: without its confirmation nobody relies on the channel
+        kind, channel, *rest = cast("list[bytes]", message)
         if kind == b"message":
             self._heard = time.monotonic()
             self._hear(channel, rest[0])
@@ -177,13 +177,13 @@ class Broadcast:
                 await self._store.call("PUBLISH", self._probe, "")
             if self._connection is not None and self._deaf:
                 _log.warning("the Pub/Sub connection delivers nothing; replacing it")
-                await self._drop()
+                self._drop()
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         self._heard = -math.inf
         if connection is not None:
-            await connection.aclose()
+            connection.abort()
 
 
 def _parse(payload: bytes) -> Event:

@@ -1,54 +1,26 @@
-"""The one module that connects to Redis.
+"""Redis, as the backbone uses it: one link that all share, and links of their own for reads that block.
 
-Everything else in the backbone speaks to a `Store`: commands, pipelines, scripts, and connections of
-their own for reads that block. Whatever says that Redis is away, full or loading becomes `Unavailable`,
-which a client sees as "come back later".
+Whatever says that Redis is away, full or loading becomes `Unavailable`, which a client sees as "come back
+later". A link that is lost is replaced, and what was asked on it is asked again: so whatever is asked here may
+be carried out twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
-from collections.abc import Awaitable, Sequence
+import random
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import (
-    BusyLoadingError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
+from a2a_streaming.backbone.link import Address, Command, CommandFailed, Link, LinkLost, wait_closed
+from a2a_streaming.errors import StoreUnavailable, Unavailable
 
-from a2a_streaming.errors import A2AStreamingError, StoreUnavailable, Unavailable
+__all__ = ["Command", "CommandFailed", "Link", "LinkLost", "Script", "Store", "wait_closed"]
 
-Command: TypeAlias = Sequence[str | bytes | int | float]
-_AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
-
-
-class CommandFailed(A2AStreamingError):
-    """Redis refused a command: a fault of ours, or a key of another type.
-
-    Args:
-        reason: What Redis said.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"Redis refused a command: {reason}")
-        self.reason = reason
+_PAUSES = (0.05, 0.1, 0.2)
+"""Seconds before what a lost link was asked is asked again, at most."""
 
 
 class Script:
@@ -73,33 +45,18 @@ class Store:
 
     Args:
         url: redis://, rediss:// or unix://.
-        max_connections: The most connections for commands.
         timeout: Seconds that a command may take.
+
+    Raises:
+        StoreUnavailable: The URL is no Redis address.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 16, timeout: float = 5.0) -> None:
-        try:
-            pool: Any = BlockingConnectionPool  # its from_url is untyped
-            self._pool: Any = pool.from_url(
-                url,
-                max_connections=max_connections,
-                timeout=timeout,
-                # The limits are ours: redis-py would send within `asyncio.wait_for`, which in Python
-                # 3.11 swallows a cancel that comes just as it is done, and the canceled task goes on.
-                socket_timeout=None,
-                socket_connect_timeout=timeout,
-                protocol=2,
-                client_name="a2a-streaming",
-                retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
-            )
-        except ValueError as error:
-            raise StoreUnavailable(
-                f"A2A_REDIS_URL is no Redis address ({error}); it looks like redis://localhost:6379/0."
-            ) from error
-        self._redis: Any = Redis(connection_pool=self._pool)
-        # Replies as Redis sends them: one shape, in commands, pipelines and scripts alike.
-        self._redis.response_callbacks.clear()
+    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+        self._address = Address(url)
         self._timeout = timeout
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[Link] | None = None
+        self._closed = False
         self.url = url
 
     async def call(self, *command: str | bytes | float) -> Any:
@@ -109,7 +66,7 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: Redis refused the command.
         """
-        return await _within(self._timeout, self._redis.execute_command(*command))
+        return await self._ask(lambda link: link.ask(command))
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """Execute commands in one round trip, not as a transaction.
@@ -122,15 +79,37 @@ class Store:
         """
         if not commands:
             return []
-        pipeline: Any = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        replies = await _within(self._timeout, pipeline.execute(raise_on_error=False))
-        replies = [_translated(r) if isinstance(r, RedisError) else r for r in replies]
+        replies: list[Any] = await self._ask(lambda link: link.ask_all(commands))
         for reply in replies:
             if isinstance(reply, Unavailable):
                 raise reply
         return replies
+
+    async def _ask(self, how: Callable[[Link], asyncio.Future[Any]]) -> Any:
+        """Ask on the shared link; on another one, if that is lost before it has answered."""
+        for pause in _PAUSES:
+            try:
+                return await how(await self._open())
+            except LinkLost as lost:
+                # Who hasn't answered for as long as a command may take is asked no more.
+                if self._closed or isinstance(lost.__cause__, TimeoutError):
+                    raise
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        return await how(await self._open())
+
+    async def _open(self) -> Link:
+        """Return the shared link; whoever needs it while it is made waits for the same one."""
+        link = self._link
+        if link is not None and not link.ended.done():
+            return link
+        if self._closed:
+            raise LinkLost(ConnectionError("the store is closed"))
+        if self._connecting is None or self._connecting.done():
+            opening = Link.open(self._address, timeout=self._timeout)
+            self._connecting = asyncio.create_task(opening, name="connect to Redis")
+        link = await asyncio.shield(self._connecting)
+        self._link = link
+        return link
 
     async def script(self, script: Script, keys: Sequence[str], args: Command) -> Any:
         """Call a script; teach it to Redis first if Redis has forgotten it.
@@ -191,102 +170,36 @@ class Store:
                 "Set maxmemory-policy to noeviction, or use another Redis."
             )
 
-    def dedicated(self) -> Dedicated:
-        """Return a connection of its own, for reads that block."""
-        return Dedicated(self._pool.make_connection(), self._timeout)
+    async def dedicated(
+        self,
+        *,
+        hear: Callable[[Any], None] | None = None,
+        heard: Callable[[], None] | None = None,
+    ) -> Link:
+        """Return a link of its own, whose replies may take for ever: for reads that block.
+
+        Args:
+            hear: Takes each reply that nobody waits for.
+            heard: Called when all that came at once was heard.
+
+        Raises:
+            Unavailable: Redis is away, full or loading.
+            CommandFailed: Redis refuses us.
+        """
+        return await Link.open(
+            self._address, timeout=self._timeout, patient=True, hear=hear, heard=heard
+        )
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        await self._redis.aclose()
-        await self._pool.disconnect()
-
-
-class Dedicated:
-    """One connection that its owner reads without a time limit.
-
-    Args:
-        connection: redis-py's.
-        timeout: Seconds that connecting or sending may take.
-    """
-
-    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
-        self._connection: Any = connection
-        self._timeout = timeout
-
-    async def connect(self) -> None:
-        """Connect.
-
-        Raises:
-            Unavailable: Redis is away.
-        """
-        try:
-            await _within(self._timeout, self._connection.connect())
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def send(self, *command: str | bytes | float) -> None:
-        """Send a command without waiting for its reply.
-
-        Raises:
-            Unavailable: The connection is gone.
-        """
-        if not self._connection.is_connected:  # redis-py would connect anew, unknown to the reader
-            raise _away(ConnectionResetError("the connection is closed"))
-        await _within(self._timeout, self._connection.send_command(*command))
-
-    async def read(self) -> Any:
-        """Wait for the next reply, however long it takes.
-
-        Raises:
-            Unavailable: The connection is gone.
-            CommandFailed: Redis refused a command.
-        """
-        try:
-            return await self._connection.read_response(timeout=math.inf)
-        except (RedisError, OSError) as error:
-            raise _translated(error) from error
-
-    async def aclose(self) -> None:
-        """Close it, whatever it is doing."""
-        try:
-            async with asyncio.timeout(1):
-                await self._connection.disconnect(nowait=True)
-        except (RedisError, OSError, TimeoutError):
-            pass  # it was gone already
-
-
-async def _within(seconds: float, doing: Awaitable[Any]) -> Any:
-    """Await what Redis does; what says that it is away, or takes too long, becomes Unavailable."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await doing
-    except (RedisError, OSError) as error:
-        raise _translated(error) from error
-
-
-def _translated(error: Exception) -> Exception:
-    if isinstance(error, (OutOfMemoryError, *_AWAY)):
-        return _away(error)
-    text = str(error)
-    if isinstance(error, ResponseError) and text.startswith(
-        ("OOM", "LOADING", "MASTERDOWN", "BUSY ", "MISCONF", "NOREPLICAS", "CLUSTERDOWN")
-    ):
-        return _away(error)
-    if isinstance(error, NoScriptError) and not text.startswith("NOSCRIPT"):
-        text = f"NOSCRIPT {text}"
-    return CommandFailed(text)
-
-
-def _away(error: Exception) -> Unavailable:
-    full = isinstance(error, OutOfMemoryError) or str(error).startswith("OOM")
-    away = Unavailable(
-        "The store is full for the moment; try again."
-        if full
-        else "The store is away for the moment; try again."
-    )
-    away.__cause__ = error
-    return away
+        """Close the shared link."""
+        self._closed = True
+        if self._connecting is not None and not self._connecting.done():
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
+        link, self._link = self._link, None
+        if link is not None:
+            link.abort()
+            await wait_closed(link)
 
 
 def _without_password(url: str) -> str:

@@ -43,9 +43,7 @@ class RedisManager:
         settings = settings or Settings()
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
-        self._store = Store(
-            url, max_connections=settings.redis_connections, timeout=settings.redis_timeout
-        )
+        self._store = Store(url, timeout=settings.redis_timeout)
         self.snapshots = Snapshots(self._store, self.keys)
         self.subscriptions = Subscriptions(
             self._store, self.keys, lifetime=settings.watcher_seconds

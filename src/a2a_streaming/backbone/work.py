@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from a2a_streaming.backbone.connection import CommandFailed, Dedicated, Store
+from a2a_streaming.backbone.connection import CommandFailed, Link, Store, wait_closed
 from a2a_streaming.backbone.keys import WORKERS, Keys
 from a2a_streaming.settings import Settings
 
@@ -46,7 +46,7 @@ class Work:
         self._ttl = settings.open_ttl * 1000
         self._idle = int(settings.lease_seconds * 1000)
         self._cursor: bytes | str = "0-0"
-        self._connection: Dedicated | None = None
+        self._connection: Link | None = None
 
     async def hint(self, *task_ids: str) -> None:
         """Wake a worker for each of these tasks.
@@ -83,26 +83,14 @@ class Work:
             Unavailable: Redis is away.
         """
         if self._connection is None:
-            connection = self._store.dedicated()
-            await connection.connect()
-            self._connection = connection
+            self._connection = await self._store.dedicated()
+        group = ("XREADGROUP", "GROUP", WORKERS, worker, "COUNT", count)
         try:
-            await self._connection.send(
-                "XREADGROUP",
-                "GROUP",
-                WORKERS,
-                worker,
-                "COUNT",
-                count,
-                "BLOCK",
-                1000,
-                "STREAMS",
-                self._key,
-                ">",
-            )
             # A reply that doesn't come is a connection that died without a word.
             async with asyncio.timeout(6):
-                reply = await self._connection.read()
+                reply = await self._connection.ask(
+                    [*group, "BLOCK", 1000, "STREAMS", self._key, ">"]
+                )
         except CommandFailed as error:
             if not error.reason.startswith("NOGROUP"):
                 raise
@@ -198,7 +186,8 @@ class Work:
         """Close the waiting connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.aclose()
+            connection.abort()
+            await wait_closed(connection)
 
 
 def _hints(entries: list[Any]) -> list[Hint]:
