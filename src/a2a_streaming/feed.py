@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from a2a_streaming.audience import Audiences
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Meta
 from a2a_streaming.errors import HistoryLost, Unavailable
@@ -41,6 +42,8 @@ class Feed:
         self._changed = asyncio.Event()
         self._healing: asyncio.Task[None] | None = None
         self._stale = False
+        self.audiences = Audiences()
+        """Those who are up to date and told at once."""
         self._pages: SingleFlight[Position | None, list[Event]] = SingleFlight()
 
     @property
@@ -69,19 +72,20 @@ class Feed:
 
     async def aclose(self) -> None:
         """Leave the channel."""
+        self.audiences.let_go(self.last)
         self._pages.cancel()
         if self._healing is not None:
             self._healing.cancel()
         await self._manager.broadcast.leave(self.task_id, self)
 
-    def received(self, event: Event) -> None:
-        """Take a live event."""
+    def received(self, events: Sequence[Event]) -> None:
+        """Take live events."""
         if self._tail is None:
-            self._early.append(event)
+            self._early += events
             return
-        fresh, gap = merge(self._tail, [event])
+        fresh, gap = merge(self._tail, events)
         if fresh:
-            self._notify()
+            self._notify(fresh)
         if gap is not None:
             self.heal()
 
@@ -131,7 +135,11 @@ class Feed:
         weight = self._tail.mean_bytes if self._tail is not None else 0
         return max(1, min(_PAGE, _PAGE_BYTES // max(1, weight)))
 
-    def _notify(self) -> None:
+    def _notify(self, fresh: Sequence[Event]) -> None:
+        self.audiences.hear(fresh)
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -141,6 +149,7 @@ class Feed:
             before, events = await self._manager.history.newest(self.task_id)
         except HistoryLost:
             before, events = _NOWHERE, []
+        self.audiences.let_go(self.last)  # it may be another log
         self.meta = None  # another task may stand there now
         tail = Tail(before)
         merge(tail, events)
@@ -149,7 +158,7 @@ class Feed:
         self._tail = tail
         if gap is not None or self._stale:
             self.heal()
-        self._notify()
+        self._wake()
 
     async def _heal(self) -> None:
         pause = 0.05
@@ -178,6 +187,6 @@ class Feed:
                 return
             fresh, _ = merge(tail, events)
             if fresh:
-                self._notify()
+                self._notify(fresh)
             if len(events) < count:
                 return

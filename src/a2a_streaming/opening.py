@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
-from a2a_streaming.reading import Encode, EncodeReset, TaskReader, read_position
+from a2a_streaming.reading import Frames, TaskReader, read_position
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.task import State, answered_by_message
@@ -29,18 +29,16 @@ class Opening:
     to_the_end: bool = False
     held: bool = False
 
-    async def read(self, encode: Encode, encode_reset: EncodeReset) -> TaskReader:
+    async def read(self, frames: Frames) -> TaskReader:
         """Enter the session, and return what reads it; the caller closes it.
 
         Args:
-            encode: Makes frames of events.
-            encode_reset: Makes frames of resets.
+            frames: Makes the frames.
         """
         await self.session.__aenter__()
         return TaskReader(
             self.session,
-            encode=encode,
-            encode_reset=encode_reset,
+            frames=frames,
             turn=self.turn,
             to_the_end=self.to_the_end,
             held=self.held,

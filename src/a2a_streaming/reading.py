@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
 
 from a2a_streaming import metrics
+from a2a_streaming.audience import Sink
 from a2a_streaming.errors import InvalidPosition, TaskNotFound, Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import mentions, state_of
+from a2a_streaming.task import Json, mentions, state_of
 
-Encode: TypeAlias = Callable[[Event, bool], bytes]
-"""Makes a frame of an event; told whether the stream ends with it."""
-EncodeReset: TypeAlias = Callable[[Reset], bytes]
-"""Makes a frame of a reset."""
+
+class Frames(Protocol):
+    """Makes a stream's frames."""
+
+    @property
+    def key(self) -> Hashable:
+        """What the frames depend on beside the events: equal keys make equal frames."""
+        ...
+
+    def event(self, event: Event, final: bool) -> bytes:
+        """Make an event's frame; `final` says whether the stream ends with it."""
+        ...
+
+    def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
+        """Make the frame of a task as it is now: a reset or, without a reason, a stream's beginning."""
+        ...
 
 
 class Reader(Protocol):
@@ -39,6 +52,13 @@ class Reader(Protocol):
         """Whether nothing can follow."""
         ...
 
+    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:
+        """Be told at once what follows, if it can be so; see `TaskReader.follow`."""
+        ...
+
+    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
+        """Go on by reading; see `TaskReader.resume`."""
+
     async def aclose(self) -> None:
         """Stop reading."""
 
@@ -48,8 +68,7 @@ class TaskReader:
 
     Args:
         session: The session, already entered.
-        encode: Makes frames of events.
-        encode_reset: Makes frames of resets.
+        frames: Makes the frames.
         turn: The id of the message with which the story begins; what comes before it is another
             turn's. None to begin with what comes first.
         to_the_end: Whether a turn's end is not the stream's end.
@@ -61,16 +80,14 @@ class TaskReader:
         self,
         session: StreamSession,
         *,
-        encode: Encode,
-        encode_reset: EncodeReset,
+        frames: Frames,
         turn: str | None = None,
         to_the_end: bool = False,
         held: bool = False,
     ) -> None:
         self.name = session.task_id
         self._session = session
-        self._encode = encode
-        self._encode_reset = encode_reset
+        self._frames = frames
         self._turn = turn
         self._to_the_end = to_the_end
         self._holds = held
@@ -103,16 +120,52 @@ class TaskReader:
             waits = got.reason is None and self._turn is None and state.interrupted
             self._ended = state.terminal or (waits and not self._to_the_end)
             self._held.clear()  # the task as it is now tells it too
-            return [self._encode_reset(got)]
-        frames = self._frames(got)
+            return [self._frames.reset(got.task, got.reason, got.position)]
+        frames = self._told(got)
         # What is held back isn't read: who waits goes on waiting.
         return await self.read(seconds) if self._held and not frames and got else frames
+
+    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:
+        """Be told at once what follows, until the sink is let go; then `resume`.
+
+        Args:
+            sink: Where it goes.
+            seal: Makes of frames what the sink takes.
+
+        Returns:
+            Whether it is so: not while the watcher isn't up to date.
+        """
+        if self._turn is not None or self._held or self._ended:
+            return False
+
+        def tell(events: Sequence[Event]) -> tuple[bytes, bool]:
+            frames, over = self._live(events)
+            return seal(b"".join(frames)), over
+
+        return self._session.follow(self._key, tell, sink)
+
+    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
+        """Go on by reading.
+
+        Args:
+            sink: The sink that was told.
+            position: The last event that it was told; None if it was told none.
+            over: Whether it was the stream's last.
+        """
+        self._session.unfollow(self._key, sink)
+        if position is not None:
+            self._session.position = position
+        self._ended = self._ended or over
+
+    @property
+    def _key(self) -> Hashable:
+        return self._to_the_end, self._frames.key
 
     async def aclose(self) -> None:
         """Leave the session."""
         await self._session.__aexit__(None, None, None)
 
-    def _frames(self, events: Sequence[Event]) -> list[bytes]:
+    def _told(self, events: Sequence[Event]) -> list[bytes]:
         frames: list[bytes] = []
         for event in events:
             if self._turn is not None:
@@ -122,15 +175,28 @@ class TaskReader:
                 self._turn = None
             self._ended = self._ends_with(event, newest=events[-1])
             if self._holds and event.position.offset == 1 and not self._ended:
-                self._held.append(self._encode(event, False))
+                self._held.append(self._frames.event(event, False))
                 continue
             if event.kind != "message":
                 frames += self._held
             self._held.clear()
-            frames.append(self._encode(event, self._ended))
+            frames.append(self._frames.event(event, self._ended))
             if self._ended:
                 break
         return frames
+
+    def _live(self, events: Sequence[Event]) -> tuple[list[bytes], bool]:
+        """Return the frames of events that come live, and whether the stream ends with them."""
+        frames: list[bytes] = []
+        over = False
+        for event in events:
+            state = event.state
+            over = state is not None and (
+                state.terminal
+                or (state.interrupted and event is events[-1] and not self._to_the_end)
+            )
+            frames.append(self._frames.event(event, over))
+        return frames, over
 
     def _ends_with(self, event: Event, *, newest: Event) -> bool:
         state = event.state
@@ -188,6 +254,13 @@ class FollowReader:
         if away is not None and not frames:  # what others have read must not be lost with it
             raise away
         return frames
+
+    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:  # noqa: ARG002 - see `Reader`
+        """Say that it reads on: what comes of several tasks is put in order here."""
+        return False
+
+    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
+        """Do nothing: it is never told at once."""
 
     async def aclose(self) -> None:
         """Leave every session."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from a2a_streaming.audience import Sink, Tell
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import HistoryLost, TaskNotFound
 from a2a_streaming.event import Event
@@ -131,6 +132,29 @@ class StreamSession:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await changed.wait()
+
+    def follow(self, key: Hashable, tell: Tell, sink: Sink) -> bool:
+        """Be told what follows at once, instead of asking for it, until the sink is let go.
+
+        Then set `position` to what it was told last, and ask on.
+
+        Args:
+            key: What the bytes depend on that it is told.
+            tell: Makes those bytes.
+            sink: Where they go.
+
+        Returns:
+            Whether it is so: not while the session isn't up to date.
+        """
+        if self._feed is None or self._begins_anew or not self.at_end:
+            return False
+        self._feed.audiences.join(key, tell, sink)
+        return True
+
+    def unfollow(self, key: Hashable, sink: Sink) -> None:
+        """Be told nothing any more; arguments as for `follow`."""
+        if self._feed is not None:
+            self._feed.audiences.leave(key, sink)
 
     @property
     def at_end(self) -> bool:

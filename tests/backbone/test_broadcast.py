@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -29,8 +29,8 @@ class Ear:
         self.interruptions = 0
         self._changed = asyncio.Event()
 
-    def received(self, event: Event) -> None:
-        self.events.append(event)
+    def received(self, events: Sequence[Event]) -> None:
+        self.events += events
         self._changed.set()
 
     def interrupted(self) -> None:

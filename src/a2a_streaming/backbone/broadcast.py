@@ -12,10 +12,10 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from a2a_streaming.backbone.connection import CommandFailed, Link, LinkLost, Store
+from a2a_streaming.backbone.connection import CommandFailed, Link, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.event import Event
@@ -23,6 +23,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
+_BROKE = "the Pub/Sub connection broke; reconnecting"
 _PROBE_SECONDS = 1.0
 _FRESH_SECONDS = 1.5
 _DEAF_SECONDS = 3.0
@@ -32,8 +33,8 @@ _CONFIRM_SECONDS = 1.0
 class Listener(Protocol):
     """Who listens to a task's channel."""
 
-    def received(self, event: Event) -> None:
-        """Take a live event; it may be doubled, and others may be missing."""
+    def received(self, events: Sequence[Event]) -> None:
+        """Take live events that came together; some may be doubled, and others may be missing."""
 
     def interrupted(self) -> None:
         """Events may have been missed: look into the log."""
@@ -53,6 +54,7 @@ class Broadcast:
         self._probe = keys.probe(uuid.uuid4().hex)
         self._listeners: dict[bytes, Listener] = {}
         self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._came: dict[Listener, list[Event]] = {}
         self._controls: list[Callable[[str], None]] = []
         self._connection: Link | None = None
         self._heard = self._connected = -math.inf
@@ -125,16 +127,14 @@ class Broadcast:
         pause = 0.05
         while True:
             try:
-                connection = await self._store.dedicated(hear=self._take)
+                connection = await self._store.dedicated(hear=self._take, heard=self._hand_on)
                 self._connection, self._connected = connection, time.monotonic()
                 connection.tell(["SUBSCRIBE", self._probe, self._keys.control, *self._listeners])
                 pause = 0.05
                 await connection.ended
-                raise LinkLost(connection.why)
+                _log.warning(_BROKE, reason=str(connection.why))
             except (Unavailable, CommandFailed) as error:
-                _log.warning(
-                    "the Pub/Sub connection broke; reconnecting", reason=str(error.__cause__)
-                )
+                _log.warning(_BROKE, reason=str(error.__cause__))
             except Exception:  # without this ear the whole process is deaf
                 _log.exception("listening failed; reconnecting")
             self._drop()
@@ -165,10 +165,16 @@ class Broadcast:
             except ValueError:  # anybody may publish there; whatever it was, the log knows
                 listener.interrupted()
             else:
-                listener.received(event)
+                self._came.setdefault(listener, []).append(event)
         elif channel == self._keys.control.encode():
             for callback in self._controls:
                 callback(payload.decode(errors="replace"))
+
+    def _hand_on(self) -> None:
+        """Hand on what came together, together."""
+        came, self._came = self._came, {}
+        for listener, events in came.items():
+            listener.received(events)
 
     async def _prove(self) -> None:
         while True:

@@ -177,10 +177,7 @@ class Handler(WebhookHandler):
         """Read a stream to its end, or until the process drains."""
         messages = modern.Messages(with_positions=RESUME in context.requested_extensions)
         with self._refusing():
-            reader = await opening.read(
-                messages.event,
-                lambda reset: messages.task(reset.task, reset.reason, reset.position),
-            )
+            reader = await opening.read(messages)
             try:
                 while not reader.ended and not self._node.draining:
                     try:

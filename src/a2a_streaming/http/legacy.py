@@ -210,8 +210,7 @@ def _reader(
 ) -> TaskReader:
     return TaskReader(
         session,
-        encode=frames.event,
-        encode_reset=lambda reset: frames.reset(reset.task, reset.reason or "", reset.position),
+        frames=frames,
         turn=turn,
         to_the_end=to_the_end,
     )

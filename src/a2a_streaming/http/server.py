@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp, Scope
@@ -13,34 +13,66 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from a2a_streaming.node import Node
 
-TRANSPORT = "a2a_streaming.transport"
-"""Extension of the ASGI scope: the connection's transport."""
+LINE = "a2a_streaming.line"
+"""Extension of the ASGI scope: the connection itself, as a `Line`."""
+
+
+class Line(Protocol):
+    """A request's connection, once its response is under way."""
+
+    def write(self, chunk: bytes) -> bool:
+        """Write a part of the response's body at once, already in HTTP's chunks (see `chunked`).
+
+        Args:
+            chunk: The part.
+
+        Returns:
+            Whether it can take more at once.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once, with all that waits to be sent on it."""
 
 
 class StreamProtocol(HttpToolsProtocol):
-    """HTTP/1.1, with the connection's transport in the scope's extensions."""
+    """HTTP/1.1, with the connection in the scope's extensions."""
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        shown: dict[str, Any] = {LINE: self}
+        self.scope["extensions"] = shown
+
+    def write(self, chunk: bytes) -> bool:
+        """Write a part of a response's body; see `Line`."""
+        if self.transport.is_closing():
+            return False
+        self.transport.write(chunk)
+        return not self.flow.write_paused
+
+    def abort(self) -> None:
+        """Drop the connection; see `Line`."""
+        self.transport.abort()
 
 
-def abort(scope: Scope) -> bool:
-    """Drop a request's connection at once, with all that waits to be sent on it.
+def line_of(scope: Scope) -> Line | None:
+    """Return a request's connection; None under a server that doesn't show it.
 
     Args:
         scope: The request's scope.
-
-    Returns:
-        Whether it could be done: not under a server that doesn't show its transport.
     """
     extensions: dict[str, Any] = scope.get("extensions") or {}
-    shown = extensions.get(TRANSPORT)
-    if shown is None:
-        return False
-    shown["transport"].abort()
-    return True
+    return extensions.get(LINE)
+
+
+def chunked(body: bytes) -> bytes:
+    """Return a part of a body as HTTP/1.1 has it without a length (RFC 9112, section 7.1).
+
+    Args:
+        body: The part, not empty.
+    """
+    return b"%x\r\n%b\r\n" % (len(body), body)
 
 
 def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:

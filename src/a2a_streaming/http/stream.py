@@ -9,15 +9,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from a2a_streaming import metrics, sse
 from a2a_streaming.errors import RequestError, Unavailable
-from a2a_streaming.http.server import abort
+from a2a_streaming.http.server import Line, chunked, line_of
 from a2a_streaming.node import Node
 from a2a_streaming.opening import Opening
+from a2a_streaming.position import Position
 from a2a_streaming.reading import Reader
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.modern import ModernFrames
 
 _log = get_logger(__name__)
 _CHUNK = 32 * 1024
+_HEARTBEAT = chunked(sse.HEARTBEAT)
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -41,7 +43,8 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; returns when it has ended or the client has gone."""
-        pump = asyncio.create_task(self._pump(send), name=f"stream {self._reader.name}")
+        line = line_of(scope)
+        pump = asyncio.create_task(self._pump(send, line), name=f"stream {self._reader.name}")
         gone = asyncio.create_task(_disconnected(receive))
         self._node.track(pump)
         reason = "error"
@@ -59,7 +62,8 @@ class EventStream:
             metrics.STREAMS_CLOSED.labels(reason).inc()
         if reason == "stalled":
             _log.warning("closed a stream whose client reads nothing", stream=self._reader.name)
-            abort(scope)
+            if line is not None:
+                line.abort()
             return  # what waits to be sent may never go, so there is no clean end
         with contextlib.suppress(OSError):
             await send(_body(b"", more=False))
@@ -81,7 +85,7 @@ class EventStream:
             return "error"
         return "end"
 
-    async def _pump(self, send: Send) -> None:
+    async def _pump(self, send: Send, line: Line | None) -> None:
         heartbeat = self._node.settings.heartbeat_seconds
         while not self._reader.ended:
             try:
@@ -101,6 +105,22 @@ class EventStream:
             chunk = b"".join(frames)
             frames.clear()  # a client that stops reading holds them once, not twice
             await self._write(send, chunk)
+            if line is not None:
+                await self._follow(line)
+
+    async def _follow(self, line: Line) -> None:
+        """Let the feed write what comes straight to the connection, as long as the client keeps up."""
+        sink = _Straight(line)
+        if not self._reader.follow(sink, chunked):
+            return
+        heartbeat = self._node.settings.heartbeat_seconds
+        try:
+            while not sink.left.done():
+                await asyncio.wait({sink.left}, timeout=heartbeat)
+                if not sink.left.done():
+                    line.write(_HEARTBEAT)
+        finally:
+            self._reader.resume(sink, sink.position, over=sink.over)
 
     async def _write(self, send: Send, chunk: bytes) -> None:
         """Write bytes, as fast as the client reads them.
@@ -114,6 +134,29 @@ class EventStream:
                 await send(_body(chunk[start : start + _CHUNK]))
 
 
+class _Straight:
+    """Writes what a feed tells straight to a connection.
+
+    Args:
+        line: The connection.
+    """
+
+    __slots__ = ("left", "over", "position", "write")
+
+    def __init__(self, line: Line) -> None:
+        self.write = line.write
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when it is told nothing more."""
+        self.position: Position | None = None
+        self.over = False
+
+    def leave(self, position: Position | None, *, over: bool) -> None:
+        """Be told nothing more."""
+        self.position, self.over = position, over
+        if not self.left.done():
+            self.left.set_result(None)
+
+
 async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStream:
     """Return the response that streams what was opened, in 1.0 or 0.3.
 
@@ -122,10 +165,7 @@ async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStre
         opening: The stream's beginning and end.
         frames: Makes the frames.
     """
-    reader = await opening.read(
-        frames.event, lambda reset: frames.task(reset.task, reset.reason, reset.position)
-    )
-    return EventStream(node, reader)
+    return EventStream(node, await opening.read(frames))
 
 
 def _body(chunk: bytes, *, more: bool = True) -> Message:

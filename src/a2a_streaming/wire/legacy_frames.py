@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from a2a_streaming import sse
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
@@ -25,6 +27,11 @@ class LegacyFrames:
         self._tag = f"{task_id}@" if task_id is not None else ""
         self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
 
+    @property
+    def key(self) -> Hashable:
+        """What the frames depend on beside the events."""
+        return self._tag, self._before, self._behind
+
     def event(self, event: Event, final: bool) -> bytes:
         """Return an event's frame.
 
@@ -35,7 +42,7 @@ class LegacyFrames:
         kind, told = legacy.tell_event(event, final=final)
         return self._frame(kind, told, event.position)
 
-    def reset(self, task: Json, reason: str, position: Position) -> bytes:
+    def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
         """Return a reset's frame.
 
         Args:
@@ -43,7 +50,7 @@ class LegacyFrames:
             reason: Why the watcher's position can't be continued.
             position: The last event that is in the task.
         """
-        return self._frame("status", legacy.tell_reset(task, reason), position)
+        return self._frame("status", legacy.tell_reset(task, reason or ""), position)
 
     def _frame(self, kind: str, told: bytes, position: Position) -> bytes:
         data = b"%b%b%b" % (self._before, told, self._behind)

@@ -6,6 +6,7 @@ and shared by all its watchers.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import orjson
@@ -138,6 +139,11 @@ class ModernFrames:
         self._rest = envelope is None
         self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
 
+    @property
+    def key(self) -> Hashable:
+        """What the frames depend on beside the events."""
+        return self._dialect, self._rest, self._before, self._behind
+
     def event(self, event: Event, final: bool) -> bytes:
         """Return an event's frame.
 
@@ -153,7 +159,7 @@ class ModernFrames:
             told = event.encodings[key] = tell_v03(event.payload, final=final, rest=self._rest)
         return self._frame(told, event.position)
 
-    def task(self, task: Json, reason: str | None, position: Position) -> bytes:
+    def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
         """Return the frame of a task as it is now: a stream's beginning, or a reset.
 
         Args:
@@ -192,7 +198,12 @@ class Messages:
     def __init__(self, *, with_positions: bool) -> None:
         self._with_positions = with_positions
 
-    def event(self, event: Event, _final: bool) -> bytes:
+    @property
+    def key(self) -> Hashable:
+        """What they depend on beside the events."""
+        return self._with_positions
+
+    def event(self, event: Event, final: bool) -> bytes:  # noqa: ARG002 - gRPC's streams just end
         """Return an event as a serialized StreamResponse."""
         key = ("proto", self._with_positions)
         told = event.encodings.get(key)
@@ -200,8 +211,8 @@ class Messages:
             told = event.encodings[key] = self._serialized(event.payload, event.position)
         return told
 
-    def task(self, task: Json, reason: str | None, position: Position) -> bytes:
-        """Return a task as it is now as a serialized StreamResponse; arguments as for `ModernFrames.task`."""
+    def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
+        """Return a task as it is now as a serialized StreamResponse; arguments as for `ModernFrames.reset`."""
         return self._serialized(tell_whole(task, reason), position)
 
     def _serialized(self, payload: Json, position: Position) -> bytes:
