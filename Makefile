@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-runs chaos-mutants conformance check docs format lock clean
+.PHONY: help setup up test chaos chaos-runs chaos-mutants conformance bench check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -18,6 +18,7 @@ help:
 	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
+	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
@@ -60,6 +61,12 @@ chaos-mutants: $(READY)
 # The protocol's own kit, fetched by you: a2aproject/a2a-tck, branch 1.0-dev. A2A_TCK names its folder.
 conformance: $(READY)
 	@$(BIN)/python tools/conformance.py
+
+# CASES names some, with commas; QUICK=1 takes one short round of each. Best on a machine that does nothing else.
+CASES ?=
+ROUNDS ?= 5
+bench: $(READY)
+	@$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

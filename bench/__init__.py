@@ -1,0 +1,1 @@
+"""The benchmarks: what the product costs, against goals, peers and limits. `make bench` runs them."""
