@@ -29,6 +29,10 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+_ARTIFACT = b'{"artifactUpdate":'
+"""How an artifact's event begins, as its writer encodes it."""
+
+
 class Event:
     """One entry of a task's log, as all local watchers of the task share it.
 
@@ -62,11 +66,15 @@ class Event:
     @property
     def kind(self) -> Kind:
         """Which of the four kinds of events it is."""
+        if self.data.startswith(_ARTIFACT):
+            return "artifact"
         return _KINDS[next(iter(self.payload))]
 
     @property
     def state(self) -> State | None:
         """The state that it puts the task into; None if it leaves it as it is."""
+        if self.data.startswith(_ARTIFACT):
+            return None  # the most there is of, and told without being read
         payload = self.payload
         if "statusUpdate" in payload:
             return State(payload["statusUpdate"]["status"]["state"])
@@ -77,6 +85,8 @@ class Event:
     @property
     def message(self) -> Json | None:
         """The message that its status carries; None without one."""
+        if self.data.startswith(_ARTIFACT):
+            return None
         update = self.payload.get("statusUpdate")
         return update["status"].get("message") if update else None
 

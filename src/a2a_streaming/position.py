@@ -54,3 +54,16 @@ class Position(NamedTuple):
         if epoch > _MAX or offset > _MAX:
             raise InvalidPosition(text)
         return cls(epoch, offset)
+
+    @classmethod
+    def of_entry(cls, entry_id: bytes) -> Position:
+        """Return the position that a stream entry's ID is; Redis has seen to its form.
+
+        Args:
+            entry_id: The ID, as Redis tells it.
+
+        Raises:
+            ValueError: It is none.
+        """
+        epoch, _, offset = entry_id.partition(b"-")
+        return cls(int(epoch), int(offset))

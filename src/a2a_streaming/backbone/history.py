@@ -43,7 +43,7 @@ class History:
         start, limit = (str(after), count + 1) if after else ("-", count)
         entries = await self._store.call("XRANGE", stream, start, "+", "COUNT", limit)
         if after is not None:
-            if not entries or Position.parse(entries[0][0]) != after:
+            if not entries or Position.of_entry(entries[0][0]) != after:
                 raise HistoryLost(task_id, await self._reason(task_id, after))
             entries = entries[1:]
         events = _events(after, entries)
@@ -71,8 +71,8 @@ class History:
             raise HistoryLost(task_id, "gone")
         entries.reverse()
         before = None
-        if Position.parse(entries[0][0]).offset != 1:
-            before, entries = Position.parse(entries[0][0]), entries[1:]
+        if Position.of_entry(entries[0][0]).offset != 1:
+            before, entries = Position.of_entry(entries[0][0]), entries[1:]
         return before, _events(before, entries)
 
     async def lasts(self, task_ids: list[str]) -> list[Position | None]:
@@ -84,7 +84,7 @@ class History:
         replies = await self._store.pipeline(
             [["HGET", self._keys.meta(task_id), "last"] for task_id in task_ids]
         )
-        return [Position.parse(r) if isinstance(r, bytes) else None for r in replies]
+        return [Position.of_entry(r) if isinstance(r, bytes) else None for r in replies]
 
     async def _reason(self, task_id: str, after: Position) -> str:
         """Say why a position can't be continued."""
@@ -97,9 +97,9 @@ class History:
         )
         if isinstance(first, CommandFailed) or not first:
             return "gone"
-        if after.offset < Position.parse(first[0][0]).offset:
+        if after.offset < Position.of_entry(first[0][0]).offset:
             return "trimmed"
-        if after.offset > Position.parse(last[0][0]).offset:
+        if after.offset > Position.of_entry(last[0][0]).offset:
             return "future"
         return "forked"
 
@@ -107,7 +107,7 @@ class History:
 def _events(previous: Position | None, entries: list[Any]) -> list[Event]:
     events: list[Event] = []
     for entry_id, fields in entries:
-        position = Position.parse(entry_id)
+        position = Position.of_entry(entry_id)
         events.append(Event(position, previous, fields[1]))
         previous = position
     return events

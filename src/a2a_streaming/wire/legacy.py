@@ -331,7 +331,7 @@ def _tell_part(part: Json) -> Json:
 
 
 def _with_metadata(told: Json, source: Json) -> Json:
-    metadata = {k: v for k, v in source.get("metadata", {}).items() if k != INTERNAL}
-    if metadata:
-        told["metadata"] = metadata
+    metadata: Json | None = source.get("metadata")
+    if metadata and (kept := {k: v for k, v in metadata.items() if k != INTERNAL}):
+        told["metadata"] = kept
     return told

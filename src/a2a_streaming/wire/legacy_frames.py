@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from a2a_streaming import sse
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json
@@ -24,7 +23,7 @@ class LegacyFrames:
     def __init__(
         self, *, task_id: str | None = None, envelope: tuple[RequestId] | None = None
     ) -> None:
-        self._tag = f"{task_id}@" if task_id is not None else ""
+        self._tag = f"{task_id}@".encode() if task_id is not None else b""
         self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
 
     @property
@@ -53,5 +52,8 @@ class LegacyFrames:
         return self._frame("status", legacy.tell_reset(task, reason or ""), position)
 
     def _frame(self, kind: str, told: bytes, position: Position) -> bytes:
-        data = b"%b%b%b" % (self._before, told, self._behind)
-        return sse.frame(data, event=kind, id=f"{self._tag}{position}")
+        # As `sse.frame` makes it; JSON as it is encoded here has no line of its own to break.
+        return b"event: %b\nid: %b%d-%d\ndata: %b%b%b\n\n" % (
+            *(kind.encode(), self._tag, *position),
+            *(self._before, told, self._behind),
+        )
