@@ -15,8 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming.caller import Role
 from a2a_streaming.settings import Settings
 from a2a_streaming.wire.dialects import METHODS
+from auth.signing_in import front
 from conftest import serving
 from issuers import issuing
 
@@ -129,7 +131,7 @@ async def answered(http: httpx2.AsyncClient, method: str, url: str, **request: A
     """The answer comes, and isn't a fault of the server's."""
     async with asyncio.timeout(20), http.stream(method, url, **request) as response:
         assert response.status_code < 500, (method, url, request)
-        if response.headers["content-type"].startswith("text/event-stream"):
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
             async for _ in response.aiter_bytes():
                 break  # it streams; how it ends is other tests' subject
             return
@@ -249,3 +251,43 @@ async def test_whatever_somebody_signs_in_with_is_answered(settings: Settings) -
 
         await asyncio.to_thread(signing_in)
     assert len(issuer.asked) <= 2 * 10
+
+
+TAGS = PRINTABLE | st.sampled_from([b"*", b'W/"x"', b'"', b'"a", "b"', b","])
+DATES = PRINTABLE | st.sampled_from(
+    [
+        b"Wed, 25 Nov 2026 10:00:00 GMT",
+        b"Wed, 99 Nov 2026 10:00:00 GMT",
+        b"0",
+        b"Sat, 1 Jan 1 0:0:0",
+    ]
+)
+OFFERS = st.dictionaries(st.sampled_from(["id", "customer"]), VALUES, max_size=2) | VALUES
+
+
+async def test_whatever_is_asked_of_tokens_and_cards_is_answered(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    async with httpx2.AsyncClient(timeout=20) as http, front(settings, http) as served:
+        shop = await served.customer("shop", Role.SERVICE)
+
+        def asks(method: str, path: str, **request: Any) -> None:
+            asking = answered(http, method, served.url + path, **request)
+            asyncio.run_coroutine_threadsafe(asking, loop).result(30)
+
+        @hypothesis_settings(max_examples=EXAMPLES, deadline=None)
+        @given(st.sampled_from(["ticket", "token"]), OFFERS | st.binary(max_size=40))
+        def tokens(kind: str, body: Any) -> None:
+            content = body if isinstance(body, bytes) else encoded(body)
+            asks("POST", f"/auth/{kind}", content=content, headers=shop.headers)
+
+        @hypothesis_settings(max_examples=EXAMPLES, deadline=None)
+        @given(st.sampled_from(["agent-card.json", "agent.json"]), TAGS, DATES, VERSIONS)
+        def cards(name: str, tag: bytes, date: bytes, version: str | None) -> None:
+            said = [(b"if-none-match", tag.strip()), (b"if-modified-since", date.strip())]
+            if version is not None:
+                said.append((b"a2a-version", version.encode("latin-1")))
+            asks("GET", f"/.well-known/{name}", headers=said)
+            asks("GET", f"/.well-known/{name}", headers=said[1:])
+
+        await asyncio.to_thread(tokens)
+        await asyncio.to_thread(cards)
