@@ -10,7 +10,7 @@ from chaos.streams import stream_run
 
 @pytest.mark.parametrize("seed", [3, 8, 21])
 async def test_every_watcher_sees_one_story_whatever_breaks(seed: int) -> None:
-    report = await stream_run(seed, faults=30, seconds=30)
+    report = await stream_run(seed, faults=45, seconds=40)
     print("\n".join(report.timeline))
     assert report.violations == []
     assert report.deliveries > 100
