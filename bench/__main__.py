@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -12,8 +13,14 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from bench.cases import dual_write, fan_out, first_event, replay
-from bench.machine import about, build, open_files
+from bench.cases import (
+    dual_write,
+    fan_out,
+    first_event,
+    replay,
+    resubscribe,
+)
+from bench.machine import LOAD_CORE, about, build, open_files
 from bench.report import RESULTS, table
 from bench.rounds import Bench, Case, Outcome
 
@@ -22,7 +29,7 @@ CASES = (
     Case("fan-out", "one task, many watchers", fan_out.run),
     Case("replay", "a history, from its start", replay.run),
     Case("first-event", "of a task that begins", first_event.run),
-    Case("resubscribe", "of a task that goes on", first_event.run_resubscribe),
+    Case("resubscribe", "of a task that goes on", resubscribe.run),
 )
 _MINUTES = 12
 """After so long nothing is repeated any more."""
@@ -38,6 +45,7 @@ def main() -> int:
         for case in CASES:
             print(f"  {case.name:14} {case.about}", file=sys.stderr)
         return 2
+    os.sched_setaffinity(0, {LOAD_CORE})  # the server under test has its core alone
     signal.signal(signal.SIGTERM, _ended)  # so that all that was started is ended, too
     folder = Path(tempfile.mkdtemp(prefix="a2a-bench-"))
     bench = Bench(

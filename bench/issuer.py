@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 
 class Issuer:
@@ -46,7 +47,7 @@ class Issuer:
 def issuer() -> Iterator[Issuer]:
     """Serve an issuer."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     told = json.dumps({"keys": [{**public, "kid": "bench", "use": "sig", "alg": "RS256"}]})
 
     class Keys(BaseHTTPRequestHandler):

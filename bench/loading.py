@@ -20,9 +20,6 @@ _TRIES = 3
 
 Value: TypeAlias = str | float | Path | Sequence[str | int]
 
-JSON = "Content-Type: application/json"
-V1 = "A2A-Version: 1.0"
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -70,26 +67,24 @@ class Loaded:
 
 
 def load(
+    process: Process | Sequence[Process],
+    options: Mapping[str, Value],
     *,
-    process: Process | Sequence[Process] = (),
-    core: int = SERVER_CORE,
     started: Callable[[], None] | None = None,
-    **options: Value,
 ) -> Loaded:
     """Run the load generator once.
 
     Args:
-        process: The server, whose CPU is told.
-        core: The server's core.
-        started: Called when all watchers are ready, if others publish.
+        process: The server, or servers, whose CPU is told.
         options: As `c/load.c` describes them.
+        started: Called when all watchers are ready, if others publish.
 
     Raises:
         RuntimeError: A stream had a gap, a double or another fault, or it took too long.
     """
     servers = [process] if isinstance(process, Process) else list(process)
     pids = [pid for server in servers for pid in server.pids()]
-    command = [str(CACHE / "load"), f"core={core}", *(f"pid={pid}" for pid in pids)]
+    command = [str(CACHE / "load"), f"core={SERVER_CORE}", *(f"pid={pid}" for pid in pids)]
     for name, value in options.items():
         listed = [value] if isinstance(value, str | int | float | Path) else value
         command += [f"{name}={one}" for one in listed]

@@ -168,7 +168,7 @@ def process(
             stdout=output,
             stderr=output,
             cwd=cwd,
-            env={**_environment(), **(env or {})},
+            env={**environment(), **(env or {})},
             preexec_fn=prepare,  # noqa: PLW1509 - this program has one thread
             start_new_session=True,
         )
@@ -179,7 +179,7 @@ def process(
         _end(running)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return this process's environment, without settings of the user's own."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("A2A_", "ANTHROPIC_"))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,21 +29,36 @@ class Row:
     met: bool | None = None
 
 
+@dataclass(frozen=True)
+class Picture:
+    """Curves over the same axes.
+
+    Args:
+        title: What they show.
+        across: What the horizontal axis is, told on a logarithmic scale.
+        up: What the vertical axis is; it begins at 0.
+        curves: Points, by the curve's name.
+    """
+
+    title: str
+    across: str
+    up: str
+    curves: dict[str, list[tuple[float, float]]]
+
+
 @dataclass
 class Outcome:
     """What a case has found.
 
     Args:
         rows: Lines of the table.
-        series: Curves for pictures: name → points.
+        pictures: Curves, by the picture's name.
         details: All that was measured, round by round.
         notes: What a reader must know.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
-    series: dict[str, list[tuple[float, float]]] = field(
-        default_factory=dict[str, list[tuple[float, float]]]
-    )
+    pictures: dict[str, Picture] = field(default_factory=dict[str, Picture])
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     notes: list[str] = field(default_factory=list[str])
 
@@ -72,9 +87,12 @@ class Bench:
     deadline: float
     has_load: bool
 
-    def each_round(self) -> Sequence[int]:
-        """Return the rounds' numbers; those after the deadline are left out by `late`."""
-        return range(1 if self.quick else self.rounds)
+    def each_round(self) -> Iterator[int]:
+        """Count the rounds: all that are wanted, or as many as begin before the deadline, at least one."""
+        for number in range(1 if self.quick else self.rounds):
+            if number and self.late:
+                return
+            yield number
 
     @property
     def late(self) -> bool:

@@ -92,7 +92,7 @@ def product(
     *options: str,
     core: int | Iterable[int] = SERVER_CORE,
     data: Path | None = None,
-    **settings: str,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run the product as a user would, and wait until it is ready.
 
@@ -111,7 +111,7 @@ def product(
     environment = {
         "A2A_DATA_DIR": str(data or folder / f"data-{port}"),
         "A2A_LOG_LEVEL": "error",
-        **settings,
+        **(settings or {}),
     }
     if store is not None:
         environment["A2A_REDIS_URL"] = f"redis://127.0.0.1:{store.port}"

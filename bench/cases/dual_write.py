@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import struct
 import subprocess
@@ -16,7 +15,7 @@ from a2a_streaming.backbone.log import Grant, Log
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.task import Json
-from bench.machine import CACHE, LOAD_CORE, SERVER_CORE
+from bench.machine import CACHE, SERVER_CORE
 from bench.rounds import Bench, Outcome, Row, alternated, at_least, ratios, thousands
 from bench.servers import Server, redis
 from bench.tasks import (
@@ -37,13 +36,10 @@ _FSYNC = "everysec"
 
 def run(bench: Bench) -> Outcome:
     """Measure writing, event by event and in bursts."""
-    os.sched_setaffinity(0, {LOAD_CORE})
     outcome = Outcome(notes=[f"dual write: Redis with appendonly yes, appendfsync {_FSYNC}."])
     each = bench.scaled(1600, 320)
     found: dict[tuple[str, int], list[float]] = {}
     for number in bench.each_round():
-        if number and bench.late:
-            break
         for burst in (1, BURST):
             for system in alternated(["ours", "C"], number):
                 if system == "C" and not bench.has_load:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from bench.loading import JSON, V1, Loaded, load, undisturbed
+from bench.loading import Loaded, load, undisturbed
 from bench.machine import until_quiet
+from bench.requests import EACH_ITS_OWN, JSON, V1, subscribe
 from bench.rounds import Bench, Outcome, Row, against, alternated
 from bench.servers import Server, has_nchan, limit, nchan, product, redis
 from bench.tasks import append_template, backbone, open_task, run_async, told_line
@@ -80,20 +81,21 @@ class Stage:
                 return grant.base.offset
 
         base = run_async(prepare())
-        own = system == OWN
-        number = "{i}" if own else "1"
+        number = EACH_ITS_OWN if system == OWN else 1
         until_quiet([self.ours.process])
         try:
             return load(
-                process=self.ours.process,
-                port=self.ours.port,
-                header=[JSON, V1],
-                body=f'{{"jsonrpc":"2.0","id":{number},"method":"SubscribeToTask","params":{{"id":"{task}"}}}}',
-                mark=f'"id":{number},',
-                to=str(self.store.port),
-                template=template,
-                base=base,
-                **options,
+                self.ours.process,
+                {
+                    "port": self.ours.port,
+                    "header": [JSON, V1],
+                    "body": subscribe(task, number),
+                    "mark": f'"id":{number},',
+                    "to": str(self.store.port),
+                    "template": template,
+                    "base": base,
+                    **options,
+                },
             )
         finally:
             template.unlink()
@@ -105,27 +107,31 @@ class Stage:
         write_template(template, http_post(f"/publish/{channel}", told_line(channel)))
         until_quiet([self.nchan.process])
         return load(
-            process=self.nchan.process,
-            port=self.nchan.port,
-            path=f"/watch/{channel}",
-            header="Accept: text/event-stream",
-            ready="head",
-            to=str(self.nchan.port),
-            template=template,
-            replies="http",
-            **options,
+            self.nchan.process,
+            {
+                "port": self.nchan.port,
+                "path": f"/watch/{channel}",
+                "header": "Accept: text/event-stream",
+                "ready": "head",
+                "to": str(self.nchan.port),
+                "template": template,
+                "replies": "http",
+                **options,
+            },
         )
 
     def _limit(self, _: str, **options: float) -> Loaded:
         template = write_template(self.bench.folder / "limit.template", told_line("limit") + b"\n")
         until_quiet([self.limit.process])
         return load(
-            process=self.limit.process,
-            port=self.limit.port,
-            to=str(self.limit.port + 1),
-            template=template,
-            replies="none",
-            **options,
+            self.limit.process,
+            {
+                "port": self.limit.port,
+                "to": str(self.limit.port + 1),
+                "template": template,
+                "replies": "none",
+                **options,
+            },
         )
 
 
@@ -157,8 +163,6 @@ def run(bench: Bench) -> Outcome:
         if on.nchan is None:
             outcome.notes.append("nginx with nchan isn't on this machine: it is left out.")
         for number in bench.each_round():
-            if number and bench.late:
-                break
             for watchers, window in shapes:
                 for system in alternated(on.systems, number):
                     loaded = on.run(system, watchers, window)

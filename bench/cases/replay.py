@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.loading import JSON, V1, Loaded, load, undisturbed
+from bench.loading import Loaded, load, undisturbed
 from bench.machine import until_quiet
+from bench.requests import JSON, resubscribe
 from bench.rounds import Bench, Outcome, at_least
 from bench.servers import Server, product, redis
 from bench.tasks import backbone, fill, open_task, run_async
@@ -23,9 +24,7 @@ def run(bench: Bench) -> Outcome:
         run_async(_prepare(store))
         for _ in range(3):
             _replay(server, 1)
-        for number in bench.each_round():
-            if number and bench.late:
-                break
+        for _ in bench.each_round():
             for clients, rates in found.items():
                 until_quiet([server.process])
                 loaded = undisturbed(lambda n=clients: _replay(server, n), bench.deadline)
@@ -46,15 +45,16 @@ async def _prepare(store: Server) -> None:
 
 def _replay(server: Server, clients: int) -> Loaded:
     """Let clients ask for the whole story, each some times."""
-    body = '{"jsonrpc":"2.0","id":1,"method":"tasks/resubscribe","params":{"id":"replayed"}}'
     return load(
-        process=server.process,
-        mode="ask",
-        port=server.port,
-        header=[JSON, V1.replace("1.0", "0.1")],
-        body=body,
-        conns=clients,
-        total=clients * (20 if clients == 1 else 2),
-        until=EVENTS,
-        seconds=60,
+        server.process,
+        {
+            "mode": "ask",
+            "port": server.port,
+            "header": [JSON, "A2A-Version: 0.1"],
+            "body": resubscribe("replayed"),
+            "conns": clients,
+            "total": clients * (20 if clients == 1 else 2),
+            "until": EVENTS,
+            "seconds": 60,
+        },
     )
