@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.cases import (
+    across,
+    conversation,
+    curves,
     dual_write,
     fan_out,
     first_event,
+    history,
+    idle,
+    memory,
     replay,
     resubscribe,
+    start,
 )
 from bench.machine import LOAD_CORE, about, build, open_files
 from bench.report import RESULTS, table
@@ -30,6 +37,13 @@ CASES = (
     Case("replay", "a history, from its start", replay.run),
     Case("first-event", "of a task that begins", first_event.run),
     Case("resubscribe", "of a task that goes on", resubscribe.run),
+    Case("across", "from an agent to a watcher on another process", across.run),
+    Case("idle", "memory of watchers while nothing happens", idle.run),
+    Case("history", "an event's cost against what went before it", history.run),
+    Case("conversation", "a customer, the Intent Agent, a specialist, and back", conversation.run),
+    Case("memory", "what a task takes in Redis", memory.run),
+    Case("start", "of the platform, and of the command line", start.run, needs_load=False),
+    Case("curves", "for the pictures", curves.run),
 )
 _MINUTES = 12
 """After so long nothing is repeated any more."""
