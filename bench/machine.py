@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
 _C = Path(__file__).parent / "c"
 _PROGRAMS = {
-    "load": ("load.c", "watcher.c", "sse.c", "publish.c", "common.c"),
+    "load": ("load.c", "modes.c", "watcher.c", "sse.c", "publish.c", "common.c"),
     "write": ("write.c", "publish.c", "common.c"),
     "limit": ("limit.c", "common.c"),
 }
 _PR_SET_PDEATHSIG = 1
 
-CORES = sorted(os.sched_getaffinity(0))
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE = CORES[0]
 """Where the server under test runs, alone."""
 LOAD_CORE = CORES[-1]
@@ -59,7 +59,7 @@ def about() -> dict[str, str]:
     return {
         "cpu": model or platform.machine(),
         "cores": str(len(CORES)),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "when": time.strftime("%Y-%m-%d"),
     }
