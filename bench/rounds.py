@@ -87,9 +87,13 @@ class Bench:
     deadline: float
     has_load: bool
 
-    def each_round(self) -> Iterator[int]:
-        """Count the rounds: all that are wanted, or as many as begin before the deadline, at least one."""
-        for number in range(1 if self.quick else self.rounds):
+    def each_round(self, most: int = 1000) -> Iterator[int]:
+        """Count the rounds: all that are wanted, or as many as begin before the deadline, at least one.
+
+        Args:
+            most: The most of them, where more would take too long.
+        """
+        for number in range(1 if self.quick else min(most, self.rounds)):
             if number and self.late:
                 return
             yield number
@@ -129,17 +133,6 @@ def alternated(names: Sequence[str], number: int) -> list[str]:
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """Return the median of the ratios of pairs that were measured in the same round."""
     return statistics.median([a / b for a, b in zip(ours, theirs, strict=False)])
-
-
-def percentile(values: Sequence[float], q: float) -> float:
-    """Return a percentile, by the nearest rank.
-
-    Args:
-        values: What was measured, at least one.
-        q: Which, from 0 to 1.
-    """
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
 def spread(values: Sequence[float], form: Callable[[float], str]) -> str:

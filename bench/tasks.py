@@ -24,7 +24,7 @@ from bench.servers import Server
 from bench.template import NUMBER, OFFSET, TEXT, packed, write_template
 
 _HOUR = 3600.0
-_WORDS = "some words of an answer, as they come from a model, token by token "
+WORDS = "some words of an answer, as they come from a model, token by token "
 
 
 def settings(**changed: Any) -> Settings:
@@ -78,7 +78,7 @@ def chunk(grant: Grant, text: str) -> Json:
 
 def chunks(grant: Grant, count: int) -> list[Json]:
     """Return events, all different: the first begins the artifact that the others append to."""
-    made = [chunk(grant, f"{n:012d} {_WORDS}") for n in range(count)]
+    made = [chunk(grant, f"{n:012d} {WORDS}") for n in range(count)]
     del made[0]["artifactUpdate"]["append"]
     return made
 
@@ -146,11 +146,10 @@ async def append_template(manager: RedisManager, grant: Grant, path: Path, calls
 
 
 def told_line(task_id: str) -> bytes:
-    """Return an event as a watcher of 1.0 is told it, for peers that have to be given it whole."""
+    """Return an event byte for byte as the product tells it to a watcher of 1.0, for peers that are given it whole."""
     artifact = {"artifactId": "answer", "parts": [text_part(TEXT)]}
     event = artifact_event(task_id, f"context-{task_id}", artifact, index=0, append=True)
-    del event["artifactUpdate"]["metadata"]
-    return orjson.dumps({"jsonrpc": "2.0", "id": "1", "result": event})
+    return orjson.dumps({"jsonrpc": "2.0", "id": 1, "result": event})
 
 
 def run_async(coroutine: Any) -> Any:

@@ -16,7 +16,7 @@ TIME = 8_999_999_999_999_999_994
 
 _KINDS = {NUMBER: "n", OFFSET: "o", TEXT_NUMBER: "s", TIME: "t"}
 
-TEXT = f"seq={TEXT_NUMBER} ts={TIME} and some words of an answer, as they come from a model"
+TEXT = f"seq={TEXT_NUMBER} ts={TIME} and some words of an answer, as they come from a model: token by token, one after another"
 """The text of an event that the load generator checks and times."""
 
 

@@ -21,9 +21,7 @@ def run(bench: Bench) -> Outcome:
     costs: dict[tuple[str, int], list[float]] = {}
     waits: dict[tuple[str, int], list[Loaded]] = {}
     with stage(bench) as on:
-        for number in bench.each_round():
-            if number == _ROUNDS:
-                break
+        for _ in bench.each_round(_ROUNDS):
             for system in on.systems:
                 for watchers in numbers:
                     loaded = on.run(system, watchers, 1, seconds=0.5)

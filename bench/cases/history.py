@@ -7,15 +7,18 @@ import time
 from pathlib import Path
 
 from a2a_streaming.backbone.log import Grant
+from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.task import Json
 from bench.loading import Loaded, load, undisturbed
 from bench.machine import until_quiet
 from bench.requests import JSON, V1, subscribe
 from bench.rounds import Bench, Outcome, Picture, Row, alternated
 from bench.servers import Server, product, redis
-from bench.tasks import append_template, backbone, chunk, fill, open_task, run_async
+from bench.tasks import WORDS, append_template, backbone, chunk, fill, open_task, run_async
 
 _FEW, _MANY = 100, 100_000
 _WATCHERS = 100
+_ROUNDS = 3
 _SETTINGS = {"history_maxlen": 500_000}
 """So that the history is as long as it is said to be."""
 
@@ -26,8 +29,7 @@ def run(bench: Bench) -> Outcome:
     lengths = [_FEW, 3_000] if bench.quick else [_FEW, 1_000, 10_000, _MANY]
     written: dict[int, list[float]] = {n: [] for n in lengths}
     told: dict[int, list[float]] = {n: [] for n in lengths}
-    # Redis beside the product, so that its cost counts on the same core, and alone.
-    for number in bench.each_round():
+    for number in bench.each_round(_ROUNDS):
         with (
             redis(bench.folder) as store,
             product("bench.agents:HoldingAgent", store, bench.folder) as server,
@@ -70,18 +72,19 @@ def _write(store: Server, length: int, count: int) -> float:
     each = count // tasks
 
     async def measure() -> float:
-        spent = 0.0
         async with backbone(store, **_SETTINGS) as manager:
+            jobs: list[tuple[LogWriter, list[Json]]] = []
             for number in range(tasks):
                 grant = await open_task(manager, "bench", f"long-{length}-{number}")
                 writer = await fill(manager, grant, length)
-                events = [chunk(grant, f"{n:012d} and some more words") for n in range(each)]
-                until_quiet([store.process], 1)
-                before = time.process_time() + store.process.cpu()
+                jobs.append((writer, [chunk(grant, f"{n:012d} {WORDS}") for n in range(each)]))
+            until_quiet([store.process], 2)
+            before = time.process_time() + store.process.cpu()
+            for writer, events in jobs:
                 for event in events:
                     await writer.append(event)
-                spent += time.process_time() + store.process.cpu() - before
-                await manager._store.call("DEL", *manager.keys.task(grant.task_id)[:5])
+            spent = time.process_time() + store.process.cpu() - before
+            await manager._store.call("FLUSHALL")
         return spent * 1e6 / (tasks * each)
 
     return run_async(measure())
