@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-runs chaos-mutants conformance bench check docs format lock clean
+.PHONY: help setup up test chaos chaos-runs chaos-mutants conformance bench bench-page check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -19,6 +19,7 @@ help:
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
+	@echo "make bench-page  their results into docs/performance.md"
 	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
@@ -66,7 +67,11 @@ conformance: $(READY)
 CASES ?=
 ROUNDS ?= 5
 bench: $(READY)
-	@$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
+	@$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(CASES),--cases "$(CASES)") $(if $(QUICK),--quick)
+
+# What the last whole run has found, into docs/performance.md and its pictures.
+bench-page: $(READY)
+	@$(BIN)/python -m bench.report
 
 check: $(READY)
 	$(BIN)/ruff format --check .

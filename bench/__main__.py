@@ -52,6 +52,11 @@ _MINUTES = 12
 def main() -> int:
     """Run the cases that are wanted, and print the table."""
     arguments = _arguments()
+    if sys.platform != "linux":
+        print(
+            "The benchmarks need Linux: they pin cores, and read what /proc tells.", file=sys.stderr
+        )
+        return 2
     names = [name for name in arguments.cases.replace(",", " ").split() if name]
     unknown = set(names) - {case.name for case in CASES}
     if unknown:
