@@ -45,7 +45,7 @@ CASES = (
     Case("start", "of the platform, and of the command line", start.run, needs_load=False),
     Case("curves", "for the pictures", curves.run),
 )
-_MINUTES = 12
+_MINUTES = 10
 """After so long nothing is repeated any more."""
 
 
