@@ -99,9 +99,10 @@ def test_the_page_gets_the_results_and_pictures_of_whole_runs_alone(
         "curves": {"ours": [[1, 2], [9, 4]]},
     }
     row = {"work": "w", "goal": "≤ 1 ms", "measured": "0.5 ms", "ratio": 0.5, "met": True}
-    told = {"machine": machine, "quick": False, "notes": [], "rows": [row]}
+    told = {"machine": machine, "notes": [], "rows": [row]}
     (tmp_path / "a.json").write_text(json.dumps({**told, "pictures": {"cost": picture}}))
-    (tmp_path / "b.json").write_text(json.dumps({**told, "quick": True, "pictures": {}}))
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "b.json").write_text(json.dumps({**told, "pictures": {}}))
     page = tmp_path / "page.md"
     page.write_text(
         "before\n<!-- bench:table -->\nold\n<!-- /bench:table -->\nbetween\n"
