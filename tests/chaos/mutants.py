@@ -40,8 +40,26 @@ MUTANTS = (
     Mutant(
         "tells each event twice",
         "reading.py",
-        "            frames.append(self._encode(event, self._ended))\n",
-        "            frames += 2 * [self._encode(event, self._ended)]\n",
+        "            frames.append(self._frames.event(event, self._ended))\n",
+        "            frames += 2 * [self._frames.event(event, self._ended)]\n",
+    ),
+    Mutant(
+        "tells each event twice to those who are up to date",
+        "reading.py",
+        "            frames.append(self._frames.event(event, over))\n",
+        "            frames += 2 * [self._frames.event(event, over)]\n",
+    ),
+    Mutant(
+        "tells live events to those who aren't up to date",
+        "session.py",
+        "self._feed is None or self._begins_anew or not self.at_end",
+        "self._feed is None or self._begins_anew",
+    ),
+    Mutant(
+        "lets those who were told live events go on from before them",
+        "reading.py",
+        "        if position is not None:\n            self._session.position = position\n",
+        "",
     ),
     Mutant(
         "takes whatever comes in live for the next event",
@@ -58,7 +76,7 @@ MUTANTS = (
     Mutant(
         "reads on after a position that the log no longer holds",
         "backbone/history.py",
-        "            if not entries or Position.parse(entries[0][0]) != after:\n",
+        "            if not entries or Position.of_entry(entries[0][0]) != after:\n",
         "            if not entries:\n",
     ),
     Mutant(
@@ -109,8 +127,8 @@ MUTANTS = (
         "hands out an epoch twice after lost writes",
         "backbone/lua/lease.lua",
         "local epoch = string.format('%.0f', math.max(time[1] * 1000000 + time[2],\n"
-        "                                             tonumber(known[3]) + 1 + tonumber(ARGV[3])))",
-        "local epoch = string.format('%.0f', tonumber(known[3]) + 1)",
+        "                                             tonumber(known.epoch) + 1 + tonumber(ARGV[3])))",
+        "local epoch = string.format('%.0f', tonumber(known.epoch) + 1)",
     ),
 )
 
