@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from a2a_streaming.position import Position
-from a2a_streaming.sse import HEARTBEAT, Decoder, Message, frame, with_retry
+from a2a_streaming.sse import HEARTBEAT, Decoder, Message, frame, json_frame, with_retry
 
 BOM = b"\xef\xbb\xbf"
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
@@ -129,6 +129,20 @@ def test_a_frame_is_one_block_with_data(sent: Sent) -> None:
 def test_a_frame_looks_as_the_specification_shows_it() -> None:
     raw = frame(b'{"id":"task-123"}', event="status", id="1700000000000000-7")
     assert raw == b'event: status\nid: 1700000000000000-7\ndata: {"id":"task-123"}\n\n'
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"))),
+    st.from_regex(r"([a-z0-9-]+@)?[0-9]+-[0-9]+", fullmatch=True),
+    st.sampled_from(["status", "artifact", None]),
+)
+def test_json_on_one_line_makes_the_same_frame_in_one_step(
+    pieces: list[str], position: str, event: str | None
+) -> None:
+    said = [piece.encode() for piece in pieces]
+    named = event.encode() if event is not None else None
+    made = json_frame(*said, id=position.encode(), event=named)
+    assert made == frame(b"".join(said), event=event, id=position)
 
 
 def test_each_line_of_the_data_has_its_own_field() -> None:

@@ -39,11 +39,8 @@ from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import VERSION_HEADER, check_extensions
 from a2a_streaming.node import Node
-from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect, read_version
 from a2a_streaming.wire.modern import read_v03_send, sdk_error
-
-_log = get_logger(__name__)
 
 _GRACE = 0.5
 """Seconds that calls get to end when the server stops; streams are told to come back elsewhere."""
@@ -195,15 +192,15 @@ class _Calls:
 
     def _unary(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> Any:
-            handler = await self._handler(request, context, sends=name.startswith("Send"))
+            handler, _caller = await self._handler(request, context, sends=name.startswith("Send"))
             return await getattr(handler, name)(request, context)
 
         return call
 
     def _stream(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-            handler = await self._handler(request, context, sends=name.startswith("Send"))
-            close = await self._open_stream(handler.caller, context)
+            handler, caller = await self._handler(request, context, sends=name.startswith("Send"))
+            close = await self._open_stream(caller, context)
             try:
                 async for told in getattr(handler, name)(request, context):
                     yield told
@@ -213,7 +210,7 @@ class _Calls:
         return call
 
     async def _handler(self, request: Any, context: Any, *, sends: bool) -> Any:
-        """Return a2a-sdk's handler of one call; one that can't be served is aborted."""
+        """Return a2a-sdk's handler of one call, and who calls; a call that can't be served is aborted."""
         try:
             metadata = _metadata(context)
             wanted = read_version(metadata.get(VERSION_HEADER.lower()))
@@ -227,7 +224,8 @@ class _Calls:
                 if self._dialect is Dialect.V03:
                     # Here: a2a-sdk's handler takes what it can't read for our fault.
                     read_v03_send(request)
-            return self._adapted(agent, await self._access.identify(asking))
+            caller = await self._access.identify(asking)
+            return self._adapted(agent, caller), caller
         except RequestError as error:
             if error.by_http:
                 await _abort(error, context)
@@ -252,9 +250,7 @@ class _Calls:
     def _adapted(self, agent: str, caller: Caller) -> Any:
         base = self._node.settings.public_url.rstrip("/")
         handler = Handler(self._node, agent, self._dialect, caller, base)
-        adapted: Any = (_V1 if self._dialect is Dialect.V1 else _V03)(handler, _Headers())
-        adapted.caller = caller
-        return adapted
+        return (_V1 if self._dialect is Dialect.V1 else _V03)(handler, _Headers())
 
 
 def _metadata(context: Any) -> dict[str, str]:

@@ -100,8 +100,11 @@ class Openings:
         after, malformed = read_position(position)
         fresh = after is None and not malformed
         v1 = self._dialect is Dialect.V1
+        session = await self._service.watch(
+            task_id, caller=self._caller, after=after, malformed=malformed, from_snapshot=fresh
+        )
         if (fresh and v1) or self._service.may_answer_with_message:
-            task = await self._service.get(task_id, caller=self._caller)
+            task = await self._service.read(session.task_id, task_id)
             if answered_by_message(task):
                 raise TaskNotFound(task_id)
             if fresh and v1 and State(task["status"]["state"]).terminal:
@@ -109,7 +112,4 @@ class Openings:
                     f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
                     "Last-Event-ID for what you have missed."
                 )
-        session = await self._service.watch(
-            task_id, caller=self._caller, after=after, malformed=malformed, from_snapshot=fresh
-        )
         return Opening(session, to_the_end=v1)

@@ -173,7 +173,8 @@ class TaskReader:
                 if said is None or said["messageId"] != self._turn:
                     continue
                 self._turn = None
-            self._ended = self._ends_with(event, newest=events[-1])
+            newest = event is events[-1] and self._session.at_end
+            self._ended = self._ends_with(event, newest=newest)
             if self._holds and event.position.offset == 1 and not self._ended:
                 self._held.append(self._frames.event(event, False))
                 continue
@@ -190,21 +191,16 @@ class TaskReader:
         frames: list[bytes] = []
         over = False
         for event in events:
-            state = event.state
-            over = state is not None and (
-                state.terminal
-                or (state.interrupted and event is events[-1] and not self._to_the_end)
-            )
+            over = self._ends_with(event, newest=event is events[-1])
             frames.append(self._frames.event(event, over))
         return frames, over
 
-    def _ends_with(self, event: Event, *, newest: Event) -> bool:
+    def _ends_with(self, event: Event, *, newest: bool) -> bool:
         state = event.state
         if state is None:
             return False
         # What waits for its customer ends the stream, unless the story goes on already.
-        waits = state.interrupted and event is newest and self._session.at_end
-        return state.terminal or (waits and not self._to_the_end)
+        return state.terminal or (newest and state.interrupted and not self._to_the_end)
 
 
 class FollowReader:

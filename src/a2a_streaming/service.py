@@ -171,10 +171,19 @@ class TaskService:
             TaskNotFound: There is no such task of this caller and agent.
             Unavailable: Redis is away.
         """
-        return await self._told(await self.authorize(task_id, caller, "get"), task_id)
+        return await self.read(await self.authorize(task_id, caller, "get"), task_id)
 
-    async def _told(self, stored: str, task_id: str) -> Json:
-        """Return a task under the id by which its caller knows it."""
+    async def read(self, stored: str, task_id: str) -> Json:
+        """Return a task that its caller was found to see; see `authorize` and `watch`.
+
+        Args:
+            stored: The task, by its stored id.
+            task_id: The id by which the caller knows it, and is told it.
+
+        Raises:
+            TaskNotFound: There is nothing left of it.
+            Unavailable: Redis is away.
+        """
         snapshot = await self._manager.snapshots.get(stored)
         if snapshot is None:
             raise TaskNotFound(task_id)
@@ -320,7 +329,7 @@ class TaskService:
         """
         stored = await self.authorize(task_id, caller, "cancel")
         await self._canceling.cancel(stored, task_id)
-        task = await self._told(stored, task_id)
+        task = await self.read(stored, task_id)
         state = state_of(task)
         if state.terminal and state is not State.CANCELED:
             raise TaskNotCancelable(task_id, state.label)

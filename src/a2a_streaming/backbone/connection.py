@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
-from a2a_streaming.backbone.link import Address, Command, CommandFailed, Link, LinkLost, wait_closed
+from a2a_streaming.backbone.link import Address, Command, CommandFailed, Link, LinkLost
 from a2a_streaming.errors import StoreUnavailable, Unavailable
 
-__all__ = ["Command", "CommandFailed", "Link", "LinkLost", "Script", "Store", "wait_closed"]
+__all__ = ["Command", "CommandFailed", "Link", "LinkLost", "Script", "Store"]
 
 _PAUSES = (0.05, 0.1, 0.2)
 """Seconds before what a lost link was asked is asked again, at most."""
@@ -198,8 +198,7 @@ class Store:
             await asyncio.wait({self._connecting})
         link, self._link = self._link, None
         if link is not None:
-            link.abort()
-            await wait_closed(link)
+            await link.aclose()
 
 
 def _without_password(url: str) -> str:

@@ -70,10 +70,8 @@ class Index:
         Raises:
             Unavailable: Redis is away.
         """
-        about = [("owner", owner), ("context", context), ("agent", agent)]
-        lists = [*about, *(("state", state.label) for state in State)]
         await self._store.pipeline(
-            [["ZREM", self._keys.index(kind, value), task_id] for kind, value in lists]
+            forgetting(self._keys, task_id, owner=owner, context=context, agent=agent)
         )
 
     async def tasks(
@@ -150,3 +148,10 @@ class Index:
             "ZRANGEBYSCORE", key, "-inf", before, "LIMIT", 0, count
         )
         return [task_id.decode() for task_id in found]
+
+
+def forgetting(keys: Keys, task_id: str, *, owner: str, context: str, agent: str) -> list[Command]:
+    """Return what takes a task out of all lists; arguments as for `Index.forget`."""
+    about = [("owner", owner), ("context", context), ("agent", agent)]
+    lists = [*about, *(("state", state.label) for state in State)]
+    return [["ZREM", keys.index(kind, value), task_id] for kind, value in lists]

@@ -255,6 +255,13 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def aclose(self) -> None:
+        """Close the connection at once, and wait until it is over, for a moment."""
+        self.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.shield(self.ended)
+
     def _send(self, command: Command) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
@@ -359,14 +366,3 @@ def _away(text: str) -> Unavailable:
     )
     away.__cause__ = ConnectionError(text)
     return away
-
-
-async def wait_closed(link: Link) -> None:
-    """Wait until a link that was aborted is over, for a moment.
-
-    Args:
-        link: The link.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
-            await asyncio.shield(link.ended)

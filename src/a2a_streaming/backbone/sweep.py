@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
+from a2a_streaming.backbone.index import forgetting
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import TERMINAL, State
@@ -125,9 +126,8 @@ class Sweep:
         """Return what puts the lists right for a task."""
         state = State(known["state"] or "")
         if known["answer"]:  # no list has it
-            about = [(kind, known[kind] or "") for kind in ("owner", "context", "agent")]
-            lists = [*about, *(("state", one.label) for one in State)]
-            return [["ZREM", self._keys.index(kind, value), task_id] for kind, value in lists]
+            about = {kind: known[kind] or "" for kind in ("owner", "context", "agent")}
+            return forgetting(self._keys, task_id, **about)
         if listed is not None:
             wrong = listed is not state
             return [["ZREM", self._keys.index("state", listed.label), task_id]] if wrong else []

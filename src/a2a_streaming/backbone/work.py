@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from a2a_streaming.backbone.connection import CommandFailed, Link, Store, wait_closed
+from a2a_streaming.backbone.connection import CommandFailed, Link, Store
 from a2a_streaming.backbone.keys import WORKERS, Keys
 from a2a_streaming.settings import Settings
 
@@ -186,8 +186,7 @@ class Work:
         """Close the waiting connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort()
-            await wait_closed(connection)
+            await connection.aclose()
 
 
 def _hints(entries: list[Any]) -> list[Hint]:

@@ -29,10 +29,7 @@ from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.http.tokens import TokenEndpoint, give_ticket, give_token
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
-from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import METHODS, Dialect
-
-_log = get_logger(__name__)
 
 _HOME = """a2a_streaming: {name}
 

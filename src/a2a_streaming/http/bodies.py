@@ -17,6 +17,8 @@ from a2a_streaming.errors import (
     BodyTooLarge,
     ContentTypeNotSupported,
     ExtensionSupportRequired,
+    InvalidRequest,
+    ParseError,
     RequestError,
     Unauthenticated,
 )
@@ -57,6 +59,21 @@ async def read_body(request: Request, limit: int) -> bytes:
     if too_large:
         raise BodyTooLarge(limit)
     return bytes(body)
+
+
+def load_json(body: bytes) -> object:
+    """Read a body over REST, as strictly as JSON-RPC does.
+
+    Args:
+        body: The body.
+
+    Raises:
+        InvalidRequest: It is no JSON, nests too deep or has numbers too large.
+    """
+    try:
+        return jsonrpc.load(body)
+    except ParseError as error:  # for which a2a-sdk has no word over REST
+        raise InvalidRequest(error.detail) from error
 
 
 def asked_version(request: Request) -> str | None:

@@ -18,7 +18,6 @@ from a2a_streaming.node import Node
 from a2a_streaming.reading import FollowReader, TaskReader, read_position
 from a2a_streaming.service import Sent, TaskService
 from a2a_streaming.session import StreamSession
-from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
 from a2a_streaming.wire.legacy_frames import LegacyFrames
@@ -27,8 +26,6 @@ from a2a_streaming.wire.legacy_push import (
     TaskPushNotificationConfig,
     tell_webhook,
 )
-
-_log = get_logger(__name__)
 
 ENVELOPE_HEADER = "A2A-Legacy-SSE"
 """Request header that chooses `bare` or `enveloped` events for one stream."""

@@ -23,11 +23,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from a2a_streaming import errors
 from a2a_streaming.errors import (
     InternalError,
     InvalidParams,
-    InvalidRequest,
     MethodNotFound,
     RequestError,
     VersionNotSupported,
@@ -41,6 +39,7 @@ from a2a_streaming.http.bodies import (
     check_json,
     for_old_clients,
     json_response,
+    load_json,
     read_again,
     read_body,
     rest_error,
@@ -50,7 +49,6 @@ from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
-from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.dialects import Dialect, read_version
 from a2a_streaming.wire.modern import ModernFrames, read_v03_send
 
@@ -140,7 +138,7 @@ class RestEndpoint:
             raise VersionNotSupported(dialect, (Dialect.V03, Dialect.V1))
         if body:
             check_json(request)
-            _check_readable(body)
+            load_json(body)
         if not _LENGTH.fullmatch(request.query_params.get("historyLength", "")):
             raise InvalidParams("historyLength must be a whole number, 0 or more.")
         caller = await self._access.identify(request)
@@ -233,14 +231,6 @@ def _with_parent(body: bytes, task_id: str) -> bytes:
     told = cast("Json", read)
     whole = told if "config" in told else {"config": told}
     return orjson.dumps({**whole, "parent": f"tasks/{task_id}"})
-
-
-def _check_readable(body: bytes) -> None:
-    """Check that JSON-RPC would read it, too."""
-    try:
-        jsonrpc.load(body)
-    except errors.ParseError as error:  # for which a2a-sdk has no word over REST
-        raise InvalidRequest(error.detail) from error
 
 
 def _read_send(body: bytes, dialect: Dialect) -> SendMessageRequest:

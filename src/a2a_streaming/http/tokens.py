@@ -15,7 +15,7 @@ from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.caller import Caller, owner_of
 from a2a_streaming.errors import InvalidRequest, RequestError, UnsupportedOperation
 from a2a_streaming.http.access import Access
-from a2a_streaming.http.bodies import json_response, read_body, rest_error
+from a2a_streaming.http.bodies import json_response, load_json, read_body, rest_error
 from a2a_streaming.node import Node
 
 _MOST = 4096
@@ -47,7 +47,7 @@ class TokenEndpoint:
                 raise UnsupportedOperation(
                     "There is no authentication here, so no token is needed."
                 )
-            told = await self._give(self._node, caller, _read(body))
+            told = await self._give(self._node, caller, load_json(body))
         except RequestError as error:
             return rest_error(error)
         except ClientDisconnect:
@@ -99,10 +99,3 @@ async def give_token(node: Node, caller: Caller, wanted: Any) -> Any:
     )
     token = await node.authenticator.acting_token(caller.owner, owner)
     return {"token": token, "expiresIn": int(node.settings.auth_service_seconds)}
-
-
-def _read(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is no JSON: {error}.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from a2a_streaming import sse
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json
@@ -52,8 +53,5 @@ class LegacyFrames:
         return self._frame("status", legacy.tell_reset(task, reason or ""), position)
 
     def _frame(self, kind: str, told: bytes, position: Position) -> bytes:
-        # As `sse.frame` makes it; JSON as it is encoded here has no line of its own to break.
-        return b"event: %b\nid: %b%d-%d\ndata: %b%b%b\n\n" % (
-            *(kind.encode(), self._tag, *position),
-            *(self._before, told, self._behind),
-        )
+        here = b"%b%d-%d" % (self._tag, *position)
+        return sse.json_frame(self._before, told, self._behind, id=here, event=kind.encode())

@@ -19,7 +19,7 @@ from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError
 
-from a2a_streaming import errors
+from a2a_streaming import errors, sse
 from a2a_streaming.errors import InvalidParams, RequestError
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
@@ -175,8 +175,7 @@ class ModernFrames:
         )
 
     def _frame(self, told: bytes, position: Position) -> bytes:
-        # As `sse.frame` makes it; JSON as it is encoded here has no line of its own to break.
-        return b"id: %d-%d\ndata: %b%b%b\n\n" % (*position, self._before, told, self._behind)
+        return sse.json_frame(self._before, told, self._behind, id=b"%d-%d" % position)
 
 
 def tell_v03_task(task: Json) -> bytes:
