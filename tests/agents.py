@@ -46,6 +46,21 @@ class Scripted(Agent):
             await self._cleaning(run)
 
 
+class Patient(Agent):
+    """Answers, or waits until it is told to."""
+
+    card = agent_card("patient")
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def run(self, run: Run) -> None:
+        await run.working("Thinking")
+        if run.text == "wait":
+            await self.gate.wait()
+        await run.complete("Done")
+
+
 @dataclass
 class Desk:
     """A node, as its customers see it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,30 +25,16 @@ from a2a.types import (
     a2a_pb2_grpc,
 )
 
-from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming import create_app
 from a2a_streaming.auth import tokens
 from a2a_streaming.grpc import GrpcServer
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
+from agents import Patient
 from keyholders import key_for
 from tasks import until
 
 EOF: Any = cast("Any", grpc.aio).EOF
-
-
-class Patient(Agent):
-    """Answers, or waits until it is told to."""
-
-    card = agent_card("patient")
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-
-    async def run(self, run: Run) -> None:
-        await run.working("Thinking")
-        if run.text == "wait":
-            await self.gate.wait()
-        await run.complete("Done")
 
 
 @dataclass

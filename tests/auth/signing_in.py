@@ -10,12 +10,12 @@ from typing import Any
 import httpx2
 
 from a2a_streaming import Agent, Run, agent_card
-from a2a_streaming.auth.keys import make_key
 from a2a_streaming.caller import Role
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from conftest import serving
+from keyholders import key_for
 from streams import message, request
 
 V1, V03 = {"A2A-Version": "1.0"}, {"A2A-Version": "0.3"}
@@ -83,9 +83,7 @@ class Front:
 
     async def customer(self, subject: str, role: Role = Role.CUSTOMER) -> Customer:
         """Somebody with a key of their own."""
-        key, kept = make_key(name="", subject=subject, role=role, seconds=3600)
-        await self.node.manager.credentials.put(kept)
-        return Customer(self.http, self.url, key)
+        return Customer(self.http, self.url, await key_for(self.node, subject, role))
 
     async def audit(self) -> list[tuple[str, ...]]:
         """Who did what with whose task."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,33 +13,19 @@ import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2a_streaming import Agent, Run, agent_card, create_app
+from a2a_streaming import create_app
 from a2a_streaming.caller import ANYBODY, Caller
 from a2a_streaming.errors import TooManyRequests
 from a2a_streaming.node import Node
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.settings import Settings
+from agents import Patient
 from conftest import serving
 from keyholders import signed_in
 from streams import message, request
 from tasks import until
 
 V1 = {"A2A-Version": "1.0"}
-
-
-class Patient(Agent):
-    """Answers, or waits until it is told to."""
-
-    card = agent_card("patient")
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-
-    async def run(self, run: Run) -> None:
-        await run.working("Thinking")
-        if run.text == "wait":
-            await self.gate.wait()
-        await run.complete("Done")
 
 
 @dataclass

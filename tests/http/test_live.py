@@ -76,6 +76,14 @@ async def watcher(
     return Watcher(await stack.enter_async_context(opened))
 
 
+async def sender(stack: AsyncExitStack, http: httpx2.AsyncClient, url: str) -> Watcher:
+    """Begin the task, and watch it; its first event is there."""
+    body = request("tasks/sendSubscribe", "t1", message("go"))
+    first = await watcher(stack, http, url, body, "0.1")
+    await first.until("submitted")
+    return first
+
+
 def subscribing(number: int, method: str) -> dict[str, Any]:
     """A request of its own for a stream."""
     return {"jsonrpc": "2.0", "id": f"r{number}", "method": method, "params": {"id": "t1"}}
@@ -92,10 +100,7 @@ async def test_watchers_of_every_dialect_are_told_the_same_story_as_it_comes(
     settings: Settings, http: httpx2.AsyncClient, ours: bool
 ) -> None:
     async with dictating(settings, ours=ours) as (agent, node, served), AsyncExitStack() as stack:
-        first = await watcher(
-            stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-        )
-        await first.until("submitted")
+        first = await sender(stack, http, served.url)
         others = [
             await watcher(stack, http, served.url, subscribing(number, method), version)
             for number in range(3)
@@ -130,10 +135,7 @@ async def test_who_stops_reading_in_the_middle_misses_nothing_and_holds_up_nobod
     settings: Settings, http: httpx2.AsyncClient, ours: bool
 ) -> None:
     async with dictating(settings, ours=ours) as (agent, _, served), AsyncExitStack() as stack:
-        first = await watcher(
-            stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-        )
-        await first.until("submitted")
+        first = await sender(stack, http, served.url)
         slow = await watcher(stack, http, served.url, subscribing(1, "SubscribeToTask"), "1.0")
         await slow.until("data:")
         for number in range(200):
@@ -152,10 +154,7 @@ async def test_an_event_too_large_to_be_written_to_all_at_once_is_told_all_the_s
     settings: Settings, http: httpx2.AsyncClient, ours: bool
 ) -> None:
     async with dictating(settings, ours=ours) as (agent, _, served), AsyncExitStack() as stack:
-        first = await watcher(
-            stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-        )
-        await first.until("submitted")
+        first = await sender(stack, http, served.url)
         for word in ("small", "x" * 300_000, "small again"):
             agent.words.put_nowait(word)
             await first.until(word)
@@ -170,10 +169,7 @@ async def test_a_live_stream_that_is_silent_sends_comments(
 ) -> None:
     beating = settings.model_copy(update={"heartbeat_seconds": 0.05})
     async with dictating(beating, ours=ours) as (agent, _, served), AsyncExitStack() as stack:
-        first = await watcher(
-            stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-        )
-        await first.until("submitted")
+        first = await sender(stack, http, served.url)
         await first.until(": \n: \n")
         agent.words.put_nowait("after the silence")
         await first.until("after the silence")
@@ -189,10 +185,7 @@ async def test_who_leaves_is_told_nothing_more(
 ) -> None:
     async with dictating(settings, ours=True) as (agent, node, served):
         async with AsyncExitStack() as stack:
-            first = await watcher(
-                stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-            )
-            await first.until("submitted")
+            await sender(stack, http, served.url)
 
             async def is_live() -> bool:
                 return await live(node) == 1
@@ -210,10 +203,7 @@ async def test_a_drain_ends_live_streams_for_their_clients_to_come_back(
     settings: Settings, http: httpx2.AsyncClient
 ) -> None:
     async with dictating(settings, ours=True) as (_, node, served), AsyncExitStack() as stack:
-        first = await watcher(
-            stack, http, served.url, request("tasks/sendSubscribe", "t1", message("go")), "0.1"
-        )
-        await first.until("submitted")
+        first = await sender(stack, http, served.url)
         await node.drain()
         await first.until("never said")  # ends clean
         assert '"final":true' not in first.text
