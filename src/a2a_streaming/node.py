@@ -7,7 +7,7 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.auth import Authenticator
@@ -26,6 +26,13 @@ from a2a_streaming.worker import Worker
 Role = Literal["all", "front", "worker"]
 
 _log = get_logger(__name__)
+
+
+class Stream(Protocol):
+    """A stream that this process has open."""
+
+    def stop(self, why: str) -> None:
+        """End it: its client reconnects elsewhere."""
 
 
 class Node:
@@ -67,7 +74,7 @@ class Node:
         self._pusher: Pusher | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
         self.quotas = Quotas(settings)
@@ -168,16 +175,21 @@ class Node:
                 self._workers.append(worker)
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
 
-    def track(self, stream: asyncio.Task[None]) -> None:
+    def track(self, stream: Stream) -> None:
         """Count a stream in, so that `drain` can end it."""
         self._streams.add(stream)
-        stream.add_done_callback(self._streams.discard)
+        if self.draining:
+            stream.stop("drain")
+
+    def untrack(self, stream: Stream) -> None:
+        """Count a stream out."""
+        self._streams.discard(stream)
 
     async def drain(self) -> None:
         """Hand running work over, and end every stream: its client reconnects elsewhere."""
         self.draining = True
-        for stream in self._streams:
-            stream.cancel()
+        for stream in list(self._streams):
+            stream.stop("drain")
         await asyncio.gather(*(worker.drain() for worker in self._workers))
         self._workers.clear()
 

@@ -8,6 +8,7 @@ empty event, and fail on it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEARTBEAT = b": \n"
@@ -33,16 +34,41 @@ def frame(data: bytes, *, event: str | None = None, id: str | None = None) -> by
     return b"%sdata: %s\n\n" % (head, data)
 
 
-def json_frame(*pieces: bytes, id: bytes, event: bytes | None = None) -> bytes:  # noqa: A002 - the field's name
-    """Return the same as `frame` for JSON on one line, as every event is: in one step, as there are many.
+def json_frame(
+    before: bytes,
+    behind: bytes | None = None,
+    *,
+    id: bytes,  # noqa: A002 - the field's name
+    event: bytes | None = None,
+) -> Sequence[bytes]:
+    """Return the same as `frame` for JSON on one line, as every event is; in two pieces, if the JSON is.
 
     Args:
-        pieces: The JSON, in pieces that belong together.
+        before: The JSON, or what stands before a place in it that each watcher's stream fills in another way.
+        behind: What stands behind that place, if there is one.
         id: As for `frame`.
         event: As for `frame`.
     """
     head = b"event: %b\n" % event if event is not None else b""
-    return b"%bid: %b\ndata: %b\n\n" % (head, id, b"".join(pieces))
+    if behind is None:
+        return (b"%bid: %b\ndata: %b\n\n" % (head, id, before),)
+    return b"%bid: %b\ndata: %b" % (head, id, before), b"%b\n\n" % behind
+
+
+def together(frames: Iterable[Sequence[bytes]]) -> Sequence[bytes]:
+    """Return the pieces of frames that follow one another.
+
+    Args:
+        frames: The pieces of each.
+    """
+    pieces: list[bytes] = []
+    whole: list[bytes] = []
+    for first, *rest in frames:
+        whole.append(first)
+        for piece in rest:
+            pieces.append(b"".join(whole))
+            whole = [piece]
+    return *pieces, b"".join(whole)
 
 
 def with_retry(first: bytes, milliseconds: int) -> bytes:
