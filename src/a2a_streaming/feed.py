@@ -75,10 +75,14 @@ class Feed:
         Raises:
             Unavailable: Redis is away.
         """
-        if self._tail is None:
-            if self._starting is None or self._starting.done():
-                self._starting = asyncio.create_task(self._start(), name=f"feed {self.task_id}")
+        self.prepare()
+        if self._starting is not None and self._tail is None:
             await asyncio.shield(self._starting)
+
+    def prepare(self) -> None:
+        """Begin to find out where the log ends, if that isn't known yet."""
+        if self._tail is None and (self._starting is None or self._starting.done()):
+            self._starting = asyncio.create_task(self._start(), name=f"feed {self.task_id}")
 
     async def _start(self) -> None:
         """Read the log's end, once the channel is joined: in this order, so that nothing is missed."""

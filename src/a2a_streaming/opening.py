@@ -59,25 +59,17 @@ class Openings:
         self._dialect = dialect
         self._caller = caller
 
-    async def of_turn(self, sent: Sent, position: str | None) -> Opening:
+    def of_turn(self, sent: Sent, position: str | None) -> Opening:
         """Open the stream of a message that was just sent, to its turn's end.
 
         Args:
             sent: What became of the message.
             position: What its sender has seen of the task, as in `Last-Event-ID`.
-
-        Raises:
-            TaskNotFound: The task was forgotten in the meantime.
-            Unavailable: Redis is away.
         """
         after, malformed = read_position(position)
         follows = sent.turn is not None and after is None and not malformed
-        session = await self._service.watch(
-            sent.task_id,
-            caller=self._caller,
-            after=after,
-            malformed=malformed,
-            from_snapshot=follows,
+        session = self._service.watch_turn(
+            sent, after=after, malformed=malformed, from_snapshot=follows
         )
         return Opening(
             session,

@@ -94,6 +94,7 @@ class TaskService:
         message_extras: Json | None = None,
         task_metadata: Json | None = None,
         dialect: str,
+        watched: bool = True,
     ) -> Sent:
         """Accept a customer's message: begin a task, follow up on one, or join what it began before.
 
@@ -111,6 +112,7 @@ class TaskService:
             message_extras: What else the message has: `referenceTaskIds`, `extensions`.
             task_metadata: Metadata for a new task.
             dialect: The dialect it came in.
+            watched: Whether its sender is about to watch its turn.
 
         Raises:
             InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
@@ -154,11 +156,16 @@ class TaskService:
             dialect=dialect,
         )
         check_depth(offer.task)
+        feed = (
+            self._feeds.open(stored) if watched else None
+        )  # it listens by when there is an answer
         # Noted first: should this process die right after the message is accepted, the sweep finds it.
-        await self._manager.index.open(self._agent, stored)
-        accepted = await self._manager.inbox.accept(offer)
+        noted = self._manager.index.opening(self._agent, stored)
+        accepted = await self._manager.inbox.accept(offer, behind=noted)
         if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
             raise refusal(told, accepted, self._manager.settings.inbox_limit)
+        if feed is not None:
+            feed.prepare()
         if accepted.state is not None and not accepted.state.terminal:
             await self._wake(offer, accepted)
         turn = said["messageId"] if accepted.before is not None else None
@@ -279,6 +286,31 @@ class TaskService:
             from_snapshot=from_snapshot,
         )
 
+    def watch_turn(
+        self,
+        sent: Sent,
+        *,
+        after: Position | None,
+        malformed: bool = False,
+        from_snapshot: bool = False,
+    ) -> StreamSession:
+        """Return a session that reads a task to whose owner a message was just accepted; the caller enters it.
+
+        Args:
+            sent: What `send` returned.
+            after: The last position that they have seen; None to begin at the task's beginning.
+            malformed: Whether they sent a position that can't be read.
+            from_snapshot: Whether to begin with the task as it is now.
+        """
+        return StreamSession(
+            self._manager,
+            self._feeds,
+            sent.task_id,
+            after=after,
+            malformed=malformed,
+            from_snapshot=from_snapshot,
+        )
+
     async def wait_for_turn(self, sent: Sent, *, seconds: float, first: bool = False) -> Json:
         """Wait until the turn of a message has ended, and return the task.
 
@@ -291,10 +323,18 @@ class TaskService:
             TaskNotFound: The task was forgotten in the meantime.
             Unavailable: Redis is away.
         """
+        if seconds > 0:
+            await self._wait(sent, seconds, first=first)
+        snapshot = await self._manager.snapshots.get(sent.task_id)
+        if snapshot is None:
+            raise TaskNotFound(sent.task_id)
+        return snapshot.task
+
+    async def _wait(self, sent: Sent, seconds: float, *, first: bool) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         turn = sent.turn
-        session = StreamSession(self._manager, self._feeds, sent.task_id, after=sent.after)
+        session = self.watch_turn(sent, after=sent.after)
         async with session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)
@@ -312,10 +352,6 @@ class TaskService:
                     )
                 if ended and session.at_end:
                     break
-        snapshot = await self._manager.snapshots.get(sent.task_id)
-        if snapshot is None:
-            raise TaskNotFound(sent.task_id)
-        return snapshot.task
 
     async def cancel(self, task_id: str, *, caller: Caller) -> Json:
         """Cancel a task, and return it as it is then.
@@ -392,8 +428,10 @@ class TaskService:
                     agent=self._agent,
                     state=state,
                     was=None,
+                    then=self._work.hinting(task_id),
                 )
-            await self._work.hint(task_id)
+            else:
+                await self._work.hint(task_id)
         except Unavailable:
             # The message is accepted all the same; the sweep finds it when Redis is back.
             _log.warning("Redis went away between a message and its hint", task=task_id)
