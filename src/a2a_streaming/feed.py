@@ -44,6 +44,7 @@ class Feed:
         """What was known of the task when somebody last asked; owner and agent never change."""
         self._joined = manager.broadcast.join(task_id, self)
         self._starting: asyncio.Task[None] | None = None
+        self._first: Event | None = None
         self._tail: Tail | None = None
         self._early: list[Event] = []
         self._changed = asyncio.Event()
@@ -84,10 +85,26 @@ class Feed:
         if self._tail is None and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._start(), name=f"feed {self.task_id}")
 
+    def begin(self, first: Event) -> None:
+        """Begin with a log's first event, which was just written; what follows is only written after `listening`.
+
+        Args:
+            first: The event.
+        """
+        self._first = first
+        self.prepare()
+
+    async def listening(self) -> None:
+        """Wait until nothing more can be missed, or Redis doesn't confirm it in time."""
+        await asyncio.wait({self._joined})
+
     async def _start(self) -> None:
         """Read the log's end, once the channel is joined: in this order, so that nothing is missed."""
-        await self._joined
-        await self._read_tail()
+        first, self._first = self._first, None
+        if await self._joined and first is not None:
+            self._set_tail(Tail(first.previous), [first])
+        else:
+            await self._read_tail()
 
     def close(self) -> None:
         """Leave the channel."""
@@ -191,7 +208,9 @@ class Feed:
         self.audiences.let_go(self.last)  # it may be another log
         self._kept.forget(self.task_id)
         self.meta = None  # another task may stand there now
-        tail = Tail(before)
+        self._set_tail(Tail(before), events)
+
+    def _set_tail(self, tail: Tail, events: Sequence[Event]) -> None:
         merge(tail, events)
         early, self._early = self._early, []
         _, gap = merge(tail, early)

@@ -203,6 +203,8 @@ class Node:
             await self.drain()
             if self._pusher is not None:
                 await self._pusher.aclose()
+            for service in self._services.values():
+                await service.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
             if self._authenticator is not None:

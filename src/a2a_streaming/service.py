@@ -13,7 +13,8 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
 from a2a_streaming.canceling import Canceling
 from a2a_streaming.errors import TaskNotCancelable, TaskNotFound, Unavailable
-from a2a_streaming.event import message, new_task, timestamp
+from a2a_streaming.event import Event, encode, message, new_task, task_event, timestamp
+from a2a_streaming.feed import Feed
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
@@ -79,6 +80,7 @@ class TaskService:
         self._agent = agent
         self._work = manager.work(agent)
         self._canceling = Canceling(manager, feeds, agent)
+        self._waking: set[asyncio.Task[None]] = set()
         self.webhooks = TaskWebhooks(manager, self.authorize)
         """Where tasks' events are pushed to."""
 
@@ -94,7 +96,7 @@ class TaskService:
         message_extras: Json | None = None,
         task_metadata: Json | None = None,
         dialect: str,
-        watched: bool = True,
+        watched: bool = False,
     ) -> Sent:
         """Accept a customer's message: begin a task, follow up on one, or join what it began before.
 
@@ -112,7 +114,7 @@ class TaskService:
             message_extras: What else the message has: `referenceTaskIds`, `extensions`.
             task_metadata: Metadata for a new task.
             dialect: The dialect it came in.
-            watched: Whether its sender is about to watch its turn.
+            watched: Whether its sender is about to watch its turn, so that it needn't wait for the worker's hint.
 
         Raises:
             InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
@@ -164,12 +166,24 @@ class TaskService:
         accepted = await self._manager.inbox.accept(offer, behind=noted)
         if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
             raise refusal(told, accepted, self._manager.settings.inbox_limit)
-        if feed is not None:
-            feed.prepare()
-        if accepted.state is not None and not accepted.state.terminal:
-            await self._wake(offer, accepted)
+        waking = accepted.state is not None and not accepted.state.terminal
+        if feed is None:
+            if waking:
+                await self._wake(offer, accepted)
+        else:
+            if accepted.code == "CREATED" and accepted.position is not None:
+                feed.begin(Event(accepted.position, None, encode(task_event(offer.task))))
+            if waking:  # the sender needn't wait for it to see the first event
+                waker = asyncio.create_task(self._wake(offer, accepted, feed), name="wake")
+                self._waking.add(waker)
+                waker.add_done_callback(self._waking.discard)
         turn = said["messageId"] if accepted.before is not None else None
         return Sent(stored, accepted.before, turn)
+
+    async def aclose(self) -> None:
+        """Wait until workers are woken for all that was accepted."""
+        if self._waking:
+            await asyncio.wait(self._waking)
 
     async def get(self, task_id: str, *, caller: Caller) -> Json:
         """Return a task as it is now (A2A 1.0 JSON).
@@ -414,8 +428,10 @@ class TaskService:
             owner=owner,
         )
 
-    async def _wake(self, offer: Offer, accepted: Accepted) -> None:
+    async def _wake(self, offer: Offer, accepted: Accepted, feed: Feed | None = None) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
+        if feed is not None:
+            await feed.listening()
         task_id, state = offer.task_id, accepted.state
         if accepted.code == "JOINED" and state is State.WORKING:
             return

@@ -53,7 +53,7 @@ class Broadcast:
         self._keys = keys
         self._probe = keys.probe(uuid.uuid4().hex)
         self._listeners: dict[bytes, Listener] = {}
-        self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._confirmed: dict[bytes, asyncio.Future[bool]] = {}
         self._came: dict[Listener, list[Event]] = {}
         self._controls: list[Callable[[str], None]] = []
         self._connection: Link | None = None
@@ -84,13 +84,13 @@ class Broadcast:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._drop()
         for waiting in self._confirmed.values():
-            _settle(waiting)
+            _settle(waiting, False)
 
     def on_control(self, callback: Callable[[str], None]) -> None:
         """Call back with a task's id whenever that task is to be canceled."""
         self._controls.append(callback)
 
-    def join(self, task_id: str, listener: Listener) -> asyncio.Future[None]:
+    def join(self, task_id: str, listener: Listener) -> asyncio.Future[bool]:
         """Listen to a task's channel.
 
         Args:
@@ -98,15 +98,15 @@ class Broadcast:
             listener: Who is told.
 
         Returns:
-            Done when Redis has confirmed that nothing is missed from now on. If it doesn't, in time, the
-            listener is told to look into the log when the confirmation comes, and until then `healthy` says
-            what to make of the silence.
+            True when Redis has confirmed that nothing is missed from now on. False if it doesn't, in time:
+            then the listener is told to look into the log when the confirmation comes, and until then
+            `healthy` says what to make of the silence.
         """
         channel = self._keys.channel(task_id).encode()
         self._listeners[channel] = listener
         loop = asyncio.get_running_loop()
         confirmed = self._confirmed[channel] = loop.create_future()
-        patience = loop.call_later(_CONFIRM_SECONDS, _settle, confirmed)
+        patience = loop.call_later(_CONFIRM_SECONDS, _settle, confirmed, False)
         confirmed.add_done_callback(lambda _: patience.cancel())
         if self._connection is not None:
             with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
@@ -120,7 +120,7 @@ class Broadcast:
             return
         del self._listeners[channel]
         if (confirmed := self._confirmed.pop(channel, None)) is not None:
-            _settle(confirmed)
+            _settle(confirmed, False)
         if self._connection is not None:
             with contextlib.suppress(Unavailable):
                 self._connection.tell(["UNSUBSCRIBE", channel])
@@ -155,7 +155,7 @@ class Broadcast:
             if confirmed is None:
                 return
             if not confirmed.done():
-                _settle(confirmed)
+                _settle(confirmed, True)
             # Not the first confirmation: the connection is a new one, and was deaf before.
             elif (listener := self._listeners.get(channel)) is not None:
                 listener.interrupted()
@@ -194,9 +194,9 @@ class Broadcast:
             connection.abort()
 
 
-def _settle(confirmed: asyncio.Future[None]) -> None:
+def _settle(confirmed: asyncio.Future[bool], well: bool) -> None:
     if not confirmed.done():
-        confirmed.set_result(None)
+        confirmed.set_result(well)
 
 
 def _parse(payload: bytes) -> Event:

@@ -226,14 +226,21 @@ class Log:
 
     def _constants(self, grant: Grant) -> tuple[Sequence[str], Command]:
         settings = self._settings
+        rare = (
+            grant.previous_epoch,
+            self._lease_ms,
+            settings.history_maxlen,
+            self._open_ttl,
+            settings.history_ttl * 1000,
+            settings.snapshot_ttl * 1000,
+        )
         grant.constants = (
             self._keys.task(grant.task_id),
             [
                 str(grant.epoch),
                 grant.holder,
                 str(grant.base),
-                f"{grant.previous_epoch} {self._lease_ms} {settings.history_maxlen} {self._open_ttl}"
-                f" {settings.history_ttl * 1000} {settings.snapshot_ttl * 1000}",
+                " ".join(map(str, rare)),
             ],
         )
         return grant.constants

@@ -214,15 +214,17 @@ class LogWriter:
         self._backlog -= size
         return writes
 
-    async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
+    def _batch(self, writes: list[_Write]) -> Batch:
+        """Make one call of what goes together."""
         last = writes[-1]
         if len(writes) == 1:
-            events, states = last.events, [] if last.state is None else [last.state]
+            events, state = last.events, last.state
+            steps = () if last.step is None else (last.step,)
         else:
             events = [event for write in writes for event in write.events]
-            states = [write.state for write in writes if write.state is not None]
-        weight = sum(map(len, events))
-        self._since += weight
+            state = next((write.state for write in reversed(writes) if write.state), None)
+            steps = [write.step for write in writes if write.step is not None]
+        self._since += sum(map(len, events))
         snapshot = None
         due = (
             self._snapshot_due
@@ -232,18 +234,22 @@ class LogWriter:
         # The fold is ahead by the events that wait; none waits behind a task's end.
         if last.terminal or (due and not self._queue):
             snapshot = orjson.dumps(self.task)
-        batch = Batch(
+        return Batch(
             number=self._calls,
             offset=self._last.offset,
             events=events,
-            state=states[-1] if states else None,
+            state=state,
             settles=last.settles,
             waiting=self._waiting() if last.terminal else 0,
             cleanup=last.cleanup,
             answer=last.answer,
             snapshot=snapshot,
-            steps=[write.step for write in writes if write.step is not None],
+            steps=steps,
         )
+
+    async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
+        last = writes[-1]
+        batch = self._batch(writes)
         answer = await self._send(batch)
         if answer.code == "INBOX":
             batch, answer = await self._write_late(batch, answer.waiting)

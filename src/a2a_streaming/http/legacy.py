@@ -180,6 +180,7 @@ class LegacyEndpoint:
             message_metadata=params.message.metadata,
             task_metadata=params.metadata,
             dialect=legacy.DIALECT,
+            watched=True,
         )
         if webhook is not None:
             await self._set_webhook(params.id, webhook, str(sent.after or ""))
