@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.reading import Frames, TaskReader, read_position
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.task import State, answered_by_message
 from a2a_streaming.wire.dialects import Dialect

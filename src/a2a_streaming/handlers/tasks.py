@@ -32,7 +32,7 @@ from a2a_streaming.errors import InvalidParams, TaskNotCancelable, TaskNotFound,
 from a2a_streaming.handlers.webhooks import WebhookHandler
 from a2a_streaming.node import Node
 from a2a_streaming.opening import Opening, Openings
-from a2a_streaming.service import Sent
+from a2a_streaming.sending import Sent
 from a2a_streaming.task import Json, State, answered_by_message
 from a2a_streaming.wire import modern
 from a2a_streaming.wire.cards import RESUME

@@ -16,7 +16,8 @@ from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
 from a2a_streaming.reading import FollowReader, TaskReader, read_position
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
