@@ -15,6 +15,7 @@ from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.heartbeats import Heartbeats
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.service import TaskService
@@ -77,6 +78,8 @@ class Node:
         self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self.heartbeats = Heartbeats(settings.heartbeat_seconds)
+        """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
         """What owners may ask of this process."""
         self.grpc_address = ""

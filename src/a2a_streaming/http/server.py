@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from a2a_streaming.node import Node
@@ -104,6 +106,9 @@ class _Finishing:
         await self._app(scope, receive, send)
         rest: Rest | None = scope.get("extensions", {}).pop(_REST, None)
         if rest is not None:
+            method = scope["method"]
+            scope.clear()  # from here on uvicorn asks for the method alone
+            scope["method"] = method
             await rest(send)
 
 
@@ -157,8 +162,10 @@ def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:
         app: The application.
         backlog: Connections that may wait to be accepted.
     """
+    proxied: Any = ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=_proxies())
     return uvicorn.Config(
-        _Finishing(app),
+        _Finishing(proxied),
+        proxy_headers=False,  # they are read inside, so that nothing of it lasts as long as a stream
         http=StreamProtocol,
         ws="none",
         lifespan="off",
@@ -168,6 +175,11 @@ def config(app: ASGIApp, *, backlog: int = 2048) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         backlog=backlog,
     )
+
+
+def _proxies() -> str:
+    """Return whose `X-Forwarded-*` are believed, as uvicorn has it."""
+    return os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
 
 
 class StreamServer(uvicorn.Server):

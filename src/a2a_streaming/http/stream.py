@@ -143,21 +143,23 @@ class EventStream:
                 frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
                 self._first = False
             chunk = b"".join(frames)
-            frames.clear()  # a client that stops reading holds them once, not twice
+            del frames  # a client that stops reading holds them once, not twice
             await self._write(send, line, chunk)
+            del chunk  # what follows may last for hours
             if line is not None:
                 await self._follow(line)
 
     async def _follow(self, line: Line) -> None:
         """Let the feed write what comes straight to the connection, as long as the client keeps up."""
-        sink = _Straight(line, self._reader.mark, self._node.settings.heartbeat_seconds)
+        sink = _Straight(line, self._reader.mark)
         if not self._reader.follow(sink, chunked_pieces):
             return
+        heartbeats = self._node.heartbeats
+        place = heartbeats.join(sink)
         try:
-            sink.beat_later()
             await sink.left
         finally:
-            sink.rest()
+            heartbeats.leave(sink, place)
             self._reader.resume(sink, sink.position, over=sink.over)
 
     async def _write(self, send: Send, line: Line | None, chunk: bytes) -> None:
@@ -177,21 +179,18 @@ class EventStream:
 
 
 class _Straight:
-    """Writes what a feed tells straight to a connection, and a sign of life when it tells nothing for long.
+    """Writes what a feed tells straight to a connection.
 
     Args:
         line: The connection.
         mark: What is this watcher's own in what it is told.
-        heartbeat: Seconds between signs of life.
     """
 
-    __slots__ = ("_beat", "_heartbeat", "left", "mark", "over", "position", "write")
+    __slots__ = ("left", "mark", "over", "position", "write")
 
-    def __init__(self, line: Line, mark: bytes, heartbeat: float) -> None:
+    def __init__(self, line: Line, mark: bytes) -> None:
         self.write = line.write
         self.mark = mark
-        self._heartbeat = heartbeat
-        self._beat: asyncio.TimerHandle | None = None
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it is told nothing more."""
         self.position: Position | None = None
@@ -203,18 +202,9 @@ class _Straight:
         if not self.left.done():
             self.left.set_result(None)
 
-    def beat_later(self) -> None:
-        """Write a sign of life each so many seconds, until `rest`."""
-        self._beat = self.left.get_loop().call_later(self._heartbeat, self._now)
-
-    def _now(self) -> None:
+    def beat(self) -> None:
+        """Write a sign of life."""
         self.write(_HEARTBEAT)
-        self.beat_later()
-
-    def rest(self) -> None:
-        """Write no more signs of life."""
-        if self._beat is not None:
-            self._beat.cancel()
 
 
 async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStream:
