@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from a2a_streaming.accepting import read_token
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.snapshots import Snapshot
 from a2a_streaming.caller import Caller
 from a2a_streaming.canceling import Canceling
 from a2a_streaming.errors import TaskNotCancelable, TaskNotFound
@@ -88,10 +89,20 @@ class TaskService:
             TaskNotFound: There is nothing left of it.
             Unavailable: Redis is away.
         """
+        task = (await self.snapshot(stored, task_id)).task
+        return task if task["id"] == task_id else {**task, "id": task_id}
+
+    async def snapshot(self, stored: str, task_id: str) -> Snapshot:
+        """Return a task that its caller was found to see, and where its log ends; arguments as for `read`.
+
+        Raises:
+            TaskNotFound: There is nothing left of it.
+            Unavailable: Redis is away.
+        """
         snapshot = await self._manager.snapshots.get(stored)
         if snapshot is None:
             raise TaskNotFound(task_id)
-        return snapshot.task if snapshot.task["id"] == task_id else {**snapshot.task, "id": task_id}
+        return snapshot
 
     async def list(
         self,
@@ -222,10 +233,7 @@ class TaskService:
         """
         if seconds > 0:
             await self._wait(sent, seconds, first=first)
-        snapshot = await self._manager.snapshots.get(sent.task_id)
-        if snapshot is None:
-            raise TaskNotFound(sent.task_id)
-        return snapshot.task
+        return (await self.snapshot(sent.task_id, sent.task_id)).task
 
     async def _wait(self, sent: Sent, seconds: float, *, first: bool) -> None:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ from typing import Self
 
 from a2a_streaming.audience import Seal, Sink, Tell
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.snapshots import Snapshot
 from a2a_streaming.errors import HistoryLost, TaskNotFound
 from a2a_streaming.event import Event
 from a2a_streaming.feed import Feed
@@ -78,6 +79,11 @@ class StreamSession:
         self._told: Position | None = None
         """Where the last reset left the watcher."""
         self._feed: Feed | None = None
+        self._snapshot: Snapshot | None = None
+
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Begin with the task as it was just read, where it is to begin with the task as it is now."""
+        self._snapshot = snapshot
 
     async def __aenter__(self) -> Self:
         """Join the task's feed.
@@ -180,7 +186,9 @@ class StreamSession:
 
     async def _reset(self, reason: str | None) -> Reset | None:
         """Begin anew from the snapshot; None if the watcher was told so before, and nothing is new."""
-        snapshot = await self._manager.snapshots.get(self.task_id)
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is None:
+            snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:
             raise TaskNotFound(self.task_id)
         if self.position == self._told == snapshot.position:

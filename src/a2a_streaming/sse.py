@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from a2a_streaming.position import Position
+
 HEARTBEAT = b": \n"
 """A comment line; keeps proxies from closing a silent stream."""
 
@@ -34,25 +36,31 @@ def frame(data: bytes, *, event: str | None = None, id: str | None = None) -> by
     return b"%sdata: %s\n\n" % (head, data)
 
 
+def head(*, event: bytes | None = None, tag: bytes = b"") -> bytes:
+    """Return how frames of JSON begin; see `json_frame`.
+
+    Args:
+        event: As for `frame`.
+        tag: What stands before the position in their ids.
+    """
+    return (b"event: %b\n" % event if event is not None else b"") + b"id: " + tag
+
+
 def json_frame(
-    before: bytes,
-    behind: bytes | None = None,
-    *,
-    id: bytes,  # noqa: A002 - the field's name
-    event: bytes | None = None,
+    head: bytes, position: Position, before: bytes, behind: bytes | None = None
 ) -> Sequence[bytes]:
     """Return the same as `frame` for JSON on one line, as every event is; in two pieces, if the JSON is.
 
     Args:
+        head: How it begins.
+        position: Where the event stands, which is its id.
         before: The JSON, or what stands before a place in it that each watcher's stream fills in another way.
         behind: What stands behind that place, if there is one.
-        id: As for `frame`.
-        event: As for `frame`.
     """
-    head = b"event: %b\n" % event if event is not None else b""
+    epoch, offset = position
     if behind is None:
-        return (b"%bid: %b\ndata: %b\n\n" % (head, id, before),)
-    return b"%bid: %b\ndata: %b" % (head, id, before), b"%b\n\n" % behind
+        return (b"%b%d-%d\ndata: %b\n\n" % (head, epoch, offset, before),)
+    return b"%b%d-%d\ndata: %b" % (head, epoch, offset, before), behind + b"\n\n"
 
 
 def together(frames: Iterable[Sequence[bytes]]) -> Sequence[bytes]:

@@ -25,6 +25,9 @@ class LegacyFrames:
         self, *, task_id: str | None = None, envelope: tuple[RequestId] | None = None
     ) -> None:
         self._tag = f"{task_id}@".encode() if task_id is not None else b""
+        self._heads = {
+            kind: sse.head(event=kind.encode(), tag=self._tag) for kind in ("status", "artifact")
+        }
         self._enveloped = envelope is not None
         self.mark = jsonrpc.mark(envelope[0]) if envelope else b""
         """What stands between the pieces of an event's frame."""
@@ -58,6 +61,6 @@ class LegacyFrames:
         return self.mark.join(self._frame("status", told, position))
 
     def _frame(self, kind: str, told: bytes, position: Position) -> Sequence[bytes]:
-        here = b"%b%d-%d" % (self._tag, *position)
-        pieces = jsonrpc.enveloped(told) if self._enveloped else (told,)
-        return sse.json_frame(*pieces, id=here, event=kind.encode())
+        if self._enveloped:
+            return sse.json_frame(self._heads[kind], position, *jsonrpc.enveloped(told))
+        return sse.json_frame(self._heads[kind], position, told)

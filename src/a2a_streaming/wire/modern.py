@@ -125,6 +125,9 @@ def read_v03_send(said: v03_pb.SendMessageRequest) -> SendMessageRequest:
         raise InvalidParams(f"The message can't be read: {str(error)[:500]}") from error
 
 
+_HEAD = sse.head()
+
+
 class ModernFrames:
     """Makes the frames of one task in one stream, in 1.0 or 0.3.
 
@@ -176,8 +179,9 @@ class ModernFrames:
         return self.mark.join(self._frame(told, position))
 
     def _frame(self, told: bytes, position: Position) -> Sequence[bytes]:
-        pieces = (told,) if self._rest else jsonrpc.enveloped(told)
-        return sse.json_frame(*pieces, id=b"%d-%d" % position)
+        if self._rest:
+            return sse.json_frame(_HEAD, position, told)
+        return sse.json_frame(_HEAD, position, *jsonrpc.enveloped(told))
 
 
 def tell_v03_task(task: Json) -> bytes:
