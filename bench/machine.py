@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import random
 import resource
 import shutil
 import signal
@@ -73,13 +74,14 @@ def open_files() -> int:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and neither on the one behind it."""
+    """Return a port that nobody listens on, and neither on the one behind it; none of those that clients are given."""
     for _ in range(100):
+        port = random.randrange(20_000, 32_000)
         with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
             try:
-                second.bind(("127.0.0.1", port + 1))
+                for one, number in ((first, port), (second, port + 1)):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    one.bind(("127.0.0.1", number))
             except OSError:
                 continue
             return port

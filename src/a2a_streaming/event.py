@@ -63,6 +63,11 @@ class Event:
             payload = self._payload = cast("Json", orjson.loads(self.data))
         return payload
 
+    def forget(self) -> None:
+        """Drop what was made of it: it is told as a part of something else."""
+        self.encodings.clear()
+        self._payload = None
+
     @property
     def kind(self) -> Kind:
         """Which of the four kinds of events it is."""

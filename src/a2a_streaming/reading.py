@@ -207,6 +207,8 @@ class TaskReader:
         told = page.told.get(key)
         if told is None:
             told = page.told[key] = together(self._frames.event(event, False) for event in page)
+            for event in page:
+                event.forget()  # else the page would weigh many times its bytes
         return self.mark.join(told)
 
     def _live(self, events: Sequence[Event]) -> tuple[Sequence[bytes], bool]:

@@ -110,8 +110,8 @@ def apply(task: Json | None, event: Json) -> Json:
         InvalidTransition: The event's state can't follow on the task's, or the task has ended.
         ValueError: The event is of no known kind, or a log begins with another kind than `task`.
     """
-    if task is not None and "statusUpdate" not in event and (state := state_of(task)).terminal:
-        raise InvalidTransition(state.label, "anything else")
+    if task is not None and "statusUpdate" not in event and task["status"]["state"] in TERMINAL:
+        raise InvalidTransition(state_of(task).label, "anything else")
     if "task" in event:
         return _copy_task(event["task"])
     if task is None:

@@ -157,8 +157,11 @@ class LogWriter:
 
     def _state_after(self, events: Sequence[Json]) -> State | None:
         """Check the states that events put the task into, before any of them is applied; return the last."""
-        state, last = self.state, None
+        state = last = None
         for event in events:
+            if "artifactUpdate" in event:
+                continue
+            state = state or self.state
             if "statusUpdate" in event:
                 last = State(event["statusUpdate"]["status"]["state"])
                 check_transition(state, last)
@@ -167,7 +170,7 @@ class LogWriter:
             elif "message" in event:
                 last = State.COMPLETED
                 check_transition(state, last)
-            state = last or state
+            state = last
         return last
 
     async def drain(self) -> None:
