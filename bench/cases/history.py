@@ -19,6 +19,9 @@ from bench.tasks import WORDS, append_template, backbone, chunk, fill, open_task
 _FEW, _MANY = 100, 100_000
 _WATCHERS = 100
 _ROUNDS = 3
+_PERIOD = 0.36
+"""A task whose events are three times as heavy as what they leave in it has a snapshot each so many of its length: what
+is measured covers one."""
 _SETTINGS = {"history_maxlen": 500_000}
 """So that the history is as long as it is said to be."""
 
@@ -36,7 +39,8 @@ def run(bench: Bench) -> Outcome:
         ):
             for name in alternated([str(n) for n in lengths], number):
                 length = int(name)
-                written[length].append(_write(store, length, bench.scaled(8_000, 1_000)))
+                count = bench.scaled(max(8_000, int(length * _PERIOD)), 1_000)
+                written[length].append(_write(store, length, count))
                 told[length].append(_tell(bench, store, server, length))
     most = lengths[-1]
     for what, found in (("written", written), ("told to 100 watchers", told)):
