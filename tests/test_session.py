@@ -54,9 +54,11 @@ class Process:
 
 
 @asynccontextmanager
-async def processing(settings: Settings, **changed: Any) -> AsyncIterator[Process]:
+async def processing(
+    settings: Settings, *, linger: float = 5.0, **changed: Any
+) -> AsyncIterator[Process]:
     async with connected(settings, **changed) as manager:
-        feeds = Feeds(manager)
+        feeds = Feeds(manager, linger=linger)
         feeds.start()
         try:
             yield Process(manager, feeds)
@@ -331,6 +333,44 @@ async def test_two_hundred_watchers_of_a_task_take_one_subscription_and_no_more_
         assert len(await raw.client_list()) <= 4 + 1 + 1  # its commands, its ear, and this test
 
 
+async def test_who_comes_back_soon_finds_the_feed_as_it_was(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with processing(settings) as process:
+        writer = await writing(process.manager)
+        await written(writer, 300)
+        async with process.session() as session:
+            first = Watcher(session)
+            await first.until(lambda me: len(me.events) == 301)
+        await written(writer, 3, "while nobody watches")
+        before: Any = await raw.info("commandstats")
+        async with process.session() as session:
+            second = Watcher(session)
+            await second.until(lambda me: len(me.events) == 304)
+        after: Any = await raw.info("commandstats")
+        for command in ("cmdstat_xrevrange", "cmdstat_subscribe"):
+            assert after.get(command) == before.get(command)
+        # What lies between the pages and the tail is no page, and read again.
+        assert after["cmdstat_xrange"]["calls"] <= before["cmdstat_xrange"]["calls"] + 1
+        assert story(second.events) == story(await log_of(process.manager))
+
+
+async def test_feeds_that_nobody_watches_are_few(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with processing(settings) as process:
+        for number in range(300):
+            await writing(process.manager, f"t{number}")
+            async with process.session(f"t{number}"):
+                pass
+
+        async def few_are_left() -> bool:
+            return len(await raw.pubsub_channels("channel:task:*")) == 256
+
+        await until(few_are_left)
+    assert await raw.pubsub_channels("channel:task:*") == []
+
+
 # Who watches
 
 
@@ -396,7 +436,7 @@ async def test_a_process_renews_its_watchers_claims(
 async def test_watchers_that_come_and_go_leave_nothing_behind(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
-    async with processing(settings, watcher_seconds=1.0) as process:
+    async with processing(settings, linger=0, watcher_seconds=1.0) as process:
         writer = await writing(process.manager)
 
         async def comes(patience: int) -> None:

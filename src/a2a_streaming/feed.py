@@ -84,6 +84,7 @@ class Feed:
         """Begin to find out where the log ends, if that isn't known yet."""
         if self._tail is None and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._start(), name=f"feed {self.task_id}")
+            self._starting.add_done_callback(_look_at)
 
     def begin(self, first: Event) -> None:
         """Begin with a log's first event, which was just written; what follows is only written after `listening`.
@@ -91,7 +92,8 @@ class Feed:
         Args:
             first: The event.
         """
-        self._first = first
+        if self._tail is None:
+            self._first = first
         self.prepare()
 
     async def listening(self) -> None:
@@ -249,3 +251,9 @@ class Feed:
                 self._notify(fresh)
             if len(events) < count:
                 return
+
+
+def _look_at(starting: asyncio.Task[None]) -> None:
+    """Look at a failure, should nobody wait for it: who joins next tries again."""
+    if not starting.cancelled():
+        starting.exception()

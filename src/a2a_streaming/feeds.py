@@ -17,8 +17,6 @@ from a2a_streaming.telemetry import get_logger
 _log = get_logger(__name__)
 _POLL_SECONDS = 0.5
 _CHECK_EVERY = 10  # polls, while Pub/Sub is well
-_LINGER_SECONDS = 5.0
-"""How long a feed stays after its last watcher: who lost a connection comes back soon."""
 _LINGERING = 256
 """The most feeds that nobody watches."""
 
@@ -28,10 +26,12 @@ class Feeds:
 
     Args:
         manager: Redis.
+        linger: Seconds that a feed stays after its last watcher: who lost a connection comes back soon.
     """
 
-    def __init__(self, manager: RedisManager) -> None:
+    def __init__(self, manager: RedisManager, *, linger: float = 5.0) -> None:
         self._manager = manager
+        self._stay = linger
         self._feeds: dict[str, Feed] = {}
         self._lingering: OrderedDict[str, float] = OrderedDict()
         self._pages = Pages()
@@ -111,7 +111,7 @@ class Feeds:
         self._claims.remove(feed.task_id, watcher)
         if feed.watchers or self._feeds.get(feed.task_id) is not feed:
             return
-        if feed.gone:
+        if feed.gone or not self._stay:
             self._close(feed.task_id)
         else:
             self._linger(feed)
@@ -126,7 +126,7 @@ class Feeds:
         self._feeds.pop(task_id).close()
 
     def _close_unwatched(self) -> None:
-        limit = asyncio.get_running_loop().time() - _LINGER_SECONDS
+        limit = asyncio.get_running_loop().time() - self._stay
         for task_id, since in list(self._lingering.items()):
             if since > limit:
                 break
