@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -136,6 +137,7 @@ def _hostname(host: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _is_here(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
