@@ -31,6 +31,8 @@ _AWAY = (
     "READONLY",
 )
 _NONE_YET: Any = object()
+_AT_ONCE = 16
+"""Commands that leave without waiting for more, so that Redis works while others are still asked."""
 _pack: Callable[[tuple[str | bytes | int | float, ...]], bytes] = cast("Any", hiredis).pack_command
 NAME = "a2a-streaming"
 
@@ -266,10 +268,12 @@ class Link(asyncio.Protocol):
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(_pack(tuple(command)))
+        if len(self._out) >= _AT_ONCE:
+            self._flush()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if not self.ended.done():
+        if out and not self.ended.done():
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def _look(self) -> None:
@@ -286,6 +290,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Keep the transport."""
         self._transport = transport
+        # What is written leaves at once: it was gathered here already.
+        transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Hand replies to those who wait for them."""
