@@ -19,81 +19,15 @@ _UNKNOWN = 0.85
 Whoever talks of a wedding that they have to pay for wants something else than whoever talks of a bill.
 """
 _MOST_UNKNOWN = 12
-_SMALL = frozenset(words.STOPWORDS) | frozenset(
-    [
-        "please",
-        "from",
-        "with",
-        "by",
-        "not",
-        "no",
-        "our",
-        "us",
-        "after",
-        "before",
-        "during",
-        "since",
-        "today",
-        "tomorrow",
-        "yesterday",
-        "next",
-        "last",
-        "week",
-        "month",
-        "day",
-        "year",
-        "time",
-        "still",
-        "yet",
-        "already",
-        "again",
-        "only",
-        "even",
-        "much",
-        "many",
-        "more",
-        "most",
-        "very",
-        "really",
-        "currently",
-        "recently",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "morning",
-        "evening",
-        "night",
-        "weekend",
-        "january",
-        "february",
-        "march",
-        "april",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "second",
-        "third",
-    ]
+_SMALL_WORDS = (
+    "please from with by not no our us after before during since today tomorrow yesterday next last "
+    "week month day year time still yet already again only even much many more most very really "
+    "currently recently monday tuesday wednesday thursday friday saturday sunday morning evening night "
+    "weekend january february march april june july august september october november december one two "
+    "three four five six seven eight nine ten second third"
 )
-_PLACES = frozenset(["to", "from", "in", "at", "for", "on", "of", "by", "near", "under"])
+_PLACE_WORDS = "to from in at for on of by near under"
+_PLACES = frozenset(_PLACE_WORDS.split())
 """What follows on these is mostly a name or a time, and may be anything."""
 
 
@@ -203,4 +137,4 @@ def phrase(text: str) -> tuple[str, ...]:
     return tuple(words.stem(word) for word in text.split("_"))
 
 
-_SMALL_STEMS = frozenset(words.stem(word) for word in _SMALL)
+_SMALL_STEMS = frozenset(words.stem(word) for word in (*words.STOPWORDS, *_SMALL_WORDS.split()))

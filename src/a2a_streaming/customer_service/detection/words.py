@@ -30,65 +30,16 @@ _CONTRACTIONS = {
     "'d": " would",
     "'s": "",
 }
-_IRREGULAR = dict(
-    pair.split(":")
-    for pair in [
-        "booking:booking",
-        "bookings:booking",
-        "plane:plane",
-        "planes:plane",
-        "paid:pay",
-        "flew:fly",
-        "flown:fly",
-        "bought:buy",
-        "spent:spend",
-        "balanced:balanced",
-        "balancing:balanced",
-        "sent:send",
-        "took:take",
-        "taken:take",
-        "taking:take",
-        "making:make",
-        "made:make",
-        "having:have",
-        "has:have",
-        "had:have",
-        "got:get",
-        "getting:get",
-        "left:leave",
-        "lost:lose",
-        "stolen:steal",
-        "stole:steal",
-        "told:tell",
-        "spoke:speak",
-        "spoken:speak",
-        "wrote:write",
-        "human:human",
-        "humans:human",
-        "customers:customer",
-        "services:service",
-        "please:please",
-        "plan:plan",
-        "plans:plan",
-        "done:do",
-        "did:do",
-        "does:do",
-        "doing:do",
-        "went:go",
-        "gone:go",
-        "going:go",
-        "is:be",
-        "are:be",
-        "was:be",
-        "were:be",
-        "been:be",
-        "am:be",
-        "canceled:cancel",
-        "flights:flight",
-        "owed:owe",
-        "owing:owe",
-    ]
+_IRREGULAR_FORMS = (
+    "booking:booking bookings:booking plane:plane planes:plane paid:pay flew:fly flown:fly "
+    "bought:buy spent:spend balanced:balanced balancing:balanced sent:send took:take taken:take "
+    "taking:take making:make made:make having:have has:have had:have got:get getting:get "
+    "left:leave lost:lose stolen:steal stole:steal told:tell spoke:speak spoken:speak "
+    "wrote:write human:human humans:human customers:customer services:service please:please "
+    "plan:plan plans:plan done:do did:do does:do doing:do went:go gone:go going:go is:be are:be "
+    "was:be were:be been:be am:be canceled:cancel flights:flight owed:owe owing:owe"
 )
+_IRREGULAR = dict(pair.split(":") for pair in _IRREGULAR_FORMS.split())
 """Forms that the rules of `stem` don't bring together, or would bring together wrongly: a plane is no plan,
 a booking no book."""
 _MENDABLE = 5
