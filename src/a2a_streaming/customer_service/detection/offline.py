@@ -7,7 +7,7 @@ its card. A model that was trained on messages of one's own may take the rules' 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from a2a_streaming.customer_service.detection import requests, vocabulary, words
@@ -21,12 +21,16 @@ from a2a_streaming.customer_service.detection.reading import (
     Reading,
     Specialist,
 )
+from a2a_streaming.customer_service.detection.rules import RULES
 
 _LONGEST_PHRASE = 6
 _SEVERAL = 0.6
 """How sure each of several intents must be to be read beside the others."""
 _NOTHING = 0.25
 """What is less probable than this isn't meant at all."""
+_DOUBTFUL = frozenset({"elsewhere", "general"})
+_DOUBT = 0.6
+"""What such a concept leaves of a likeness to an example of an agent that rules know."""
 _CEILING = 0.97
 """No rule knows for sure."""
 
@@ -51,60 +55,59 @@ class OfflineDetector:
             text: What the customer says.
             routes: The specialists that there are.
         """
-        return Reading(tuple(read(text, tuple(routes), self._model)), "offline")
+        return Reading(tuple(_reader(tuple(routes)).read(text, self._model)), "offline")
 
     async def aclose(self) -> None:
         """Close nothing: it holds nothing open."""
 
 
-def read(
-    text: str, routes: tuple[Specialist, ...], model: LinearModel | None = None
-) -> list[Intent]:
-    """Read what a customer wants.
+class Reader:
+    """Reads messages for a set of specialists.
 
     Args:
-        text: What they say.
-        routes: The specialists that there are.
-        model: A trained model, if there is one.
-
-    Returns:
-        One intent; several, in the order in which they are said, if the text's clauses surely ask for
-        several things.
+        routes: The specialists.
+        concepts: The vocabulary.
     """
-    if smalltalk := _smalltalk([words.stem(word) for word in words.words(text)]):
-        return [smalltalk]
-    reader = _reader(routes)
-    whole = _best(reader.scores(text, model))
-    parts = requests.split(text)
-    if len(parts) < 2:
-        return [whole]
-    asked: list[Intent] = []
-    told: set[str | None] = set()
-    for part in parts:
-        intent = _best(reader.scores(part, model))
-        if intent.route is not None and intent.confidence >= _SEVERAL:
+
+    def __init__(
+        self,
+        routes: tuple[Specialist, ...],
+        concepts: Mapping[str, str] = vocabulary.CONCEPTS,
+    ) -> None:
+        self._routes = {specialist.name for specialist in routes} | {HUMAN}
+        self._cards = Cards(routes)
+        self._lexicon = Lexicon(concepts, extra=self._cards.known, claimed=self._cards.keywords)
+
+    def read(self, text: str, model: LinearModel | None = None) -> list[Intent]:
+        """Read what a customer wants.
+
+        Args:
+            text: What they say.
+            model: A trained model, if there is one.
+
+        Returns:
+            One intent; several, in the order in which they are said, if the text's clauses surely ask
+            for several things.
+        """
+        if smalltalk := _smalltalk([words.stem(word) for word in words.words(text)]):
+            return [smalltalk]
+        whole = _best(self.scores(text, model))
+        parts = requests.split(text)
+        if len(parts) < 2:
+            return [whole]
+        asked: list[Intent] = []
+        told: set[str | None] = set()
+        for part in parts:
+            intent = _best(self.scores(part, model))
+            if intent.route is None or intent.confidence < _SEVERAL:
+                continue
             if requests.is_background(part, intent.intent):
                 told.add(intent.route)
             elif not requests.is_same(
                 intent.intent, (i.intent for i in asked if i.route == intent.route)
             ):
                 asked.append(intent)
-    if len(asked) > 1 or (asked and whole.route in told):
-        return asked
-    return [whole]
-
-
-class _Reader:
-    """Reads messages for a set of specialists.
-
-    Args:
-        routes: The specialists.
-    """
-
-    def __init__(self, routes: tuple[Specialist, ...]) -> None:
-        self._routes = {specialist.name for specialist in routes} | {HUMAN}
-        self._cards = Cards(routes)
-        self._lexicon = Lexicon(extra=self._cards.known, claimed=self._cards.keywords)
+        return asked if len(asked) > 1 or (asked and whole.route in told) else [whole]
 
     def scores(self, text: str, model: LinearModel | None) -> Scores:
         """Return how probable each intent is.
@@ -121,7 +124,10 @@ class _Reader:
             return self._by_model(model, look, ruled, alike)
         discount = self._cards.discount(stems)
         scores = {key: p * discount for key, p in ruled.items() if key[1] in self._routes}
+        doubt = look.known_part * (1.0 if look.concepts.isdisjoint(_DOUBTFUL) else _DOUBT)
         for key, p in alike.items():
+            if key[1] in _RULED:
+                p *= doubt  # noqa: PLW2901 - the probability itself is what is doubted
             # Two independent reasons: neither holds only if both fail.
             scores[key] = 1 - (1 - scores.get(key, 0.0)) * (1 - p)
         return scores
@@ -172,10 +178,11 @@ def _best(scores: Scores) -> Intent:
 
 
 @lru_cache(maxsize=8)
-def _reader(routes: tuple[Specialist, ...]) -> _Reader:
-    return _Reader(routes)
+def _reader(routes: tuple[Specialist, ...]) -> Reader:
+    return Reader(routes)
 
 
+_RULED = frozenset(rule.route for rule in RULES)
 _SMALLTALK = {
     phrase(text): name
     for name, phrases in vocabulary.SMALLTALK_WORDS.items()

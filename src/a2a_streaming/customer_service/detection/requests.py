@@ -15,7 +15,7 @@ _BACKGROUND = re.compile(
 _NARRATIVE = re.compile(
     r"\b(?:i|we|you|they|he|she|it|which|that)(?:'ve|'d|'s|\s+(?:have|had|has|was|were))?"
     r"(?:\s+(?:already|just|once|never|only|recently|been))*\s+"
-    r"(?:\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+\w{2,}ed\b",
+    r"(?:(?!need)\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+(?!need)\w{2,}ed\b",
     re.IGNORECASE,
 )
 _ACTIONS = ("cancel", "change", "create", "pay", "book", "check", "upgrade", "rebook")

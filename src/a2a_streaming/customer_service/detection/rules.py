@@ -147,7 +147,7 @@ _BILLING = """
 """
 
 _HUMAN = """
-    speak_to_human   .93  talk person mine       -general -elsewhere
+    speak_to_human   .95  talk person mine       -general -elsewhere
     speak_to_human   .9   talk service           -elsewhere
     speak_to_human   .85  service                -general -elsewhere
     speak_to_human   .9   service reachable

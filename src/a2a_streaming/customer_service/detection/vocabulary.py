@@ -65,7 +65,7 @@ CONCEPTS: dict[str, str] = {
         "look show see view check track find list where when what which confirm verify detail "
         "information info locate follow tell status trace arrive still"
     ),
-    "accept": "accept take allow possible can",
+    "accept": "accept take allow possible can vacancy room_free free_room",
     "reserved": (
         "confirmed coming_up upcoming do_i_have_book you_have_book have_i_book i_have_book is_book"
     ),
@@ -195,7 +195,7 @@ CONCEPTS: dict[str, str] = {
         "football soccer baseball team player election news god rights body congress secret estate "
         "facebook instagram twitter netflix spotify hulu amazon gym house living_room my_room family "
         "culture climate channel "
-        "living paint clean manage sell court train_a"
+        "make_money protect living paint clean manage sell court train_a"
     ),
 }
 

@@ -36,10 +36,12 @@ _IRREGULAR_FORMS = (
     "taking:take making:make made:make having:have has:have had:have got:get getting:get "
     "left:leave lost:lose stolen:steal stole:steal told:tell spoke:speak spoken:speak "
     "wrote:write human:human humans:human customers:customer services:service please:please "
-    "plan:plan plans:plan done:do did:do does:do doing:do went:go gone:go going:go is:be are:be "
+    "plan:plan plans:plans savings:savings done:do did:do does:do doing:do went:go gone:go going:go is:be are:be "
     "was:be were:be been:be am:be canceled:cancel flights:flight owed:owe owing:owe"
 )
-_IRREGULAR = dict(pair.split(":") for pair in _IRREGULAR_FORMS.split())
+_IRREGULAR = {
+    form: stem for form, _, stem in (pair.partition(":") for pair in _IRREGULAR_FORMS.split())
+}
 """Forms that the rules of `stem` don't bring together, or would bring together wrongly: a plane is no plan,
 a booking no book."""
 _MENDABLE = 5
