@@ -128,6 +128,27 @@ def measure(source: Source, detect: Detect) -> Measured:
     )
 
 
+def confidence(sources: list[Source], detect: Detect) -> list[tuple[str, int, float]]:
+    """Return, by how sure a procedure says that it is, how many messages it routes and how many rightly.
+
+    Args:
+        sources: The sources.
+        detect: Reads a message.
+    """
+    bands = [(0.25, SURE), (SURE, 0.7), (0.7, 0.85), (0.85, 1.0)]
+    told: list[list[bool]] = [[] for _ in bands]
+    for source in sources:
+        for text, route in (*source.test, *source.out_of_scope):
+            first = detect(text)[0]
+            if first.route is not None:
+                band = next(n for n, (_, end) in enumerate(bands) if first.confidence <= end)
+                told[band].append(first.route == route)
+    return [
+        (f"{begin:.2f} to {end:.2f}", len(right), statistics.fmean(right) if right else 0.0)
+        for (begin, end), right in zip(bands, told, strict=True)
+    ]
+
+
 def shipped(sources: list[Source]) -> Result:
     """Measure the rules as they are."""
     reader = Reader(ROUTES)
@@ -152,9 +173,14 @@ def other_sources(sources: list[Source]) -> Result:
 
 def trained(sources: list[Source]) -> Result:
     """Measure the model, trained on all training parts."""
-    model = train([example for source in sources for example in source.train])
-    detect = _with(Reader(ROUTES), model)
+    detect = trained_detect(sources)
     return Result([measure(source, detect) for source in sources])
+
+
+def trained_detect(sources: list[Source]) -> Detect:
+    """Train on all training parts, and return what reads by it."""
+    model = train([example for source in sources for example in source.train])
+    return _with(Reader(ROUTES), model)
 
 
 def without(held_out: Source, sources: Iterable[Source]) -> Mapping[str, str]:
@@ -221,6 +247,15 @@ def _table(title: str, result: Result) -> Table:
     return table
 
 
+def _confidences(title: str, bands: list[tuple[str, int, float]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in ("confidence", "messages with a route", "it is right"):
+        table.add_column(name, justify="right")
+    for band, messages, right in bands:
+        table.add_row(band, str(messages), f"{right:.0%}")
+    return table
+
+
 def main() -> int:
     """Measure, and print tables; the exit code is 2 without data."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -228,21 +263,19 @@ def main() -> int:
     given = arguments.parse_args()
     os.environ.setdefault("COLUMNS", "110")
     console = Console()
-    compounds = own_compounds()
     read = Reader(ROUTES).read
-    kept = [[i.route or OTHER for i in read(text)] == routes for text, routes in compounds]
-    console.print(
-        f"Own messages with several intents, or with a story: {sum(kept)} of {len(kept)} right"
-    )
-    console.print(
-        f"Own single messages: {sum(route_of(read(t)) == r for t, r in own_messages())} of {len(own_messages())} right"
-    )
+    single = [route_of(read(text)) == route for text, route in own_messages()]
+    several = [[i.route or OTHER for i in read(text)] == told for text, told in own_compounds()]
+    console.print(f"the project's own messages: {sum(single)} of {len(single)} right")
+    console.print(f"those with several intents, or a story: {sum(several)} of {len(several)} right")
     data = intent_sources.folder()
     if data is None:
         print("Set A2A_INTENT_DATA to the folder that holds clinc150, bitext_intent and banking77.")
         return 2
     sources = intent_sources.load(data)
     console.print(_table("shipped: rules that no source was used for", shipped(sources)))
+    by_rules = confidence(sources, Reader(ROUTES).read)
+    console.print(_confidences("shipped, by confidence", by_rules))
     console.print(
         _table("strict: without the words that only the source itself has", strict(sources))
     )
@@ -251,6 +284,8 @@ def main() -> int:
             _table("other sources: the model, trained on the other two", other_sources(sources))
         )
         console.print(_table("trained: the model, trained on all training parts", trained(sources)))
+        by_model = confidence(sources, trained_detect(sources))
+        console.print(_confidences("trained, by confidence", by_model))
     return 0
 
 

@@ -226,9 +226,13 @@ def read(words: Sequence[str]) -> frozenset[str] | None:
     said = set(words)
     counts = {name: len(small & said) for name, small in _SMALL.items()}
     name = max(counts, key=lambda name: counts[name])
-    if counts[name] < _ENOUGH or counts[name] <= len(_ENGLISH & said):
+    english = len(_ENGLISH & said)
+    if counts[name] <= english:
         return None
-    return _LANGUAGES[name].concepts(words)
+    found = _LANGUAGES[name].concepts(words)
+    # One small word is little: "la" is a city, too.
+    sure = counts[name] >= _ENOUGH or (not english and len(found) >= _ENOUGH)
+    return found if sure else None
 
 
 def guess(words: Sequence[str]) -> frozenset[str] | None:
@@ -244,8 +248,8 @@ def guess(words: Sequence[str]) -> frozenset[str] | None:
 
 
 _ENGLISH_WORDS = (
-    "i my me you your our us the a an is are was do does did can could what when where why how to for of "
-    "on in at and not please want need have has would it this that with from am be will show send get "
-    "give some no by or as there which who"
+    "i my me you your our us the is are was do does did can could what when where why how to for of "
+    "in at and not please want need have has would it this that with from am be will show send get "
+    "give some by or as there which who"
 )
 _ENGLISH = frozenset(_ENGLISH_WORDS.split())

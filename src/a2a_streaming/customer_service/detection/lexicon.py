@@ -13,11 +13,13 @@ from a2a_streaming.customer_service.detection import languages, vocabulary, word
 from a2a_streaming.customer_service.detection.rules import RULES, Rule
 
 _LONGEST_PHRASE = 4
-_UNKNOWN = 0.85
+_UNKNOWN = 0.8
 """What a word that is neither in the vocabulary nor in a card leaves of a rule's probability.
 
 Whoever talks of a wedding that they have to pay for wants something else than whoever talks of a bill.
 """
+_KEYWORDS = 3
+"""Who writes so few words wants something of us, even if there is neither an I nor a you among them."""
 _MOST_UNKNOWN = 12
 _SMALL_WORDS = (
     "please from with by not no our us after before during since today tomorrow yesterday next last "
@@ -38,7 +40,7 @@ class Look:
     Args:
         stems: Its words' stems, typing errors mended.
         concepts: What they stand for.
-        unknown: How many of them nobody knows.
+        unknown: How many different ones of them nobody knows.
         phrased: The stems that are part of a known phrase, and mean nothing by themselves: a return flight
             is no return.
     """
@@ -98,11 +100,12 @@ class Lexicon:
         if (told := languages.read(tokens)) is not None:
             return Look(tuple(tokens), told, 0)
         stems: list[str] = []
-        unknown, before = 0, ""
+        unknown: set[str] = set()
+        before = ""
         for stem in map(words.stem, tokens):
             meant = stem if stem in self._known else self._speller.mend(stem)
             if meant not in self._known and stem != words.NUMBER and before not in _PLACES:
-                unknown += 1
+                unknown.add(meant)
             stems.append(meant)
             before = stem
         found: set[str] = set()
@@ -116,7 +119,9 @@ class Lexicon:
                         phrased.update(said)
         if not found and (told := languages.guess(tokens)) is not None:
             return Look(tuple(tokens), told, 0)
-        return Look(tuple(stems), frozenset(found), unknown, frozenset(phrased))
+        if len(stems) <= _KEYWORDS:
+            found.add("frame")
+        return Look(tuple(stems), frozenset(found), len(unknown), frozenset(phrased))
 
     def apply(self, look: Look) -> dict[tuple[str, str], float]:
         """Return how probable each intent is by the rules, by intent and route.

@@ -155,5 +155,9 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 def vocabulary_digest() -> str:
     """Return what tells one vocabulary from another: concepts are features, so they must be the same."""
-    text = json.dumps([vocabulary.CONCEPTS, [str(rule) for rule in rules.RULES]], sort_keys=True)
+    told = [
+        [rule.intent, rule.route, rule.p, sorted(rule.needs), sorted(rule.without)]
+        for rule in rules.RULES
+    ]
+    text = json.dumps([vocabulary.CONCEPTS, told], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -28,6 +28,8 @@ _SEVERAL = 0.6
 """How sure each of several intents must be to be read beside the others."""
 _NOTHING = 0.25
 """What is less probable than this isn't meant at all."""
+_STORY = 25
+"""Words of a message that tells a story."""
 _DOUBTFUL = frozenset({"elsewhere", "general"})
 _DOUBT = 0.6
 """What such a concept leaves of a likeness to an example of an agent that rules know."""
@@ -89,7 +91,8 @@ class Reader:
             One intent; several, in the order in which they are said, if the text's clauses surely ask
             for several things.
         """
-        if smalltalk := _smalltalk([words.stem(word) for word in words.words(text)]):
+        tokens = words.stems(text)
+        if smalltalk := _smalltalk(tokens):
             return [smalltalk]
         whole = _best(self.scores(text, model))
         parts = requests.split(text)
@@ -107,7 +110,9 @@ class Reader:
                 intent.intent, (i.intent for i in asked if i.route == intent.route)
             ):
                 asked.append(intent)
-        return asked if len(asked) > 1 or (asked and whole.route in told) else [whole]
+        # A story has much that nobody knows; what one of its sentences asks for is plain all the same.
+        lost = len(tokens) > _STORY and (whole.route is None or whole.confidence < _SEVERAL)
+        return asked if len(asked) > 1 or (asked and (lost or whole.route in told)) else [whole]
 
     def scores(self, text: str, model: LinearModel | None) -> Scores:
         """Return how probable each intent is.

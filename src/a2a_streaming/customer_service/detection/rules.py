@@ -84,6 +84,11 @@ _BOOKING = """
     check_in         .8   check_in               -elsewhere
     show_bookings    .75  look order frame       -order_paper -card -elsewhere -bill -refund -fee -pay -bank -charge -general -account -unknown
     show_bookings    .65  booking                -elsewhere -general
+    change_booking   .4   change pronoun         -elsewhere -general
+    cancel_booking   .4   cancel pronoun         -elsewhere -general
+    show_bookings    .4   flight                 -elsewhere -general
+    show_bookings    .4   stay                   -elsewhere -general
+    show_bookings    .4   order                  -elsewhere -general
 """
 
 _BILLING = """
@@ -94,6 +99,9 @@ _BILLING = """
     invoices         .9   bill mine              -elsewhere
     invoices         .8   bill look              -elsewhere -general
     invoices         .7   bill frame             -elsewhere -general
+    invoices         .4   bill                   -elsewhere -general
+    payment_issue    .4   pay                    -elsewhere -general
+    fees             .4   fee                    -elsewhere -general
     invoices         .75  receipt                -elsewhere -general
     amount_due       .8   owe money              -elsewhere -general
     amount_due       .9   owe bill               -general

@@ -12,6 +12,7 @@ CONCEPTS: dict[str, str] = {
     # how it is said
     "mine": "i my me mine we our us #",
     "frame": "i my me mine we our us # you your please",
+    "pronoun": "it this that one them these those",
     "general": (
         "who how_many how_far how_tall how_big how_old how_do_a do_people what_cause best long longest "
         "large largest big biggest fast fastest high highest safe history invent first what_do_a "
