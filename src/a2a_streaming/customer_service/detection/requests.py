@@ -21,6 +21,8 @@ _NARRATIVE = re.compile(
 _ACTIONS = ("cancel", "change", "create", "pay", "book", "check", "upgrade", "rebook")
 """Intents of doing something: who tells that it was done doesn't ask for it. A fee that was charged twice,
 on the other hand, is told to have it put right."""
+_MOST_CLAUSES = 24
+"""More of a message isn't read clause by clause."""
 _PROBLEMS = frozenset({"dispute_charge", "report_fraud", "payment_issue", "fees"})
 """Intents that are views of one thing: a charge that I don't know, I think it's fraud."""
 
@@ -31,7 +33,7 @@ def split(text: str) -> list[str]:
     Args:
         text: The message.
     """
-    return words.clauses(text)
+    return words.clauses(text)[:_MOST_CLAUSES]
 
 
 def is_background(clause: str, intent: str) -> bool:

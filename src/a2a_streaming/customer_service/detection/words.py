@@ -46,9 +46,11 @@ _IRREGULAR = {
 a booking no book."""
 _MENDABLE = 5
 """The shortest word in which a typing error is looked for."""
+_LONGEST_MENDABLE = 24
+"""The longest: what is longer is no word, and would take its square in time."""
 NUMBER = "#"
 """The stem of every number."""
-_MAX_TEXT = 4000
+_MAX_TEXT = 2000
 """Characters that are read; what a customer wants stands at the beginning."""
 
 _STOPWORDS = (
@@ -156,7 +158,11 @@ class Speller:
 
     def mend(self, word: str) -> str:
         """Return the known word that was meant; the word itself if there is none."""
-        if len(word) < _MENDABLE or word in self._known or word in STOPWORDS:
+        if (
+            not _MENDABLE <= len(word) <= _LONGEST_MENDABLE
+            or word in self._known
+            or word in STOPWORDS
+        ):
             return word
         if word in self._swapped:
             return self._swapped[word]
