@@ -1,0 +1,59 @@
+"""Several requests in one message: where one may end, and what is told only as a background; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from a2a_streaming.customer_service.detection import words
+
+_BACKGROUND = re.compile(
+    r"^\W*(?:but\s+|so\s+|and\s+|well\s+)*(?:if|when(?!\s+(?:will|is|are|do|does|did|can|could|should|would|was|have|has))|after|before|because|since|as|once|while|although|"
+    r"wenn|falls|weil|nachdem|si|cuando|porque|quand|parce|se|quando)\b",
+    re.IGNORECASE,
+)
+_NARRATIVE = re.compile(
+    r"\b(?:i|we|you|they|he|she|it|which|that)(?:'ve|'d|'s|\s+(?:have|had|has|was|were))?"
+    r"(?:\s+(?:already|just|once|never|only|recently|been))*\s+"
+    r"(?:(?!need)\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+(?!need)\w{2,}ed\b",
+    re.IGNORECASE,
+)
+_ACTIONS = ("cancel", "change", "create", "pay", "book", "check", "upgrade", "rebook")
+"""Intents of doing something: who tells that it was done doesn't ask for it. A fee that was charged twice,
+on the other hand, is told to have it put right."""
+_MOST_CLAUSES = 24
+"""More of a message isn't read clause by clause."""
+_PROBLEMS = frozenset({"dispute_charge", "report_fraud", "payment_issue", "fees"})
+"""Intents that are views of one thing: a charge that I don't know, I think it's fraud."""
+
+
+def split(text: str) -> list[str]:
+    """Split a message where one request may end and another begin.
+
+    Args:
+        text: The message.
+    """
+    return words.clauses(text)[:_MOST_CLAUSES]
+
+
+def is_background(clause: str, intent: str) -> bool:
+    """Say whether a clause tells how things came about, and asks for nothing.
+
+    Args:
+        clause: The clause.
+        intent: What it is about.
+    """
+    if _BACKGROUND.match(clause):
+        return True
+    return intent.startswith(_ACTIONS) and _NARRATIVE.search(clause) is not None
+
+
+def is_same(intent: str, others: Iterable[str]) -> bool:
+    """Say whether an intent adds nothing to others of the same route.
+
+    Args:
+        intent: The intent.
+        others: Those that were read before it.
+    """
+    said = frozenset(others)
+    return intent in said or (intent in _PROBLEMS and not said.isdisjoint(_PROBLEMS))
