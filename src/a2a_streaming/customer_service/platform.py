@@ -9,7 +9,9 @@ from sqlalchemy import URL
 from a2a_streaming import Agent, Settings
 from a2a_streaming.customer_service.billing import BillingAgent
 from a2a_streaming.customer_service.booking import BookingAgent
+from a2a_streaming.customer_service.claude import Claude
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
+from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.records import Records
 
@@ -38,11 +40,12 @@ class Platform:
         self._records: Records | None = None
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
+        self._claude = Claude.from_settings(settings)
         names = ("intent", *SPECIALISTS) if only is None else only
         if "intent" in names:
             base = base_url.rstrip("/")
             urls = settings.agents or [f"{base}/agents/{name}" for name in SPECIALISTS]
-            self._detector = _detector(settings)
+            self._detector = _detector(self._claude)
             self._intent = IntentAgent(urls, self._detector)
             self.agents.append(self._intent)
         if "booking" in names or "billing" in names:
@@ -67,18 +70,15 @@ class Platform:
             await self._intent.aclose()
         if self._detector is not None:
             await self._detector.aclose()
+        if self._claude is not None:
+            await self._claude.aclose()
         if self._records is not None:
             await self._records.aclose()
 
 
-def _detector(settings: Settings) -> Detector:
+def _detector(claude: Claude | None) -> Detector:
     """Return Claude's detector if there is a key for it, else the offline one."""
-    key = settings.anthropic_api_key
-    if key is None or not key.get_secret_value():
-        return OfflineDetector()
-    from a2a_streaming.customer_service.detection.claude import ClaudeDetector  # noqa: PLC0415 - an extra
-
-    return ClaudeDetector(key, settings.anthropic_model, base_url=settings.anthropic_base_url)
+    return OfflineDetector() if claude is None else ClaudeDetector(claude)
 
 
 def _records_url(settings: Settings) -> str | URL:

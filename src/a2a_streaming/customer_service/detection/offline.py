@@ -33,12 +33,19 @@ _CEILING = 0.97
 class OfflineDetector:
     """Reads intents by rules and by the agents' cards."""
 
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:
+    async def detect(
+        self,
+        text: str,
+        routes: Sequence[Specialist],
+        *,
+        ledger: object = None,  # noqa: ARG002 - it costs nothing
+    ) -> Reading:
         """Read a message.
 
         Args:
             text: What the customer says.
             routes: The specialists that there are.
+            ledger: What the task has spent on models; stays as it is.
         """
         return Reading(tuple(read(text, tuple(routes))), "offline")
 
