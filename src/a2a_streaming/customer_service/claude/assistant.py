@@ -1,0 +1,116 @@
+"""What Claude does for a specialist in one turn, if there is a key: it reads, and it words. And who it was.
+
+A specialist's flow asks its assistant, and goes on offline where that has nothing to say. What Claude read, and
+how it worded the answer, are steps of the run: a second attempt neither asks nor pays again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from a2a_streaming import Run
+from a2a_streaming.customer_service.claude.api import Claude
+from a2a_streaming.customer_service.claude.budget import RunLedger
+from a2a_streaming.customer_service.claude.faults import ClaudeFailed, Reason
+from a2a_streaming.customer_service.claude.reading import Counter, Look, Wanted, read_request
+from a2a_streaming.customer_service.claude.wording import word_answer
+from a2a_streaming.task import Json
+
+_BEFORE = 4
+"""How many of the customer's earlier messages the model is shown."""
+
+
+class Assistant:
+    """Claude's part in one turn of a specialist.
+
+    Args:
+        claude: Claude; None without a key.
+        run: The turn.
+    """
+
+    def __init__(self, claude: Claude | None, run: Run) -> None:
+        self._claude = claude
+        self._run = run
+        self._ledger = RunLedger(run)
+        self._answered = False
+        self._reason: str | None = None if claude is not None else Reason.NO_KEY.value
+
+    @property
+    def metadata(self) -> Json:
+        """What the turn's last event says of it: who answered, why not Claude, and what the task has spent.
+
+        `answeredBy` is `claude` if whatever was asked of Claude in this turn was answered.
+        """
+        told: Json = {"answeredBy": "offline"}
+        if self._reason is not None:
+            told["reason"] = self._reason
+        elif self._answered:
+            told["answeredBy"] = "claude"
+        return {**told, **self._ledger.metadata}
+
+    async def read(
+        self, counter: Counter, look: Mapping[str, Look], situation: Json
+    ) -> Wanted | None:
+        """Read what the customer wants out of their message; None if that is to be done offline.
+
+        Args:
+            counter: What the specialist can be asked for.
+            look: Looks things up, by the lookups' names.
+            situation: What the model should know: the day, what the customer was asked, what is known already.
+        """
+        if self._claude is None or not self._run.text.strip():
+            return None
+        told = await self._run.step("read", self._read, self._claude, counter, look, situation)
+        if not self._note(told):
+            return None
+        return Wanted(told["wanted"], told["slots"])
+
+    async def _read(
+        self, claude: Claude, counter: Counter, look: Mapping[str, Look], situation: Json
+    ) -> Json:
+        said = [*_said_before(self._run)[-_BEFORE:], self._run.text]
+        try:
+            wanted = await read_request(
+                claude, self._ledger, counter, look=look, situation=situation, said=said
+            )
+        except ClaudeFailed as failed:
+            return {"failed": failed.reason.value}
+        return {"wanted": wanted.name, "slots": wanted.slots}
+
+    async def word(self, facts: str) -> str:
+        """Return an answer in Claude's words, which were streamed; or as it is, if there are none.
+
+        Only for what tells and asks: what a customer is to agree to, and what was done, is told as it is.
+
+        Args:
+            facts: The answer in our own words.
+        """
+        if self._claude is None or self._reason is not None:
+            return facts
+        told = await self._run.step("word", self._word, self._claude, facts)
+        return told["text"] if self._note(told) else facts
+
+    async def _word(self, claude: Claude, facts: str) -> Json:
+        try:
+            return {"text": await word_answer(claude, self._ledger, self._run, facts)}
+        except ClaudeFailed as failed:
+            return {"failed": failed.reason.value}
+
+    def _note(self, told: Mapping[str, Any]) -> bool:
+        """Note whether Claude answered, in this attempt or an earlier one."""
+        if "failed" in told:
+            self._reason = told["failed"]
+            return False
+        self._answered = True
+        return True
+
+
+def _said_before(run: Run) -> list[str]:
+    """Return what the customer said in the task before this message."""
+    return [
+        text
+        for message in run.task.get("history", ())
+        if message["role"] == "ROLE_USER" and message["messageId"] != run.message_id
+        if (text := "\n".join(part["text"] for part in message["parts"] if "text" in part))
+    ]
