@@ -21,8 +21,8 @@ KEY = "claude"
 _CACHE_WRITE = 1.25
 _CACHE_READ = 0.1
 """What a token costs that is written to the cache (for five minutes) or read from it, by the price of others."""
-_CHARACTERS = 2.0
-"""Characters that make a token at worst; in English it is rather four."""
+_BYTES = 2.0
+"""Bytes that make a token at worst; in English it is rather four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,17 +220,17 @@ class Account:
         self._prices = prices
         self._before = Spent()
 
-    async def reserve(self, characters: int, max_tokens: int) -> None:
+    async def reserve(self, size: int, max_tokens: int) -> None:
         """Write down the most that a call can cost.
 
         Args:
-            characters: How long the request is.
+            size: How many bytes the request has.
             max_tokens: The most tokens of the answer.
 
         Raises:
             ClaudeFailed: The task may not spend that much.
         """
-        most = Usage(written=math.ceil(characters / _CHARACTERS), output=max_tokens)
+        most = Usage(written=math.ceil(size / _BYTES), output=max_tokens)
         self._before = self._ledger.spent
         reserved = self._before + self._spent(most)
         if not self._budget.allows(reserved):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from a2a_streaming.customer_service.claude.budget import Usage
 from a2a_streaming.task import Json
 
@@ -97,12 +99,8 @@ class Prompt:
 
     @property
     def size(self) -> int:
-        """How many characters it has: by which its tokens are guessed before it is sent."""
-        return (
-            len(self.system)
-            + sum(len(str(message)) for message in self.messages)
-            + sum(len(str(tool.to_json())) for tool in self.tools)
-        )
+        """How many bytes it has: by which its tokens are guessed before it is sent."""
+        return len(orjson.dumps(self.to_json("")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class Reply:
 
     def to_message(self) -> Json:
         """Return it as the assistant's turn in a conversation that goes on."""
-        content: list[Any] = [{"type": "text", "text": self.text}] if self.text else []
+        content: list[Any] = [{"type": "text", "text": self.text}] if self.text.strip() else []
         content += [
             {"type": "tool_use", "id": use.id, "name": use.name, "input": use.input}
             for use in self.uses
