@@ -13,7 +13,7 @@ from a2a_streaming import Run
 from a2a_streaming.customer_service.claude.api import Claude
 from a2a_streaming.customer_service.claude.budget import RunLedger
 from a2a_streaming.customer_service.claude.faults import ClaudeFailed, Reason
-from a2a_streaming.customer_service.claude.reading import Counter, Look, Wanted, read_request
+from a2a_streaming.customer_service.claude.reading import Menu, Wanted, read_request
 from a2a_streaming.customer_service.claude.wording import word_answer
 from a2a_streaming.task import Json
 
@@ -49,31 +49,22 @@ class Assistant:
             told["answeredBy"] = "claude"
         return {**told, **self._ledger.metadata}
 
-    async def read(
-        self, counter: Counter, look: Mapping[str, Look], situation: Json
-    ) -> Wanted | None:
+    async def read(self, menu: Menu, situation: Json) -> Wanted | None:
         """Read what the customer wants out of their message; None if that is to be done offline.
 
         Args:
-            counter: What the specialist can be asked for.
-            look: Looks things up, by the lookups' names.
+            menu: What the specialist can be asked for.
             situation: What the model should know: the day, what the customer was asked, what is known already.
         """
         if self._claude is None or not self._run.text.strip():
             return None
-        told = await self._run.step("read", self._read, self._claude, counter, look, situation)
-        if not self._note(told):
-            return None
-        return Wanted(told["wanted"], told["slots"])
+        told = await self._run.step("understand", self._read, self._claude, menu, situation)
+        return Wanted(told["wanted"], told["slots"]) if self._note(told) else None
 
-    async def _read(
-        self, claude: Claude, counter: Counter, look: Mapping[str, Look], situation: Json
-    ) -> Json:
+    async def _read(self, claude: Claude, menu: Menu, situation: Json) -> Json:
         said = [*_said_before(self._run)[-_BEFORE:], self._run.text]
         try:
-            wanted = await read_request(
-                claude, self._ledger, counter, look=look, situation=situation, said=said
-            )
+            wanted = await read_request(claude, self._ledger, menu, situation=situation, said=said)
         except ClaudeFailed as failed:
             return {"failed": failed.reason.value}
         return {"wanted": wanted.name, "slots": wanted.slots}

@@ -11,6 +11,8 @@ import orjson
 from a2a_streaming.customer_service.claude.budget import Usage
 from a2a_streaming.task import Json
 
+ANY = "any"
+"""Forces the use of a tool, whichever."""
 _CACHED: Json = {"type": "ephemeral"}
 
 
@@ -60,7 +62,7 @@ class Prompt:
         system: The instructions.
         messages: The messages, as the Messages API has them.
         tools: The forms that the model may fill in.
-        forced: The tool that it must use; empty: none must be.
+        forced: The tool that it must use, or `ANY`; empty: none must be.
         max_tokens: The most tokens of the answer.
     """
 
@@ -90,11 +92,8 @@ class Prompt:
         if self.tools:
             body["tools"] = [tool.to_json() for tool in self.tools]
         if self.forced:
-            body["tool_choice"] = {
-                "type": "tool",
-                "name": self.forced,
-                "disable_parallel_tool_use": True,
-            }
+            choice = {"type": ANY} if self.forced == ANY else {"type": "tool", "name": self.forced}
+            body["tool_choice"] = {**choice, "disable_parallel_tool_use": True}
         return body
 
     @property
