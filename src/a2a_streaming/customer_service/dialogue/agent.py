@@ -93,6 +93,9 @@ class SpecialistAgent(Agent, Generic[Known]):
     async def _go_on(self, run: Run, customer: Customer, known: Known, wish: Wish) -> None:
         pending = self._pending(run)
         talk = Talk(run, customer, wish.flow)
+        if pending is not None and never_mind(run.text):
+            await talk.leave()
+            return
         before: Mapping[str, Any] = {}
         same = pending is not None and pending.flow == wish.flow
         if pending is not None:
@@ -101,7 +104,7 @@ class SpecialistAgent(Agent, Generic[Known]):
         confirmed = False
         if pending is not None and same and not news:
             answer = _answer(run)
-            if never_mind(run.text) or (pending.asked == CONFIRM and answer is False):
+            if pending.asked == CONFIRM and answer is False:
                 await talk.leave()
                 return
             confirmed = pending.asked == CONFIRM and answer is True
