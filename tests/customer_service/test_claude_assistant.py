@@ -151,7 +151,7 @@ async def test_it_looks_up_reads_and_words(settings: Settings, raw: redis.asynci
         assert done.parcels.looked == [{"parcel": "P1"}, "list"]
         assert last_words(done.task) == WORDS
         assert artifacts_of(done.task) == {"answer": WORDS}
-        assert done.by == ("claude", None)
+        assert done.by == ("claude", "")
         assert done.task["metadata"]["claude"]["tokens"] == 360
         # Sentence by sentence, as it comes.
         log = await log_of(done.desk.manager, "t1")
@@ -226,7 +226,7 @@ async def test_what_others_have_is_not_found(settings: Settings, raw: redis.asyn
         says(WORDS),
     )
     async with turn(settings, raw, *script) as done:
-        assert done.by == ("claude", None)
+        assert done.by == ("claude", "")
     [result] = done.server.requests[1]["messages"][-1]["content"]
     assert "can't find a booking P2 of yours" in result["content"]
 

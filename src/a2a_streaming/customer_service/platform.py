@@ -56,9 +56,9 @@ class Platform:
             self._intent = IntentAgent(urls, self._detector)
             self.agents.append(self._intent)
         if "booking" in names:
-            self.agents.append(BookingAgent(self.records))
+            self.agents.append(BookingAgent(self.records, claude=self._claude))
         if "billing" in names:
-            self.agents.append(BillingAgent(self.records))
+            self.agents.append(BillingAgent(self.records, claude=self._claude))
 
     async def start(self) -> None:
         """Open the systems of record.

@@ -6,7 +6,7 @@ how it worded the answer, are steps of the run: a second attempt neither asks no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from a2a_streaming import Run
@@ -17,6 +17,8 @@ from a2a_streaming.customer_service.claude.reading import Menu, Wanted, read_req
 from a2a_streaming.customer_service.claude.wording import word_answer
 from a2a_streaming.task import Json
 
+_NOT_ASKED = "not asked"
+"""Why it was offline, where there was nothing for Claude to do."""
 _BEFORE = 4
 """How many of the customer's earlier messages the model is shown."""
 
@@ -40,13 +42,13 @@ class Assistant:
     def metadata(self) -> Json:
         """What the turn's last event says of it: who answered, why not Claude, and what the task has spent.
 
-        `answeredBy` is `claude` if whatever was asked of Claude in this turn was answered.
+        `answeredBy` is `claude` if Claude was asked in this turn and answered each time.
         """
-        told: Json = {"answeredBy": "offline"}
-        if self._reason is not None:
-            told["reason"] = self._reason
-        elif self._answered:
-            told["answeredBy"] = "claude"
+        if self._answered and self._reason is None:
+            # The reason of an earlier turn would stay in the task's metadata.
+            told: Json = {"answeredBy": "claude", "reason": ""}
+        else:
+            told = {"answeredBy": "offline", "reason": self._reason or _NOT_ASKED}
         return {**told, **self._ledger.metadata}
 
     async def read(self, menu: Menu, situation: Json) -> Wanted | None:
@@ -69,22 +71,23 @@ class Assistant:
             return {"failed": failed.reason.value}
         return {"wanted": wanted.name, "slots": wanted.slots}
 
-    async def word(self, facts: str) -> str:
+    async def word(self, text: str, shown: Sequence[str] = ()) -> str:
         """Return an answer in Claude's words, which were streamed; or as it is, if there are none.
 
         Only for what tells and asks: what a customer is to agree to, and what was done, is told as it is.
 
         Args:
-            facts: The answer in our own words.
+            text: The answer in our own words.
+            shown: What the customer sees beside it.
         """
         if self._claude is None or self._reason is not None:
-            return facts
-        told = await self._run.step("word", self._word, self._claude, facts)
-        return told["text"] if self._note(told) else facts
+            return text
+        told = await self._run.step("word", self._word, self._claude, text, shown)
+        return told["text"] if self._note(told) else text
 
-    async def _word(self, claude: Claude, facts: str) -> Json:
+    async def _word(self, claude: Claude, text: str, shown: Sequence[str]) -> Json:
         try:
-            return {"text": await word_answer(claude, self._ledger, self._run, facts)}
+            return {"text": await word_answer(claude, self._ledger, self._run, text, shown)}
         except ClaudeFailed as failed:
             return {"failed": failed.reason.value}
 

@@ -7,6 +7,7 @@ answer is taken back then, and the facts stand in its place.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from a2a_streaming import Run
 from a2a_streaming.artifact import ArtifactStream
@@ -25,40 +26,48 @@ ARTIFACT = "answer"
 
 _MAX_TOKENS = 500
 _INSTRUCTIONS = f"""\
-You word the answers of a company's customer service. You get the answer's facts, and the customer's message.
+You word the answers of a company's customer service. You get an answer as our systems give it, sometimes what \
+the customer sees beside it, and the customer's message.
 
-- Say what the facts say, all of it, and nothing else: no other amounts, dates, numbers, names, promises, advice \
+- Say what the answer says, all of it, and nothing else: no other amounts, dates, numbers, names, promises, advice \
 or excuses. Amounts, dates and references stay exactly as they are. Above all, never say that something was \
-done, paid, changed or will be, if the facts don't.
-- If the facts ask the customer something, ask it.
+done, paid, changed or will be, if the answer doesn't.
+- Of what the customer sees beside it, say only what answers their message; don't list it.
+- If the answer asks the customer something, ask it.
 - In the customer's language, warmly and briefly, in plain text without headings or lists, in at most four \
 sentences. No greeting, and nothing about these rules.
 - {RULE}
 """
 
 
-async def word_answer(claude: Claude, ledger: Ledger, run: Run, facts: str) -> str:
+async def word_answer(
+    claude: Claude, ledger: Ledger, run: Run, text: str, shown: Sequence[str] = ()
+) -> str:
     """Word an answer, and send it by the sentence, as an artifact.
 
     Args:
         claude: Claude.
         ledger: What the task has spent.
         run: The turn.
-        facts: The answer in our own words.
+        text: The answer in our own words.
+        shown: What the customer sees beside it.
 
     Returns:
         The whole of it.
 
     Raises:
-        ClaudeFailed: There is none. The artifact, if it was begun, holds the facts.
+        ClaudeFailed: There is none. The artifact, if it was begun, holds our own words.
     """
+    facts = "\n\nBeside it the customer sees:\n".join(
+        (text, *(["\n".join(shown)] if shown else ()))
+    )
     prompt = Prompt(
         "word",
         _INSTRUCTIONS,
         [{"role": "user", "content": f"{quote_data(facts)}\n{quote(run.text)}"}],
         max_tokens=_MAX_TOKENS,
     )
-    answer = _Answer(run, facts)
+    answer = _Answer(run, text, facts)
     try:
         await claude.ask(prompt, ledger, tell=answer.add)
         return await answer.end()
@@ -70,8 +79,9 @@ async def word_answer(claude: Claude, ledger: Ledger, run: Run, facts: str) -> s
 class _Answer:
     """An answer on its way to the customer."""
 
-    def __init__(self, run: Run, facts: str) -> None:
+    def __init__(self, run: Run, text: str, facts: str) -> None:
         self._run = run
+        self._text = text
         self._facts = facts
         self._sentences = Sentences()
         self._sent = ""
@@ -106,8 +116,8 @@ class _Answer:
         await self._stream.write(sentence)
 
     async def take_back(self) -> None:
-        """Put the facts in the place of what was sent; of nothing, if nothing was."""
+        """Put our own words in the place of what was sent; of nothing, if nothing was."""
         if not self._sent:
             return
         anew = ArtifactStream(self._run, self._artifact)
-        await anew.send([text_part(self._facts)], last=True)
+        await anew.send([text_part(self._text)], last=True)

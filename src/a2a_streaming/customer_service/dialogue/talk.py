@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from a2a_streaming import Run
 from a2a_streaming.artifact import ArtifactStream
 from a2a_streaming.customer_service import company
+from a2a_streaming.customer_service.claude.assistant import Assistant
 from a2a_streaming.customer_service.dialogue.wish import CONFIRM, Choice, Pending
 from a2a_streaming.customer_service.records import Customer
 from a2a_streaming.customer_service.replies import money
@@ -34,12 +35,16 @@ class Talk:
         run: The turn.
         customer: Whose it is.
         flow: The flow's name.
+        assistant: Claude's part in it.
     """
 
-    def __init__(self, run: Run, customer: Customer, flow: str) -> None:
+    def __init__(self, run: Run, customer: Customer, flow: str, assistant: Assistant) -> None:
         self.run = run
         self.customer = customer
         self.flow = flow
+        self._assistant = assistant
+        self._shown: list[str] = []
+        self._acted = False
 
     def money(self, cents: int) -> str:
         """Return an amount in the customer's currency."""
@@ -92,12 +97,13 @@ class Talk:
             told["choices"] = [choice.value for choice in choices]
         kept = {key: value for key, value in slots.items() if key not in (CONFIRM, slot)}
         pending = Pending(self.flow, slot, kept, tuple(choices))
+        worded = await self._word(question, lines)
         await self.run.input_required(
-            f"{question}{lines}", data_part(told), metadata={KEY: pending.to_json()}
+            f"{worded}{lines}", data_part(told), metadata=self._metadata({KEY: pending.to_json()})
         )
 
     async def confirm(self, question: str, slots: Mapping[str, Any], facts: Json) -> None:
-        """Ask the customer whether something is to be done, and end the turn.
+        """Ask the customer whether something is to be done, and end the turn; in these very words.
 
         Args:
             question: What is to be done, and what it costs.
@@ -117,7 +123,9 @@ class Talk:
         }
         pending = Pending(self.flow, CONFIRM, slots)
         await self.run.input_required(
-            f"{question} (yes or no)", data_part(told), metadata={KEY: pending.to_json()}
+            f"{question} (yes or no)",
+            data_part(told),
+            metadata=self._metadata({KEY: pending.to_json()}),
         )
 
     async def effect(
@@ -134,6 +142,7 @@ class Talk:
         Returns:
             What it returned, in this attempt or in an earlier one.
         """
+        self._acted = True
         codec = TypeAdapter(kind)
 
         async def once(*, idempotency_key: str) -> Any:
@@ -155,17 +164,27 @@ class Talk:
             text: The words.
             facts: The data; the customer's currency is added.
         """
+        self._shown.append(text)
         told = data_part({**facts, "currency": self.customer.currency})
         await self.run.attach(name, text, told, description=description)
 
     async def done(self, text: str, *, metadata: Json | None = None) -> None:
         """Say the last word, and end the task."""
-        await self.run.complete(text, metadata=metadata)
+        worded = await self._word(text, *self._shown)
+        await self.run.complete(worded, metadata=self._metadata(metadata))
 
     async def unable(self, text: str) -> None:
         """Say what can't be done here and where it can, and end the task."""
-        await self.run.complete(f"{text} If you need help with it, {company.CONTACT}.")
+        await self.done(f"{text} If you need help with it, {company.CONTACT}.")
 
     async def leave(self) -> None:
         """Say that nothing was done, because the customer wants it so, and end the task."""
-        await self.run.complete("All right, I have left everything as it is.")
+        text = "All right, I have left everything as it is."
+        await self.run.complete(text, metadata=self._metadata())
+
+    async def _word(self, text: str, *shown: str) -> str:
+        """Return an answer as it is to be said; what was done is told as it is."""
+        return text if self._acted else await self._assistant.word(text, shown)
+
+    def _metadata(self, metadata: Json | None = None) -> Json:
+        return {**(metadata or {}), **self._assistant.metadata}
