@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from a2a_streaming import sse
+from a2a_streaming.customer_service.detection import OfflineDetector, Specialist
 from conftest import serving
 
 Json = dict[str, Any]
@@ -195,3 +197,34 @@ def said_by_customer(body: Json) -> str:
             [message["content"]] if isinstance(message["content"], str) else message["content"]
         )
     )
+
+
+@dataclass
+class Obliging:
+    """Answers as a good model would: for conversations that are to end as they do offline.
+
+    Args:
+        forms: What it fills in at a specialist's, by what the customer says. Of other messages it says that it
+            can't tell, so that they are read offline.
+    """
+
+    forms: Mapping[str, Use] = field(default_factory=dict[str, Use])
+
+    async def __call__(self, body: Json) -> Response:
+        names = [tool["name"] for tool in body.get("tools", ())]
+        said = _between(said_by_customer(body), "message")
+        if names == ["tell_intents"]:
+            items = body["tools"][0]["input_schema"]["properties"]["intents"]["items"]
+            routes = [Specialist(n) for n in items["properties"]["route"]["enum"][:-2]]
+            reading = await OfflineDetector().detect(said[-1], routes)
+            told = [{**i.to_json(), "route": i.route or "none"} for i in reading.intents]
+            return stream(frames(Use("tell_intents", {"intents": told})))
+        if names:
+            use = self.forms.get(said[-1])
+            return stream(frames(use if use is not None else ""))
+        answer = _between(said_by_customer(body), "data")[0]
+        return stream(frames(answer.partition("\n\nBeside it")[0]))
+
+
+def _between(text: str, tag: str) -> list[str]:
+    return re.findall(rf"<{tag}>\n(.*?)\n</{tag}>", text, re.DOTALL)

@@ -11,11 +11,14 @@ import pytest
 from pydantic import SecretStr
 
 from a2a_streaming.client import Client
+from a2a_streaming.customer_service.claude import Budget, Claude, Prices
+from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.customer_service.records import Records
 from a2a_streaming.settings import Settings
 from customer_service.messages_api import (
     Answer,
+    Obliging,
     StandIn,
     Use,
     breaks,
@@ -25,7 +28,7 @@ from customer_service.messages_api import (
     says,
     standing_in,
 )
-from customer_service.platforms import served
+from customer_service.platforms import intent_agent, served
 from customer_service.specialists.talking import Customer, Turn
 
 # The extra `claude`; loaded here, because loading it inside a running loop is what nobody should do.
@@ -286,6 +289,31 @@ async def test_a_task_that_has_spent_its_budget_goes_on_offline(settings: Settin
         assert by(again) == ("offline", "budget")
         assert (await customer.says("yes")).text.startswith("Done!")
     assert len(at.server.requests) == 1
+
+
+async def test_a_whole_conversation_over_the_intent_agent_ends_as_it_does_offline(
+    settings: Settings,
+) -> None:
+    """With the stand-in at its best: it reads the intent, the request, and repeats the answer as it is."""
+    wants = Use("refunds", BAGGAGE)
+    obliging = Obliging({"please refund the baggage fee": wants})
+    async with desk(settings, obliging) as at:
+        budget, prices = Budget(100_000, 10**6), Prices(0.1, 0.5)
+        claude = Claude("k", "m", base_url=at.server.url, budget=budget, prices=prices)
+        urls = [client.base_url for client in (at.booking, at.billing)]
+        async with intent_agent(urls, settings, detector=ClaudeDetector(claude)) as client:
+            customer = Customer(client)
+            asked = await customer.says("please refund the baggage fee")
+            assert asked.shown("intent")[1]["detector"] == "claude"
+            assert asked.text.startswith("I can refund €30.00 for Baggage fee")
+            done = await customer.says("yes")
+            other = await Customer(client, "t2").says("What's my account balance?")
+        await claude.aclose()
+        [paid] = [i for i in await at.records.billing.invoices(1) if i.refunds]
+    assert done.text.startswith("Done! €30.00 for Baggage fee")
+    assert [refund.amount_cents for refund in paid.refunds] == [3000]
+    # What it can't read is read offline, and that turn's answer is worded by rules, too.
+    assert other.text == "Alex, your account balance is €124.00 to pay."
 
 
 async def test_without_a_key_every_answer_says_so(billing: Client) -> None:
