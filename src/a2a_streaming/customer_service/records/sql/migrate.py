@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.script.revision import RevisionError
 from sqlalchemy import Connection, inspect
 
 from a2a_streaming.errors import SetupError
@@ -41,7 +41,7 @@ def migrate(connection: Connection, scripts: ScriptDirectory) -> None:
     current = context.get_current_revision() or "base"
     try:
         missing = list(scripts.iterate_revisions("heads", current))
-    except CommandError as error:
+    except RevisionError as error:
         raise SetupError(
             f"The database is at migration {current}, which this version doesn't know: a newer one has made it. "
             "Install that version, or name another database in A2A_DATABASE_URL."
