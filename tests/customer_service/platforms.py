@@ -8,7 +8,7 @@ from typing import Any
 
 from a2a_streaming import Agent
 from a2a_streaming.client import Client, StreamEvent
-from a2a_streaming.customer_service.detection import OfflineDetector
+from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
@@ -27,10 +27,14 @@ async def served(agents: Sequence[Agent], settings: Settings) -> AsyncIterator[s
 
 @asynccontextmanager
 async def intent_agent(
-    urls: Sequence[str], settings: Settings, *, patience: float = 30.0
+    urls: Sequence[str],
+    settings: Settings,
+    *,
+    patience: float = 30.0,
+    detector: Detector | None = None,
 ) -> AsyncIterator[Client]:
     """Serve an Intent Agent for specialists at these addresses; gives a client of it."""
-    agent = IntentAgent(urls, OfflineDetector(), patience=patience)
+    agent = IntentAgent(urls, detector or OfflineDetector(), patience=patience)
     try:
         async with served([agent], settings) as url, Client(f"{url}/agents/intent") as client:
             yield client

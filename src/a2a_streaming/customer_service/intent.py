@@ -20,6 +20,7 @@ from typing import Any
 from a2a_streaming import Agent, Run
 from a2a_streaming.client import AgentUnreachable, Client, RemoteError, StreamEvent, StreamLost
 from a2a_streaming.customer_service import cards, wording
+from a2a_streaming.customer_service.claude import RunLedger
 from a2a_streaming.customer_service.detection import (
     HUMAN,
     SMALLTALK,
@@ -101,16 +102,19 @@ class IntentAgent(Agent):
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
         """Read the message; after a question of ours, together with what was asked before."""
-        reading = await self._detector.detect(run.text, known)
+        ledger = RunLedger(run)
+        reading = await self._detector.detect(run.text, known, ledger=ledger)
         if not _routed(reading) and run.metadata.get(_CLARIFY):
-            reading = await self._detector.detect(_whole_text(run), known)
-        return {
+            reading = await self._detector.detect(_whole_text(run), known, ledger=ledger)
+        await ledger.close()
+        told: Json = {
             "intents": [
                 {**intent.to_json(), "route": intent.route if intent.confidence >= _SURE else None}
                 for intent in reading.intents
             ],
             "detector": reading.detector,
         }
+        return {**told, "reason": reading.reason} if reading.reason else told
 
     async def _answer(self, run: Run, intent: Intent, known: list[Specialist]) -> None:
         """Answer what no specialist is due for."""

@@ -50,12 +50,19 @@ class OfflineDetector:
     def __init__(self, model: LinearModel | None = None) -> None:
         self._model = model
 
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:
+    async def detect(
+        self,
+        text: str,
+        routes: Sequence[Specialist],
+        *,
+        ledger: object = None,  # noqa: ARG002 - it costs nothing
+    ) -> Reading:
         """Read a message.
 
         Args:
             text: What the customer says.
             routes: The specialists that there are.
+            ledger: What the task has spent on models; stays as it is.
         """
         return Reading(tuple(_reader(tuple(routes)).read(text, self._model)), "offline")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from a2a_streaming.customer_service.claude import Ledger
 
 HUMAN = "human"
 """The route of a request for a person."""
@@ -104,21 +107,26 @@ class Reading:
     Args:
         intents: What the customer wants, at least one, in the order in which to see to it.
         detector: Which detector read it.
+        reason: Why not Claude, although there is a key for it; empty where there is nothing to say.
     """
 
     intents: tuple[Intent, ...]
     detector: Literal["claude", "offline"]
+    reason: str = ""
 
 
 class Detector(Protocol):
     """Reads what a customer wants."""
 
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:
+    async def detect(
+        self, text: str, routes: Sequence[Specialist], *, ledger: Ledger | None = None
+    ) -> Reading:
         """Read a message. Never raises because of the message: what can't be read is out of scope.
 
         Args:
             text: What the customer says.
             routes: The specialists that there are; no other is named as a route.
+            ledger: What the task has spent on models; None where that isn't kept.
         """
         ...
 
