@@ -20,6 +20,21 @@ MORE = "We need an answer from you to go on."
 DONE = "That's done."
 
 
+def begun(agent: str) -> str:
+    """Return what to say when a specialist has taken a request."""
+    return f"Our {agent} specialist is on it"
+
+
+def joined(agent: str) -> str:
+    """Return what to say to a request that a specialist works on already."""
+    return f"You've asked for this already, and our {agent} specialist is still on it; here is how it goes on"
+
+
+def slow(agent: str) -> str:
+    """Return what to say when a specialist takes too long."""
+    return f"Our {agent} specialist takes longer than you should have to wait."
+
+
 def unreachable(agent: str) -> str:
     """Return what to say when a specialist can't be reached."""
     return (

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from a2a_streaming.client import AgentUnreachable, Client, http_client
+import httpx
+from a2a.client import (
+    A2ACardResolver,
+    AgentCardResolutionError,
+    Client,
+    ClientConfig,
+    ClientFactory,
+)
+from google.protobuf.json_format import MessageToDict
+
+from a2a_streaming.customer_service.delegation.client import SpecialistClient, Token
 from a2a_streaming.customer_service.detection import Specialist
 from a2a_streaming.telemetry import get_logger
 
@@ -16,6 +26,8 @@ _log = get_logger(__name__)
 
 _CARD_SECONDS = 3.0
 """How long a card may take: the customer waits for it."""
+_SILENCE = 45.0
+"""Seconds without a single byte after which a connection counts as dead: servers send heartbeats."""
 
 
 @dataclass(slots=True)
@@ -23,14 +35,16 @@ class _Entry:
     """One address and what is known of the agent there.
 
     Args:
-        client: The way to it.
+        url: The address.
         name: Its name by its address; empty if that names none.
-        card: What its card says; None as long as nobody has read it.
-        read_at: When that was, on the loop's clock.
+        client: The way to it; None as long as nobody has read its card.
+        card: What its card says; None likewise.
+        read_at: When it was read, on the loop's clock.
     """
 
-    client: Client
+    url: str
     name: str
+    client: Client | None = None
     card: Specialist | None = None
     read_at: float = 0.0
 
@@ -46,10 +60,10 @@ class Directory:
 
     def __init__(self, urls: Sequence[str], *, ttl: float = 60.0, patience: float = 30.0) -> None:
         self._http = http_client()
+        self._clients = ClientFactory(ClientConfig(httpx_client=self._http))
         self._ttl = ttl
-        self._entries = [
-            _Entry(Client(url, http=self._http, patience=patience), name_of(url)) for url in urls
-        ]
+        self._patience = patience
+        self._entries = [_Entry(url.rstrip("/"), name_of(url)) for url in urls]
         self._reading = asyncio.Lock()
 
     async def aclose(self) -> None:
@@ -69,19 +83,23 @@ class Directory:
         """Whether every specialist's card is known."""
         return all(entry.card is not None for entry in self._entries)
 
-    async def client(self, name: str, token: str | None = None) -> Client | None:
-        """Return the way to a specialist; None if there is none of that name.
+    async def client(
+        self, name: str, *, token: Token, headers: dict[str, str] | None = None
+    ) -> SpecialistClient | None:
+        """Return the way to a specialist; None if there is none of that name, or its card can't be read.
 
         Args:
             name: The specialist's name.
-            token: By which it is asked for a customer; None without authentication.
+            token: Gives what it is asked by for a customer.
+            headers: What each call carries beside it.
         """
         for _ in range(2):
             for entry in self._entries:
-                known = entry.card.name if entry.card is not None else entry.name
-                if known == name:
-                    return entry.client.with_token(token)
-            await self.specialists()  # an address without a name: its card has one
+                if entry.client is not None and entry.card is not None and entry.card.name == name:
+                    return SpecialistClient(
+                        entry.url, entry.client, token, headers or {}, self._patience
+                    )
+            await self.specialists()
         return None
 
     def _stale(self, now: float) -> list[_Entry]:
@@ -90,15 +108,24 @@ class Directory:
     async def _read(self, entry: _Entry) -> None:
         try:
             async with asyncio.timeout(_CARD_SECONDS):
-                card = await entry.client.card()
-        except (AgentUnreachable, TimeoutError) as error:
-            _log.warning(
-                "can't read a specialist's card", url=entry.client.base_url, reason=str(error)
-            )
+                card = await A2ACardResolver(self._http, entry.url).get_agent_card()
+            entry.client = self._clients.create(card)
+        except (AgentCardResolutionError, httpx.HTTPError, TimeoutError, ValueError) as error:
+            _log.warning("can't use a specialist's card", url=entry.url, reason=repr(error))
             return
-        name = entry.name or slug(str(card.get("name", "")))
-        entry.card = Specialist.from_card(name, card)
+        name = entry.name or slug(card.name)
+        entry.card = Specialist.from_card(name, MessageToDict(card))
         entry.read_at = asyncio.get_running_loop().time()
+
+
+def http_client() -> httpx.AsyncClient:
+    """Return an HTTP client fit for many streams at once; proxies don't apply to this machine."""
+    here = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(_SILENCE, connect=5.0),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        mounts=dict.fromkeys(here),
+    )
 
 
 def name_of(url: str) -> str:
