@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+from a2a_streaming.accepting import new_context_id
 from a2a_streaming.answers import Answers
 from a2a_streaming.attempt import noted
 from a2a_streaming.backbone.inbox import InboxEntry
@@ -106,6 +107,11 @@ class Run(Answers):
     def metadata(self) -> Json:
         """The task's metadata: what the client and earlier statuses said; a copy."""
         return copy.deepcopy(self._writer.task.get("metadata", {}))
+
+    @property
+    def opens_context(self) -> bool:
+        """Whether the conversation began with this task: its client named no context, so it knew none."""
+        return self.context_id == new_context_id(self._stored_id)
 
     @property
     def ended(self) -> bool:

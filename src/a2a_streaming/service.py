@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 
-from a2a_streaming.accepting import check_depth, fingerprint, new_task_id, read_token, refusal
+from a2a_streaming.accepting import (
+    check_depth,
+    fingerprint,
+    new_context_id,
+    new_task_id,
+    read_token,
+    refusal,
+)
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
@@ -132,7 +138,7 @@ class TaskService:
             told = check_id(task_id, "The task's id")
             stored = caller.stored_id(told)
             owner = await self._owner_of(stored, caller)
-        context_id = context or uuid.uuid4().hex
+        context_id = context or new_context_id(stored)
         said = message(
             "user",
             parts,

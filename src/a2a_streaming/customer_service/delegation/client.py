@@ -1,9 +1,8 @@
 """The way to one specialist: a2a-sdk's client, whose streams are taken up again when they are cut.
 
-What the official client leaves to its callers, and is done here: it ends a stream that was cut like one
-that is over, doesn't try again, and doesn't hand on SSE's ids. So the resume extension is asked for, by
-which each event tells its position in its metadata; a stream that is cut is opened again after the last
-one. A message that nothing was heard of is sent again, under the same id: the specialist knows it.
+What the official client leaves to its callers, and is done here: a stream that was cut ends as one that is
+over does, and nothing is tried again. So a stream that ends too early is opened again after the last
+position. A message that nothing was heard of is sent again, under the same id: the specialist knows it.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import httpx
+import httpx2
 from a2a.client import A2AClientError, Client
 from a2a.client.client import ClientCallContext
 from a2a.types import (
@@ -34,6 +34,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from a2a_streaming.client import AgentUnreachable, RemoteError, StreamLost
 from a2a_streaming.customer_service.delegation.events import (
     RESUME,
+    TOLD,
     ChildEvent,
     read_event,
     read_task,
@@ -46,6 +47,10 @@ _log = get_logger(__name__)
 Token = Callable[[], Awaitable[str | None]]
 """Gives a bearer token for one call; None without authentication."""
 
+_NOT_SENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+    *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
+)
 _COME_BACK = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _ENDED_EARLY = "the stream ended early"
@@ -61,6 +66,7 @@ class SpecialistClient:
         token: By which it is asked for the customer.
         headers: What each call carries beside it: the trace context.
         patience: Seconds without any progress after which a cut stream is given up.
+        as_it_comes: Whether its streams come by `StreamTransport`.
     """
 
     url: str
@@ -68,6 +74,7 @@ class SpecialistClient:
     token: Token
     headers: dict[str, str]
     patience: float
+    as_it_comes: bool = True
 
     async def follow(
         self, message: Json | None, task: str = "", after: str = ""
@@ -158,16 +165,21 @@ class SpecialistClient:
         try:
             async with aclosing(opened) as responses:
                 async for response in responses:
-                    event = read_event(response, anew=message is None and not after)
-                    if event is not None:
-                        yield event
+                    event = context.state.pop(TOLD, None) or read_event(response)
+                    if event is None:
+                        continue
+                    if event.kind == "task" and message is None and not after:
+                        event = replace(event, anew=True)  # it was asked for as it is now
+                    yield event
         except UnsupportedOperationError:
             if message is not None or after:
                 raise
             yield read_task(await self.get(task))  # it has ended: 1.0 streams no such task
 
     async def _context(self, after: str = "") -> ClientCallContext:
-        headers = {**self.headers, "A2A-Extensions": RESUME}
+        headers = dict(self.headers)
+        if not self.as_it_comes:
+            headers["A2A-Extensions"] = RESUME  # SSE's ids don't come through
         if (token := await self.token()) is not None:
             headers["Authorization"] = f"Bearer {token}"
         if after:
@@ -177,11 +189,14 @@ class SpecialistClient:
     def _come_back(self, error: Exception, patience: _Patience) -> tuple[str, float]:
         """Return why a connection is over and how long to wait; or raise, if trying again can't help."""
         match error.__cause__:
-            case httpx.HTTPStatusError() as cause if cause.response.status_code in _COME_BACK:
-                return f"HTTP {cause.response.status_code}", _seconds(cause.response)
-            case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
+            case httpx.HTTPStatusError() | httpx2.HTTPStatusError() as cause if (
+                cause.response.status_code in _COME_BACK
+            ):
+                wanted = cause.response.headers.get("retry-after")
+                return f"HTTP {cause.response.status_code}", _seconds(wanted)
+            case cause if isinstance(cause, _NOT_SENT):
                 return str(error), 0.0
-            case httpx.RequestError():
+            case httpx.RequestError() | httpx2.RequestError():
                 patience.was_cut()
                 return str(error), 0.0
             case _:
@@ -239,9 +254,9 @@ def _told(url: str, error: Exception) -> RemoteError | AgentUnreachable:
     return RemoteError(code, str(error))
 
 
-def _seconds(response: httpx.Response) -> float:
+def _seconds(text: str | None) -> float:
     """Read `Retry-After` in seconds; a date counts as soon."""
     try:
-        return min(max(float(response.headers.get("retry-after", 0)), 0.0), 30.0)
+        return min(max(float(text or 0), 0.0), 30.0)
     except ValueError:
         return 0.0

@@ -180,7 +180,7 @@ class Delegator:
         if client is None:
             _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
             return Trouble("failure", wording.unreachable(child.agent), child.agent)
-        if not child.task:
+        if not child.task and not run.opens_context:
             twin = await run.step(
                 f"join {child.agent}", find_twin, client, run.context_id, child.errand, said
             )

@@ -16,14 +16,18 @@ from a2a.client import (
     ClientConfig,
     ClientFactory,
 )
+from a2a.types import AgentCard
 from google.protobuf.json_format import MessageToDict
 
+from a2a_streaming.client import http_client
 from a2a_streaming.customer_service.delegation.client import SpecialistClient, Token
+from a2a_streaming.customer_service.delegation.transport import StreamTransport
 from a2a_streaming.customer_service.detection import Specialist
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 
+_JSONRPC = "JSONRPC"
 _CARD_SECONDS = 3.0
 """How long a card may take: the customer waits for it."""
 _SILENCE = 45.0
@@ -38,13 +42,15 @@ class _Entry:
         url: The address.
         name: Its name by its address; empty if that names none.
         client: The way to it; None as long as nobody has read its card.
-        card: What its card says; None likewise.
+        as_it_comes: Whether its streams come by `StreamTransport`.
+        card: What its card says; None as long as nobody has read it.
         read_at: When it was read, on the loop's clock.
     """
 
     url: str
     name: str
     client: Client | None = None
+    as_it_comes: bool = True
     card: Specialist | None = None
     read_at: float = 0.0
 
@@ -59,8 +65,14 @@ class Directory:
     """
 
     def __init__(self, urls: Sequence[str], *, ttl: float = 60.0, patience: float = 30.0) -> None:
-        self._http = http_client()
-        self._clients = ClientFactory(ClientConfig(httpx_client=self._http))
+        self._http = _http_client()
+        self._streams = http_client()
+        config = ClientConfig(httpx_client=self._http)
+        self._older = ClientFactory(config)
+        self._clients = ClientFactory(config)
+        self._clients.register(
+            _JSONRPC, lambda card, url, _: StreamTransport(self._http, self._streams, card, url)
+        )
         self._ttl = ttl
         self._patience = patience
         self._entries = [_Entry(url.rstrip("/"), name_of(url)) for url in urls]
@@ -69,6 +81,7 @@ class Directory:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+        await self._streams.aclose()
 
     async def specialists(self) -> list[Specialist]:
         """Return the specialists whose cards are known; those that can't be reached are left out."""
@@ -97,7 +110,12 @@ class Directory:
             for entry in self._entries:
                 if entry.client is not None and entry.card is not None and entry.card.name == name:
                     return SpecialistClient(
-                        entry.url, entry.client, token, headers or {}, self._patience
+                        entry.url,
+                        entry.client,
+                        token,
+                        headers or {},
+                        self._patience,
+                        as_it_comes=entry.as_it_comes,
                     )
             await self.specialists()
         return None
@@ -109,7 +127,9 @@ class Directory:
         try:
             async with asyncio.timeout(_CARD_SECONDS):
                 card = await A2ACardResolver(self._http, entry.url).get_agent_card()
-            entry.client = self._clients.create(card)
+            entry.as_it_comes = _speaks_1_0(card)
+            clients = self._clients if entry.as_it_comes else self._older
+            entry.client = clients.create(card)
         except (AgentCardResolutionError, httpx.HTTPError, TimeoutError, ValueError) as error:
             _log.warning("can't use a specialist's card", url=entry.url, reason=repr(error))
             return
@@ -118,8 +138,15 @@ class Directory:
         entry.read_at = asyncio.get_running_loop().time()
 
 
-def http_client() -> httpx.AsyncClient:
-    """Return an HTTP client fit for many streams at once; proxies don't apply to this machine."""
+def _speaks_1_0(card: AgentCard) -> bool:
+    return any(
+        one.protocol_binding == _JSONRPC and re.fullmatch(r"1(\.\d+)*", one.protocol_version)
+        for one in card.supported_interfaces
+    )
+
+
+def _http_client() -> httpx.AsyncClient:
+    """Return an HTTP client as a2a-sdk takes one; proxies don't apply to this machine."""
     here = ("all://127.0.0.1", "all://localhost", "all://[::1]")
     return httpx.AsyncClient(
         timeout=httpx.Timeout(_SILENCE, connect=5.0),

@@ -1,4 +1,4 @@
-"""A child's events as a2a-sdk's client hands them over, read into A2A 1.0 JSON. Pure."""
+"""A child's events, read into A2A 1.0 JSON: as they came or, by another version, out of protobuf. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ RESUME = "urn:a2a-streaming:resume:v1"
 
 Kind = Literal["task", "status", "artifact", "message"]
 _KINDS: dict[str, Kind] = {
+    "artifactUpdate": "artifact",
+    "statusUpdate": "status",
     "task": "task",
-    "status_update": "status",
-    "artifact_update": "artifact",
     "message": "message",
 }
+_FIELDS = {
+    "artifact_update": "artifactUpdate",
+    "status_update": "statusUpdate",
+    "task": "task",
+    "message": "message",
+}
+TOLD = "told"
+"""Where in a call's state `StreamTransport` leaves the event of which it yields the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +53,43 @@ class ChildEvent:
         return str(self.data.get("id" if self.kind == "task" else "taskId", ""))
 
 
-def read_event(response: StreamResponse, *, anew: bool = False) -> ChildEvent | None:
-    """Read an event; None if there is nothing in it that we know.
+def event_of(result: Json, position: str) -> ChildEvent | None:
+    """Read an event of a 1.0 stream; None if there is nothing in it that we know.
+
+    Args:
+        result: A StreamResponse (A2A 1.0 JSON); taken over.
+        position: SSE's id.
+    """
+    for key, kind in _KINDS.items():
+        data = result.get(key)
+        if isinstance(data, dict):
+            return _event(kind, cast("Json", data), position)
+    return None
+
+
+def read_event(response: StreamResponse) -> ChildEvent | None:
+    """Read an event of another version's stream; None if there is nothing in it.
 
     Args:
         response: What a2a-sdk's client yields.
-        anew: Whether a task that comes without a position takes the place of what was told before.
     """
     payload = response.WhichOneof("payload")
     if payload is None:
         return None
-    data = cast("Json", _whole(MessageToDict(getattr(response, payload))))
+    told = getattr(response, payload)
+    return event_of({_FIELDS[payload]: _whole(MessageToDict(told))}, "")
+
+
+def _event(kind: Kind, data: Json, position: str) -> ChildEvent:
     metadata: Json = data.get("metadata", {})
-    resume: Any = metadata.pop(RESUME, {})
+    resume: Json = metadata.pop(RESUME, {})
     if not metadata:
         data.pop("metadata", None)
     return ChildEvent(
-        _KINDS[payload],
+        kind,
         data,
-        str(resume.get("position", "")),
-        anew=payload == "task" and (anew or "reset" in resume),
+        position or str(resume.get("position", "")),
+        anew=kind == "task" and "reset" in resume,
     )
 
 

@@ -17,7 +17,7 @@ from a2a_streaming.customer_service.delegation.child import (
 )
 from a2a_streaming.customer_service.delegation.events import ChildEvent
 from a2a_streaming.event import artifact_event
-from a2a_streaming.task import Json, State
+from a2a_streaming.task import INTERNAL, Json, State
 
 
 @dataclass(slots=True)
@@ -110,10 +110,12 @@ class Relay:
         """
         artifact: Json = update["artifact"]
         seed = f"{self.child.task}\n{artifact['artifactId']}".encode()
-        told = artifact | {
+        told: Json = artifact | {
             "artifactId": hashlib.blake2b(seed, digest_size=8).hexdigest(),
             "parts": artifact.get("parts", []),
         }
+        if "metadata" in told:
+            told["metadata"] = {k: v for k, v in told["metadata"].items() if k != INTERNAL}
         run, last = self.run, bool(update.get("lastChunk"))
         await run.emit(
             artifact_event(
