@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import cards, company
@@ -44,7 +45,7 @@ class BillingAgent(Agent):
     async def run(self, run: Run) -> None:
         """Handle one message."""
         await run.working("Looking up your account")
-        customer = await self._records.customer(run.owner)
+        customer = await self._records.customers.by_subject(run.owner)
         if customer is None:
             await run.complete(
                 f"I can't find an account that belongs to you. Please {company.CONTACT}."
@@ -72,7 +73,7 @@ class BillingAgent(Agent):
 
     async def _balance(self, run: Run, customer: Customer) -> None:
         await run.working("Adding up your open invoices")
-        invoices = await self._records.invoices(customer.id)
+        invoices = await self._records.billing.invoices(customer.id)
         still_open = [invoice for invoice in invoices if invoice.open_cents > 0]
         owed = sum(invoice.open_cents for invoice in invoices)
         said = _say_balance(owed, customer.currency)
@@ -93,7 +94,7 @@ class BillingAgent(Agent):
 
     async def _invoices(self, run: Run, customer: Customer, *, latest: bool) -> None:
         await run.working("Fetching your invoices")
-        invoices = await self._records.invoices(customer.id)
+        invoices = await self._records.billing.invoices(customer.id)
         if not invoices:
             await run.complete("You have no invoices.")
         elif latest:
@@ -108,7 +109,7 @@ class BillingAgent(Agent):
         await run.working("Looking for fees on your invoices")
         billed = [
             invoice
-            for invoice in await self._records.invoices(customer.id)
+            for invoice in await self._records.billing.invoices(customer.id)
             if any(_FEES.search(line.description) for line in invoice.lines)
         ]
         if not billed:
@@ -124,9 +125,9 @@ class BillingAgent(Agent):
 
     async def _invoice(self, run: Run, customer: Customer, number: str) -> None:
         await run.working(f"Fetching invoice {number.upper()}")
-        invoice = await self._records.invoice(customer.id, number)
+        invoices = await self._records.billing.invoices(customer.id)
+        invoice = next((one for one in invoices if one.number == number.upper()), None)
         if invoice is None:
-            invoices = await self._records.invoices(customer.id)
             await run.input_required(
                 f"I can't find an invoice {number.upper()} of yours. Which one do you mean?",
                 data_part({"question": "invoice", "choices": [i.number for i in invoices]}),
@@ -150,7 +151,7 @@ class BillingAgent(Agent):
         )
 
     async def _list(
-        self, run: Run, customer: Customer, invoices: list[Invoice], name: str, title: str
+        self, run: Run, customer: Customer, invoices: Sequence[Invoice], name: str, title: str
     ) -> None:
         async with run.artifact(name, description=title) as listed:
             for invoice in invoices:

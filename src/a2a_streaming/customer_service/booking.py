@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import cards, company
@@ -25,8 +27,8 @@ from a2a_streaming.customer_service.records import (
     Quote,
     QuoteChanged,
     Records,
-    check_changeable,
 )
+from a2a_streaming.customer_service.records.fares import check_changeable
 from a2a_streaming.customer_service.replies import money, never_mind, yes_or_no
 from a2a_streaming.event import data_part
 
@@ -55,7 +57,7 @@ class BookingAgent(Agent):
     async def run(self, run: Run) -> None:
         """Handle one message."""
         await run.working("Looking up your bookings")
-        customer = await self._records.customer(run.owner)
+        customer = await self._records.customers.by_subject(run.owner)
         if customer is None:
             await run.complete(
                 f"I can't find a customer record that belongs to you. Please {company.CONTACT}."
@@ -78,7 +80,7 @@ class BookingAgent(Agent):
 
     async def _show(self, run: Run, customer: Customer) -> None:
         today = self._records.today()
-        bookings = await self._records.bookings(customer.id)
+        bookings = await self._records.bookings.of(customer.id)
         asked_for = meant(run.text, bookings, today)
         if (ref := named(run.text)) is not None and not asked_for:
             await run.complete(f"{BookingNotFound(ref)} {_list_refs(bookings)}")
@@ -130,13 +132,13 @@ class BookingAgent(Agent):
         return wanted is not None and wanted != change.new
 
     async def _booking(self, customer: Customer, ref: str) -> Booking | None:
-        bookings = await self._records.bookings(customer.id)
+        bookings = await self._records.bookings.of(customer.id)
         return next((booking for booking in bookings if booking.ref == ref), None)
 
     async def _change(self, run: Run, customer: Customer, change: Change) -> None:
         """Find out what is to be changed, as far as the message tells, and ask for what is missing."""
         today, form = self._records.today(), run.data or {}
-        bookings = await self._records.bookings(customer.id)
+        bookings = await self._records.bookings.of(customer.id)
         ahead = [b for b in bookings if b.status == "confirmed" and b.starts_on > today]
         if not ahead:
             await run.complete("You have no trips ahead that could be changed.")
@@ -167,11 +169,23 @@ class BookingAgent(Agent):
     async def _offer(self, run: Run, customer: Customer, booking: Booking, wanted: date) -> None:
         await run.working(f"Checking what {say(wanted)} costs")
         try:
-            quote = await self._records.quote(customer.id, booking.ref, wanted)
+            quote = await self._records.bookings.quote_change(customer.id, booking.ref, wanted)
         except ChangeRefused as refused:
             await _ask_when(run, booking, f"{refused} Which other date would suit you?")
             return
         await _ask_yes(run, booking, quote, customer.currency)
+
+    async def _change_booking(
+        self, customer_id: int, ref: str, new: date, total_cents: int, *, idempotency_key: str
+    ) -> dict[str, Any]:
+        done = await self._records.bookings.change(
+            customer_id, ref, new, total_cents, idempotency_key=idempotency_key
+        )
+        return {
+            "booking": done.booking.to_json(),
+            "quote": done.quote.to_json(),
+            "invoice": done.invoice,
+        }
 
     async def _do(self, run: Run, customer: Customer, change: Change) -> None:
         """Make the change that the customer has agreed to."""
@@ -182,10 +196,10 @@ class BookingAgent(Agent):
         try:
             done = await run.step(
                 "change",
-                self._records.change_booking,
+                self._change_booking,
                 customer.id,
                 change.ref,
-                change.new.isoformat(),
+                change.new,
                 change.total_cents,
             )
         except QuoteChanged as changed:
@@ -282,6 +296,6 @@ def _line(booking: Booking) -> str:
     return f"{booking.ref}: {booking.title}, {when}{details} ({booking.status})"
 
 
-def _list_refs(bookings: list[Booking]) -> str:
+def _list_refs(bookings: Sequence[Booking]) -> str:
     refs = ", ".join(booking.ref for booking in bookings)
     return f"Yours are {refs}." if refs else "You have no bookings."

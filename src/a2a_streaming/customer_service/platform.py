@@ -11,7 +11,7 @@ from a2a_streaming.customer_service.billing import BillingAgent
 from a2a_streaming.customer_service.booking import BookingAgent
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.intent import IntentAgent
-from a2a_streaming.customer_service.records import Records
+from a2a_streaming.customer_service.records import Records, SqlRecords
 
 SPECIALISTS = ("booking", "billing")
 """The specialists that come with the platform."""
@@ -24,6 +24,7 @@ class Platform:
         settings: The settings.
         base_url: The server's address, under which the specialists are found if the settings name none.
         only: The agents to make, by name; all of them by default.
+        records: The systems of record; by default those in the database that the settings name.
 
     Raises:
         InvalidSetting: The database's URL is none.
@@ -31,11 +32,17 @@ class Platform:
     """
 
     def __init__(
-        self, settings: Settings, base_url: str, *, only: Collection[str] | None = None
+        self,
+        settings: Settings,
+        base_url: str,
+        *,
+        only: Collection[str] | None = None,
+        records: Records | None = None,
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
-        self._records: Records | None = None
+        self.records: Records = SqlRecords(_records_url(settings)) if records is None else records
+        """The systems of record."""
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
         names = ("intent", *SPECIALISTS) if only is None else only
@@ -45,12 +52,10 @@ class Platform:
             self._detector = _detector(settings)
             self._intent = IntentAgent(urls, self._detector)
             self.agents.append(self._intent)
-        if "booking" in names or "billing" in names:
-            self._records = Records(_records_url(settings))
-        if self._records is not None and "booking" in names:
-            self.agents.append(BookingAgent(self._records))
-        if self._records is not None and "billing" in names:
-            self.agents.append(BillingAgent(self._records))
+        if "booking" in names:
+            self.agents.append(BookingAgent(self.records))
+        if "billing" in names:
+            self.agents.append(BillingAgent(self.records))
 
     async def start(self) -> None:
         """Open the systems of record.
@@ -58,8 +63,7 @@ class Platform:
         Raises:
             SetupError: The database can't be reached.
         """
-        if self._records is not None:
-            await self._records.open()
+        await self.records.open()
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -67,8 +71,7 @@ class Platform:
             await self._intent.aclose()
         if self._detector is not None:
             await self._detector.aclose()
-        if self._records is not None:
-            await self._records.aclose()
+        await self.records.aclose()
 
 
 def _detector(settings: Settings) -> Detector:
