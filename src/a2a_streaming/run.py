@@ -20,7 +20,7 @@ from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
 from a2a_streaming.event import check_answer, check_event
-from a2a_streaming.task import Json, State, artifact_index, find_artifact
+from a2a_streaming.task import INTERNAL, Json, State, artifact_index, find_artifact
 
 _inside: ContextVar[str | None] = ContextVar("step", default=None)
 """The step whose function is running."""
@@ -107,6 +107,17 @@ class Run(Answers):
     def metadata(self) -> Json:
         """The task's metadata: what the client and earlier statuses said; a copy."""
         return copy.deepcopy(self._writer.task.get("metadata", {}))
+
+    @property
+    def stored_id(self) -> str:
+        """The id under which the task is stored: the one that others than its owner know it by."""
+        return self._stored_id
+
+    @property
+    def human(self) -> str | None:
+        """Who sent the message, if it was a person who answers customers (role `agent`); None for its customer."""
+        told = self.message.get("metadata", {}).get(INTERNAL, {}).get("human")
+        return told if isinstance(told, str) else None
 
     @property
     def opens_context(self) -> bool:

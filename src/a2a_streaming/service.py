@@ -16,14 +16,22 @@ from a2a_streaming.accepting import (
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.caller import Caller
+from a2a_streaming.backbone.snapshots import Meta
+from a2a_streaming.caller import Caller, Role
 from a2a_streaming.canceling import Canceling
 from a2a_streaming.errors import TaskNotCancelable, TaskNotFound, Unavailable
 from a2a_streaming.event import message, new_task, timestamp
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
 from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import Json, State, answered_by_message, state_of
+from a2a_streaming.task import (
+    INTERNAL,
+    Json,
+    State,
+    answered_by_message,
+    is_handed_over,
+    state_of,
+)
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.webhooks import TaskWebhooks
 
@@ -145,13 +153,15 @@ class TaskService:
             task_id=told,
             context_id=context_id,
             message_id=message_id,
-            metadata=message_metadata,
+            metadata=_noted(message_metadata, caller, owner),
         ) | (message_extras or {})
         offer = Offer(
             owner=owner,
             agent=self._agent,
             task_id=stored,
-            task=new_task(told, context_id, said, at=timestamp(), metadata=task_metadata),
+            task=new_task(
+                told, context_id, said, at=timestamp(), metadata=_bare(task_metadata or {})
+            ),
             message=said,
             fingerprint=fingerprint(parts, message_metadata),
             context=context,
@@ -249,10 +259,11 @@ class TaskService:
         Raises:
             Unavailable: Redis is away.
         """
-        meta = await self._feeds.meta(caller.stored_id(task_id))
-        if meta is None or meta.agent != self._agent or not caller.may_see(meta.owner):
+        stored = caller.stored_id(task_id)
+        meta = await self._feeds.meta(stored)
+        if meta is None or meta.agent != self._agent:
             return None
-        return meta.dialect
+        return meta.dialect if await self._may_see(stored, meta, caller) else None
 
     async def watch(
         self,
@@ -360,20 +371,36 @@ class TaskService:
         check_id(task_id, "The task's id")
         stored = caller.stored_id(task_id)
         meta = await self._feeds.meta(stored)
-        known = meta is not None and meta.agent == self._agent and caller.may_see(meta.owner)
-        if not known or meta is None or caller.task not in ("", task_id):
+        known = meta is not None and meta.agent == self._agent and caller.task in ("", task_id)
+        if not known or meta is None or not await self._may_see(stored, meta, caller, does):
             raise TaskNotFound(task_id)
         if meta.owner != caller.owner:
             await self._note(caller, does, stored, meta.owner)
         return stored
 
+    async def _may_see(self, stored: str, meta: Meta, caller: Caller, does: str = "get") -> bool:
+        """Say whether a task is there for a caller: their own, all for operators, its queue for an agent.
+
+        A person who answers customers reads and writes to what is handed over to people, as the task's
+        metadata say, for as long as it is; nothing else.
+        """
+        if caller.may_see(meta.owner):
+            return True
+        if caller.role is not Role.AGENT or does not in ("get", "watch", "send"):
+            return False
+        snapshot = await self._manager.snapshots.get(stored)
+        return snapshot is not None and is_handed_over(snapshot.task)
+
     async def _owner_of(self, stored: str, caller: Caller) -> str:
         """Return whose task a message is for: the caller's, or one that their role opens to them."""
-        if caller.sees_all and (meta := await self._feeds.meta(stored)) is not None:
-            if meta.owner != caller.owner:
-                await self._note(caller, "send", stored, meta.owner)
-            return meta.owner
-        return caller.owner
+        if not caller.sees_all and caller.role is not Role.AGENT:
+            return caller.owner
+        meta = await self._feeds.meta(stored)
+        if meta is None or not await self._may_see(stored, meta, caller, "send"):
+            return caller.owner
+        if meta.owner != caller.owner:
+            await self._note(caller, "send", stored, meta.owner)
+        return meta.owner
 
     async def _note(self, caller: Caller, does: str, task_id: str, owner: str) -> None:
         await self._manager.audit.note(
@@ -403,3 +430,15 @@ class TaskService:
         except Unavailable:
             # The message is accepted all the same; the sweep finds it when Redis is back.
             _log.warning("Redis went away between a message and its hint", task=task_id)
+
+
+def _noted(metadata: Json | None, caller: Caller, owner: str) -> Json:
+    """Return a message's metadata with a note of ours, which no client makes: which person answers there."""
+    bare = _bare(metadata or {})
+    if caller.role is Role.AGENT and (caller.owner != owner or not owner):
+        return {**bare, INTERNAL: {"human": caller.owner}}
+    return bare
+
+
+def _bare(metadata: Json) -> Json:
+    return {key: value for key, value in metadata.items() if key != INTERNAL}
