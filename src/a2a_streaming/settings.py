@@ -46,7 +46,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     """Where the embedded store and SQLite keep their files."""
     agents: Annotated[list[str], NoDecode] = []
-    """Specialists' URLs for the Intent Agent, comma-separated; empty: those that run beside it."""
+    """Specialists' URLs for the Intent Agent, comma-separated: more than those that run beside it, or, under the
+    same name, in their place."""
+    handover_seconds: Seconds = 240.0
+    """How long a specialist may work on a customer's request before a person is asked to take over."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""

@@ -23,17 +23,22 @@ from a2a_streaming.customer_service.detection import (
     SMALLTALK,
     Detector,
     Intent,
+    OfflineDetector,
     Reading,
     Specialist,
 )
+from a2a_streaming.customer_service.handover.actions import Handover
+from a2a_streaming.customer_service.handover.desk import Desk
 from a2a_streaming.event import data_part
-from a2a_streaming.task import Json
+from a2a_streaming.task import Json, state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""
+_PLAIN = 0.8
+"""From this confidence on, what sounds like a wish for a person in an answer to a specialist is one."""
 _CLARIFY = "clarify"
 """In the task's metadata: whether the customer was asked what they mean."""
 
@@ -48,6 +53,7 @@ class IntentAgent(Agent):
             task; empty if they aren't to.
         limit: Seconds that a specialist may work before it counts as too slow.
         patience: Seconds without progress after which a specialist's stream is given up.
+        desk: Hands tasks over to people; None where there are none: then customers are told whom to write to.
     """
 
     card = cards.INTENT
@@ -60,10 +66,13 @@ class IntentAgent(Agent):
         address: str = "",
         limit: float = 240.0,
         patience: float = 30.0,
+        desk: Desk | None = None,
     ) -> None:
         self._directory = Directory(specialists, patience=patience)
         self._delegator = Delegator(self._directory, address=address, limit=limit)
         self._detector = detector
+        self._listener = OfflineDetector()
+        self._desk = desk
 
     async def aclose(self) -> None:
         """Close the connections to the specialists."""
@@ -71,11 +80,22 @@ class IntentAgent(Agent):
 
     async def run(self, run: Run) -> None:
         """Handle one message."""
-        # As it was when the turn began, in every attempt at it.
-        child = Delegation.from_json(await run.step("waiting", self._delegator.waiting, run))
-        if child is not None:
-            await self._settle(run, await self._delegator.follow_up(run, child))
+        if run.human is not None and self._desk is not None:
+            await self._serve_person(run, self._desk)
             return
+        # As it was when the turn began, in every attempt at it.
+        begun = await run.step("begun", self._begun, run)
+        handover = Handover.read(begun["handover"] or {})
+        child = Delegation.from_json(begun["child"])
+        if handover is not None and self._desk is not None:
+            await self._desk.keep(run, handover)
+        elif child is not None and not begun["wants person"]:
+            await self._settle(run, await self._delegator.follow_up(run, child))
+        else:
+            await self._route(run)
+
+    async def _route(self, run: Run) -> None:
+        """Read what the customer wants, and have it done."""
         await run.working("Understanding your request")
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
@@ -84,18 +104,36 @@ class IntentAgent(Agent):
         errands = _errands(intents)
         if errands:
             await self._settle(run, await self._delegator.carry_out(run, errands, _request(run)))
-        elif any(intent.route == HUMAN for intent in intents):
-            await run.complete(wording.PERSON)
         else:
             await self._answer(run, intents[0], known)
 
+    async def _serve_person(self, run: Run, desk: Desk) -> None:
+        """Tell the customer what a person has done; what waits for an answer is over if they end the task."""
+        await desk.act(run)
+        if state_of(run.task).terminal:
+            await self._delegator.cancel(run)
+
     async def cancel(self, run: Run) -> None:
-        """Cancel the child that works for a run that is over.
+        """Cancel the child that works for a run that is over, and take it out of the people's queue.
 
         Raises:
             AgentUnreachable: The specialist doesn't answer; to be tried again.
         """
+        if self._desk is not None:
+            await self._desk.withdraw(run)
         await self._delegator.cancel(run)
+
+    async def _begun(self, run: Run) -> Json:
+        """Return how the task stands before the turn: with a person, or with a specialist who waits."""
+        handover = await self._desk.open(run) if self._desk is not None else None
+        child = await self._delegator.waiting(run) if handover is None else None
+        # A specialist would take it for an answer. Read offline: it is asked of every answer.
+        wants = child is not None and await self._wants_person(run.text)
+        return {"handover": handover, "child": child, "wants person": wants}
+
+    async def _wants_person(self, text: str) -> bool:
+        [intent, *_] = (await self._listener.detect(text, ())).intents
+        return intent.route == HUMAN and intent.confidence >= _PLAIN
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
         """Read the message; after a question of ours, together with what was asked before."""
@@ -108,6 +146,7 @@ class IntentAgent(Agent):
                 for intent in reading.intents
             ],
             "detector": reading.detector,
+            "alternatives": [intent.to_json() for intent in reading.alternatives],
         }
 
     async def _answer(self, run: Run, intent: Intent, known: list[Specialist]) -> None:
@@ -116,21 +155,32 @@ class IntentAgent(Agent):
             await run.complete(wording.small_talk(intent.intent, known))
         elif not known:
             _log.error("no specialist can be reached", task=run.task_id)
-            await run.fail(wording.NOBODY)
-        elif intent.confidence < _SURE and not run.metadata.get(_CLARIFY):
+            await self._settle(run, Trouble("failed", wording.NOBODY))
+        elif intent.confidence >= _SURE:
+            text = wording.out_of_scope(known)
+            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
+        elif run.metadata.get(_CLARIFY):
+            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE))
+        else:
             await run.input_required(
                 wording.which(known),
                 data_part({"question": "route", "choices": [s.name for s in known] + [HUMAN]}),
                 metadata={_CLARIFY: True},
             )
-        else:
-            text = wording.out_of_scope(known)
-            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
 
     async def _settle(self, run: Run, trouble: Trouble | None) -> None:
-        """End the turn if specialists couldn't."""
-        if trouble is not None:
-            await run.fail(trouble.text)
+        """End the turn if specialists couldn't: a person takes over or, where there is none, is named."""
+        if trouble is None:
+            return
+        if self._desk is not None:
+            detail = f"{trouble.agent}: {trouble.text}" if trouble.agent else ""
+            await self._desk.hand_over(
+                run, trouble.reason, trouble.text, detail=detail, ticket=trouble.ticket
+            )
+        elif trouble.reason in ("failed", "overdue"):
+            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}")
+        else:
+            await run.complete(f"{trouble.text} {wording.PERSON}".strip())
 
 
 def _errands(intents: Sequence[Intent]) -> list[Errand]:
@@ -140,9 +190,10 @@ def _errands(intents: Sequence[Intent]) -> list[Errand]:
     """
     wanted: dict[str, list[str]] = {}
     for intent in intents:
-        if intent.route is not None and intent.route != HUMAN:
+        if intent.route is not None:
             wanted.setdefault(intent.route, []).append(intent.intent)
-    return [Errand(agent, tuple(names)) for agent, names in wanted.items()]
+    errands = [Errand(agent, tuple(names)) for agent, names in wanted.items()]
+    return sorted(errands, key=lambda errand: errand.agent == HUMAN)  # a person ends our part
 
 
 def _request(run: Run) -> list[Json]:

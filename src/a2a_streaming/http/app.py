@@ -78,6 +78,7 @@ def node_app(
     *,
     cards: dict[str, AgentCard] | None = None,
     owns_node: bool = True,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Make an application that serves several agents of one node.
 
@@ -86,9 +87,11 @@ def node_app(
         mounts: The agents by the path under which each is served; `""` is the root.
         cards: Cards that take the place of the agents' own, by path.
         owns_node: Whether the application closes the node when it ends.
+        more: What else it serves; goes before the agents' own paths.
     """
     cards = cards or {}
     routes: list[BaseRoute] = [
+        *more,
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),

@@ -122,6 +122,8 @@ class Outcome:
         parts: What else it said, A2A parts.
         position: The last event's position; empty if the specialist tells none.
         mark: What its last status is known by.
+        handover: What the specialist says of a person who must go on: `reason`, and `ticket` if it has opened
+            one; empty if none must.
     """
 
     state: State
@@ -129,6 +131,7 @@ class Outcome:
     parts: list[Json] = field(default_factory=list[Json])
     position: str = ""
     mark: str = ""
+    handover: Json = field(default_factory=dict[str, Any])
 
     def told(self, errand: Errand) -> Json:
         """Return it as the next specialist is told it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from a2a.utils.errors import A2AError
 
@@ -30,6 +30,7 @@ from a2a_streaming.customer_service.delegation.events import ChildEvent
 from a2a_streaming.customer_service.delegation.relay import Relay
 from a2a_streaming.customer_service.delegation.trace import next_span
 from a2a_streaming.customer_service.delegation.twins import find_twin, holds_message
+from a2a_streaming.customer_service.detection import HUMAN
 from a2a_streaming.task import Json, State
 from a2a_streaming.telemetry import get_logger
 
@@ -41,17 +42,20 @@ _ENDED = -32004
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a request couldn't be seen to by specialists.
+    """Why a person must see to a request, and not specialists.
 
     Args:
-        reason: `failure`: a specialist failed or can't be reached; `sla`: it takes too long.
+        reason: A word: `failed`: a specialist failed or can't be reached; `overdue`: it takes too long;
+            `requested`: the customer wants a person; or a specialist's own.
         text: What the customer may be told.
-        agent: The specialist.
+        agent: The specialist; empty if none is to blame.
+        ticket: The ticket that a specialist has opened already; empty if there is none.
     """
 
-    reason: Literal["failure", "sla"]
+    reason: str
     text: str
-    agent: str
+    agent: str = ""
+    ticket: str = ""
 
 
 class Delegator:
@@ -80,7 +84,7 @@ class Delegator:
 
         Args:
             run: The customer's run.
-            errands: The errands, at least one, each of another specialist.
+            errands: The errands, at least one, each of another specialist; one for `human` ends our part.
             parts: The request, A2A parts.
             earlier: What errands before these came to.
 
@@ -88,6 +92,8 @@ class Delegator:
             Why it couldn't be done; None if it could: then the turn has ended.
         """
         for number, errand in enumerate(errands):
+            if errand.agent == HUMAN:
+                return Trouble("requested", "")
             child = Delegation(
                 errand,
                 message_id(run.task_id, run.message_id, errand.agent),
@@ -179,7 +185,7 @@ class Delegator:
         client = await self._client(run, child.agent, {})
         if client is None:
             _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
-            return Trouble("failure", wording.unreachable(child.agent), child.agent)
+            return Trouble("failed", wording.unreachable(child.agent), child.agent)
         if not child.task and not run.opens_context:
             twin = await run.step(
                 f"join {child.agent}", find_twin, client, run.context_id, child.errand, said
@@ -196,10 +202,10 @@ class Delegator:
             _log.error("a specialist takes too long", child=relay.child.task, agent=child.agent)
             if not relay.child.joined:
                 await _stop(client, relay.child.task)
-            return Trouble("sla", wording.slow(child.agent), child.agent)
+            return Trouble("overdue", wording.slow(child.agent), child.agent)
         except (RemoteError, AgentUnreachable, StreamLost) as error:
             _log.error("a delegation failed", agent=child.agent, reason=str(error))
-            return Trouble("failure", wording.unreachable(child.agent), child.agent)
+            return Trouble("failed", wording.unreachable(child.agent), child.agent)
         return await self._conclude(relay, outcome)
 
     async def _events(
@@ -228,6 +234,10 @@ class Delegator:
                 asks = outcome.state is State.INPUT_REQUIRED
                 ask = run.input_required if asks else run.auth_required
                 await ask(text or wording.MORE, *parts, metadata=metadata)
+            case State.COMPLETED if outcome.handover:
+                told = outcome.handover
+                ticket, reason = str(told.get("ticket", "")), str(told.get("reason", "requested"))
+                return Trouble(reason, text, child.agent, ticket)
             case State.COMPLETED if child.rest:
                 told = outcome.told(child.errand)
                 if text or parts:
@@ -241,7 +251,7 @@ class Delegator:
                 await run.fail(wording.stopped(child.agent))
             case state:
                 _log.warning("a child failed", child=child.task, state=state.label)
-                return Trouble("failure", text or wording.failed(child.agent), child.agent)
+                return Trouble("failed", text or wording.failed(child.agent), child.agent)
         return None
 
     def _message(self, run: Run, child: Delegation, sent: str, parts: list[Json]) -> Json:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 from a2a_streaming import Run
 from a2a_streaming.customer_service.delegation.child import (
@@ -17,7 +18,7 @@ from a2a_streaming.customer_service.delegation.child import (
 )
 from a2a_streaming.customer_service.delegation.events import ChildEvent
 from a2a_streaming.event import artifact_event
-from a2a_streaming.task import INTERNAL, Json, State
+from a2a_streaming.task import HANDOVER, INTERNAL, Json, State
 
 
 @dataclass(slots=True)
@@ -94,7 +95,9 @@ class Relay:
         text, parts = _split(_said(status))
         known = mark != "" and mark == before
         if state.terminal or (state.interrupted and not known and (event.kind != "task" or whole)):
-            return Outcome(state, text, parts, event.position, mark)
+            handover = event.data.get("metadata", {}).get(HANDOVER)
+            person = cast("Json", handover) if isinstance(handover, dict) else {}
+            return Outcome(state, text, parts, event.position, mark, person)
         if (text or parts) and not known and (event.kind != "task" or whole):
             place = Place(self.child.task, event.position, mark).bookmark(self.message)
             await self.run.working(text, *parts, metadata=self.metadata, bookmark=place)

@@ -26,6 +26,8 @@ _NOTHING = 0.25
 """What is less probable than this isn't meant at all."""
 _TAG = 0.35
 """How probable a skill is from one of its tags alone."""
+_OTHERS = 3
+"""The most alternatives that are told."""
 _CEILING = 0.97
 """No rule knows for sure."""
 
@@ -40,7 +42,8 @@ class OfflineDetector:
             text: What the customer says.
             routes: The specialists that there are.
         """
-        return Reading(tuple(read(text, tuple(routes))), "offline")
+        intents = tuple(read(text, tuple(routes)))
+        return Reading(intents, "offline", _alternatives(text, tuple(routes), intents))
 
     async def aclose(self) -> None:
         """Close nothing: it holds nothing open."""
@@ -68,6 +71,21 @@ def read(text: str, routes: tuple[Specialist, ...]) -> list[Intent]:
         if part.route is not None and part.confidence >= _SEVERAL and meant:
             several.setdefault(part.route, part)
     return list(several.values()) if len(several) > 1 else [_best(whole)]
+
+
+def _alternatives(
+    text: str, routes: tuple[Specialist, ...], intents: tuple[Intent, ...]
+) -> tuple[Intent, ...]:
+    """Return what else a message may mean, the most probable first."""
+    read_ = {(intent.intent, intent.route) for intent in intents}
+    if intents[0].route is None and intents[0].intent != OUT_OF_SCOPE:
+        return ()  # small talk
+    scores = sorted(_scores(text, routes).items(), key=lambda item: -item[1])
+    return tuple(
+        Intent(intent, min(p, _CEILING), route)
+        for (intent, route), p in scores
+        if (intent, route) not in read_ and p >= _NOTHING
+    )[:_OTHERS]
 
 
 def _smalltalk(tokens: list[str]) -> Intent | None:

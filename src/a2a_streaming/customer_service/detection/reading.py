@@ -104,10 +104,12 @@ class Reading:
     Args:
         intents: What the customer wants, at least one, in the order in which to see to it.
         detector: Which detector read it.
+        alternatives: What else the customer may want, the most probable first.
     """
 
     intents: tuple[Intent, ...]
     detector: Literal["claude", "offline"]
+    alternatives: tuple[Intent, ...] = ()
 
 
 class Detector(Protocol):
