@@ -30,6 +30,7 @@ _log = get_logger(__name__)
 _JSONRPC = "JSONRPC"
 _CARD_SECONDS = 3.0
 """How long a card may take: the customer waits for it."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _SILENCE = 45.0
 """Seconds without a single byte after which a connection counts as dead: servers send heartbeats."""
 
@@ -99,14 +100,18 @@ class Directory:
     async def client(
         self, name: str, *, token: Token, headers: dict[str, str] | None = None
     ) -> SpecialistClient | None:
-        """Return the way to a specialist; None if there is none of that name, or its card can't be read.
+        """Return the way to a specialist; None if there is none of that name, or it stays away.
+
+        One whose card nobody has read yet, in a process that is new for example, is waited for.
 
         Args:
             name: The specialist's name.
             token: Gives what it is asked by for a customer.
             headers: What each call carries beside it.
         """
-        for _ in range(2):
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + self._patience, _FIRST_PAUSE
+        while True:
             for entry in self._entries:
                 if entry.client is not None and entry.card is not None and entry.card.name == name:
                     return SpecialistClient(
@@ -117,8 +122,13 @@ class Directory:
                         self._patience,
                         as_it_comes=entry.as_it_comes,
                     )
-            await self.specialists()
-        return None
+            if name in [specialist.name for specialist in await self.specialists()]:
+                continue
+            perhaps = [e for e in self._entries if e.card is None and e.name in ("", name)]
+            if not perhaps or loop.time() + pause > deadline:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _stale(self, now: float) -> list[_Entry]:
         return [e for e in self._entries if e.card is None or e.read_at + self._ttl < now]
