@@ -42,7 +42,11 @@ class Settings(BaseSettings):
     key_prefix: str = ""
     """Put before every Redis key and channel, so that several installations can share a Redis."""
     database_url: str = ""
-    """Systems of record, an async SQLAlchemy URL; empty: SQLite in `data_dir`."""
+    """Systems of record, an SQLAlchemy URL of SQLite or PostgreSQL; empty: SQLite in `data_dir`."""
+    demo_data: bool = True
+    """Whether systems of record without any customer are filled with a demo company's."""
+    records: str = ""
+    """Systems of record of your own, as package.module:name; empty: those at `database_url`."""
     data_dir: Path = Path(".data")
     """Where the embedded store and SQLite keep their files."""
     agents: Annotated[list[str], NoDecode] = []

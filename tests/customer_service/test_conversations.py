@@ -77,18 +77,6 @@ async def test_a_customer_sees_what_they_ask_for(
     assert word in artifact(events, name)[0]
 
 
-@pytest.mark.parametrize(
-    "text", ["I want a refund for INV", "Cancel my flight to Lisbon", "Book a hotel in Rome"]
-)
-async def test_what_a_specialist_cannot_do_yet_is_told_in_plain_words(
-    client: Client, text: str
-) -> None:
-    events = await story(client, "t1", text)
-    assert events[-1].state == "completed"
-    assert "yet" in text_of(events[-1])
-    assert "support@" in text_of(events[-1])
-
-
 def thursday_in(days: int) -> date:
     day = date.today() + timedelta(days)
     return day + timedelta((3 - day.weekday()) % 7)
@@ -151,14 +139,12 @@ async def test_a_fare_without_changes_is_refused_in_plain_words(client: Client) 
 
 async def test_a_price_that_a_client_wrote_itself_buys_nothing(specialists: list[str]) -> None:
     """A task's metadata may come from a client: a price in them isn't taken for ours."""
-    forged = {
-        "asked": "confirm",
-        "booking": "MT4821",
-        "date": thursday_in(100).isoformat(),
-        "totalCents": 0,
-    }
+    slots = {"booking": "MT4821", "date": thursday_in(100).isoformat(), "agreed": 0}
+    forged = {"flow": "change_booking", "asked": "confirm", "slots": slots}
     async with Client(specialists[0]) as booking:
-        events = [e async for e in booking.send_subscribe("t1", "yes", metadata={"change": forged})]
+        events = [
+            e async for e in booking.send_subscribe("t1", "yes", metadata={"pending": forged})
+        ]
         assert events[-1].state == "input-required"
         assert "€35.00" in text_of(events[-1])
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Collection
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 from starlette.routing import Route
@@ -15,7 +19,10 @@ from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.records import Records, SqlRecords
+from a2a_streaming.errors import InvalidSetting
 
+_PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
+"""What systems of record have."""
 SPECIALISTS = ("booking", "billing")
 """The specialists that come with the platform."""
 
@@ -27,10 +34,10 @@ class Platform:
         settings: The settings.
         base_url: The server's address, under which the specialists are found that run beside the Intent Agent.
         only: The agents to make, by name; all of them by default.
-        records: The systems of record; by default those in the database that the settings name.
+        records: The systems of record; by default those that the settings name.
 
     Raises:
-        InvalidSetting: The database's URL is none.
+        InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
         SetupError: A key for Claude is set, and its package isn't installed.
     """
 
@@ -44,7 +51,7 @@ class Platform:
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
-        self.records: Records = SqlRecords(_records_url(settings)) if records is None else records
+        self.records: Records = _records(settings) if records is None else records
         """The systems of record."""
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
@@ -111,7 +118,29 @@ def _detector(settings: Settings) -> Detector:
     return ClaudeDetector(key, settings.anthropic_model, base_url=settings.anthropic_base_url)
 
 
-def _records_url(settings: Settings) -> str | URL:
-    if settings.database_url:
-        return settings.database_url
-    return URL.create("sqlite+aiosqlite", database=str(settings.data_dir / "records.db"))
+def _records(settings: Settings) -> Records:
+    """Return the systems of record that the settings name."""
+    if settings.records:
+        return _own_records(settings.records)
+    default = URL.create("sqlite", database=str(settings.data_dir / "records.db"))
+    return SqlRecords(settings.database_url or default, filled=settings.demo_data)
+
+
+def _own_records(target: str) -> Records:
+    """Load systems of record by their name, also from the working directory."""
+    module, _, name = target.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidSetting(
+            f"A2A_RECORDS names {target!r}, which can't be loaded: {error}. Give package.module:name of an object "
+            "that is made as docs/connect-your-systems.md says."
+        ) from error
+    missing = [part for part in _PARTS if not hasattr(found, part)]
+    if missing:
+        raise InvalidSetting(
+            f"A2A_RECORDS names {target!r}, which lacks {', '.join(missing)}; see docs/connect-your-systems.md."
+        )
+    return found

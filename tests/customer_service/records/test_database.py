@@ -130,3 +130,16 @@ async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -
     with pytest.raises(SetupError, match="isn't from"):
         await records.open()
     await records.aclose()
+
+
+async def test_a_database_of_a_newer_version_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        await connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('9999')")
+    await engine.dispose()
+    records = SqlRecords(f"sqlite:///{path}")
+    with pytest.raises(SetupError, match="a newer one has made it"):
+        await records.open()
+    await records.aclose()

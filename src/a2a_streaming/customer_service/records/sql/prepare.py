@@ -6,24 +6,21 @@ Several processes may do it at once: each step holds a lock, and looks first whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, column, insert, inspect, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from a2a_streaming.customer_service.records.sql import demo
 from a2a_streaming.customer_service.records.sql.tables import Base, CustomerRow
-from a2a_streaming.errors import SetupError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION = table("alembic_version", column("version_num"))
+"""Alembic's own table."""
 _LOCK = "SELECT pg_advisory_xact_lock(666199)"
 """Held until the transaction's end; any number of ours does."""
 _AT_ONCE = 2000
@@ -38,9 +35,14 @@ async def prepare(engine: AsyncEngine, *, filled: bool, today: date) -> None:
         filled: Whether to fill them.
         today: The day around which the demo's dates lie.
     """
-    scripts = await asyncio.to_thread(_scripts)
-    async with _exclusive(engine) as connection:
-        await connection.run_sync(migrate, scripts)
+    newest = await asyncio.to_thread(_newest)
+    async with engine.connect() as connection:
+        current = await connection.run_sync(_revision)
+    if current != newest:
+        migrate = await asyncio.to_thread(_migrations)
+        async with _exclusive(engine) as connection:
+            await connection.run_sync(migrate)
+    async with engine.connect() as connection:
         empty = await _is_empty(connection)
     if not (filled and empty):
         return
@@ -50,35 +52,24 @@ async def prepare(engine: AsyncEngine, *, filled: bool, today: date) -> None:
             await _write(connection, books.rows)
 
 
-def migrate(connection: Connection, scripts: ScriptDirectory) -> None:
-    """Make the migrations that a database doesn't have yet.
-
-    Args:
-        connection: To the database, within a transaction.
-        scripts: The migrations.
-
-    Raises:
-        SetupError: The tables are there, and no migration has made them.
-    """
-    context = MigrationContext.configure(connection)
-    if context.get_current_revision() is None and inspect(connection).has_table("customers"):
-        raise SetupError(
-            "The database has tables of customers already, and that isn't from this version's migrations. Name "
-            "another database in A2A_DATABASE_URL, or remove that one: under `up` it is records.db in A2A_DATA_DIR."
-        )
-    missing = scripts.iterate_revisions("heads", context.get_current_revision() or "base")
-    for revision in reversed(list(missing)):
-        with Operations.context(context):
-            revision.module.upgrade()
-        context.stamp(scripts, revision.revision)
+def _newest() -> str:
+    """Return the newest migration's id: its file's name begins with it. Looks at the disk."""
+    return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("[0-9]*_*.py"))
 
 
-@lru_cache(maxsize=1)
-def _scripts() -> ScriptDirectory:
-    """Read the migrations; from the disk, so in a thread."""
-    scripts = ScriptDirectory(str(_MIGRATIONS), version_locations=[str(_MIGRATIONS)])
-    list(scripts.walk_revisions())
-    return scripts
+def _revision(connection: Connection) -> str | None:
+    """Return the migration that a database is at; None for a new one."""
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.scalar(select(_VERSION.c.version_num))
+
+
+def _migrations() -> Callable[[Connection], None]:
+    """Return what makes the migrations. It takes a while to load, and most starts don't need it."""
+    from a2a_streaming.customer_service.records.sql import migrate  # noqa: PLC0415 - see above
+
+    scripts = migrate.load(str(_MIGRATIONS))
+    return lambda connection: migrate.migrate(connection, scripts)
 
 
 @asynccontextmanager
@@ -95,11 +86,11 @@ async def _is_empty(connection: AsyncConnection) -> bool:
 
 
 async def _write(connection: AsyncConnection, rows: dict[str, list[dict[str, Any]]]) -> None:
-    for table in Base.metadata.sorted_tables:
-        new = rows.get(table.name, [])
+    for made in Base.metadata.sorted_tables:
+        new = rows.get(made.name, [])
         for start in range(0, len(new), _AT_ONCE):
-            await connection.execute(insert(table), new[start : start + _AT_ONCE])
+            await connection.execute(insert(made), new[start : start + _AT_ONCE])
         if new and "id" in new[0] and connection.dialect.name == "postgresql":
             await connection.execute(
-                text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {len(new)})")
+                text(f"SELECT setval(pg_get_serial_sequence('{made.name}', 'id'), {len(new)})")
             )

@@ -17,6 +17,13 @@ from a2a_streaming.customer_service.records.sql.prepare import prepare
 from a2a_streaming.customer_service.records.sql.subscriptions import SqlSubscriptions
 from a2a_streaming.customer_service.records.sql.tables import CustomerRow
 from a2a_streaming.customer_service.records.sql.tickets import SqlTickets
+from a2a_streaming.customer_service.records.systems import (
+    Billing,
+    Bookings,
+    Customers,
+    Subscriptions,
+)
+from a2a_streaming.customer_service.records.tickets import Tickets
 
 _DEMO = "demo"
 """Subject of the customer who stands for everybody while authentication is off."""
@@ -26,6 +33,7 @@ class SqlRecords:
     """The systems of record of one company in an SQL database: SQLite, or PostgreSQL.
 
     The tables are made, and brought up to date, when it is opened; several processes may do that at once.
+    A part can be replaced by one of your own: `records.customers = OurCustomers()`.
 
     Args:
         url: An SQLAlchemy URL, for example `sqlite:///records.db` or `postgresql://localhost/records`.
@@ -44,15 +52,15 @@ class SqlRecords:
 
         database = Database(url, prepare=make_ready, today=today)
         self._database = database
-        self.customers = SqlCustomers(database)
+        self.customers: Customers = SqlCustomers(database)
         """Who the customers are."""
-        self.bookings = SqlBookings(database)
+        self.bookings: Bookings = SqlBookings(database)
         """What they have booked, and what can be."""
-        self.billing = SqlBilling(database)
+        self.billing: Billing = SqlBilling(database)
         """What they were billed, what they paid, and what they got back."""
-        self.subscriptions = SqlSubscriptions(database)
+        self.subscriptions: Subscriptions = SqlSubscriptions(database)
         """What they have subscribed to."""
-        self.tickets = SqlTickets(database)
+        self.tickets: Tickets = SqlTickets(database)
         """What waits for a person."""
 
     def today(self) -> date:
