@@ -139,13 +139,13 @@ class Outcome:
         Args:
             errand: What it came of.
         """
-        return {
-            "agent": errand.agent,
-            "intents": list(errand.intents),
+        told: Json = {
+            **errand.to_json(),
             "state": self.state.label,
             "text": self.text[:_LONGEST],
             "data": [part["data"] for part in self.parts if "data" in part],
         }
+        return told | ({"handover": self.handover} if self.handover else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,10 +234,6 @@ class Delegator:
                 asks = outcome.state is State.INPUT_REQUIRED
                 ask = run.input_required if asks else run.auth_required
                 await ask(text or wording.MORE, *parts, metadata=metadata)
-            case State.COMPLETED if outcome.handover:
-                told = outcome.handover
-                ticket, reason = str(told.get("ticket", "")), str(told.get("reason", "requested"))
-                return Trouble(reason, text, child.agent, ticket)
             case State.COMPLETED if child.rest:
                 told = outcome.told(child.errand)
                 if text or parts:
@@ -245,6 +241,9 @@ class Delegator:
                     bookmark = ended.bookmark(relay.message)
                     await run.working(text, *parts, metadata=relay.metadata, bookmark=bookmark)
                 return told
+            case State.COMPLETED if person := _wanted_person(child, outcome):
+                reason, ticket = person.get("reason", "requested"), person.get("ticket", "")
+                return Trouble(str(reason), text, child.agent, str(ticket))
             case State.COMPLETED:
                 await run.complete(text or wording.DONE, *parts)
             case State.CANCELED:
@@ -316,6 +315,12 @@ def said_before(run: Run) -> list[Json]:
         for message in run.task.get("history", ())
         if message["role"] == "ROLE_USER" and message["messageId"] != run.message_id
     ]
+
+
+def _wanted_person(child: Delegation, outcome: Outcome) -> Json:
+    """Return what a specialist says of a person who must go on, when all errands are done; empty if none must."""
+    earlier: list[Json] = [told["handover"] for told in child.earlier if told.get("handover")]
+    return outcome.handover or (earlier[0] if earlier else {})
 
 
 def _trace(said: Json) -> dict[str, str]:

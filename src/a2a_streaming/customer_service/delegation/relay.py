@@ -100,7 +100,9 @@ class Relay:
             return Outcome(state, text, parts, event.position, mark, person)
         if (text or parts) and not known and (event.kind != "task" or whole):
             place = Place(self.child.task, event.position, mark).bookmark(self.message)
-            await self.run.working(text, *parts, metadata=self.metadata, bookmark=place)
+            step: object = event.data.get("metadata", {}).get("step")
+            metadata = self.metadata | ({"step": step} if isinstance(step, str) else {})
+            await self.run.working(text, *parts, metadata=metadata, bookmark=place)
         return None
 
     async def _artifact(
