@@ -19,7 +19,12 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Meta
 from a2a_streaming.caller import Caller, Role
 from a2a_streaming.canceling import Canceling
-from a2a_streaming.errors import TaskNotCancelable, TaskNotFound, Unavailable
+from a2a_streaming.errors import (
+    TaskNotCancelable,
+    TaskNotFound,
+    Unavailable,
+    UnsupportedOperation,
+)
 from a2a_streaming.event import message, new_task, timestamp
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
@@ -130,7 +135,7 @@ class TaskService:
             InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
             TaskNotFound: There is no such task, and a client doesn't choose ids of tasks together with those
                 of messages.
-            UnsupportedOperation: The task has ended.
+            UnsupportedOperation: The task has ended, or isn't the one that the caller came for.
             InboxFull: Too many messages wait.
             Unavailable: Redis is away; send again.
         """
@@ -140,6 +145,10 @@ class TaskService:
             check_id(message_id, "The message's id")
         may_create = task_id is None or (message_id is None and caller.may_create(task_id))
         owner = caller.owner
+        if caller.task not in ("", task_id):
+            raise UnsupportedOperation(
+                f"Who comes by a link speaks in task {caller.task!r} alone: name it with the message."
+            )
         if task_id is None:
             stored = told = caller.made_id(new_task_id(owner, self._agent, context, message_id))
         else:
@@ -239,6 +248,8 @@ class TaskService:
         if state is not None:
             wanted.append(("state", state.label))
         found = await self._manager.index.tasks(wanted, changed_after=changed_after)
+        if caller.task:
+            found = [one for one in found if one[1] == caller.stored_id(caller.task)]
         rest = found if token is None else [one for one in found if one < read_token(token)]
         page, more = rest[:size], len(rest) > size
         snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]

@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """For how long a token is good by which one agent acts for a customer at another."""
     auth_ticket_seconds: Seconds = 60.0
     """For how long a browser's ticket for an EventSource is good."""
+    auth_link_seconds: Seconds = 600.0
+    """For how long a link is good by which a customer goes on with a task on another device."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
     limit_rate: str = "1200/minute"

@@ -26,7 +26,7 @@ from a2a_streaming.http.cards import CardEndpoint, base_url
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
-from a2a_streaming.http.tokens import TokenEndpoint, give_ticket, give_token
+from a2a_streaming.http.tokens import TokenEndpoint, give_link, give_ticket, give_token
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.wire.dialects import METHODS, Dialect
@@ -96,6 +96,7 @@ def node_app(
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
+        Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
