@@ -207,7 +207,7 @@ async def test_a_request_that_is_repeated_joins_what_already_runs(
 async def tells(client: Client, task: str, words: str) -> bool:
     """Whether a task is there, and has these words in it."""
     try:
-        return words in str(await client.get(task))
+        return words in str(await client.get(task, history_length=100))
     except RemoteError:
         return False
 
@@ -244,3 +244,48 @@ async def test_a_question_that_was_answered_in_one_task_is_over_in_the_other(
         late = await story(client, "t1", "yes", one[-1].position)
         assert (late[-1].state, text_of(late[-1])) == ("completed", "Planted")
     assert len(trees.messages) == 2
+
+
+async def test_who_cancels_what_they_joined_leaves_the_first_request_alone(
+    settings: Settings,
+) -> None:
+    gate = Gate()
+    async with (
+        served([gate], settings) as url,
+        intent_agent([f"{url}/agents/parcels"], settings) as client,
+    ):
+        first = asyncio.create_task(collected(client, "t1", "Where is my parcel?"))
+        await gate.begun.wait()
+        second = asyncio.create_task(collected(client, "t2", "Where is my parcel?"))
+        await until(lambda: tells(client, "t2", "asked for this already"))
+        assert (await client.cancel("t2"))["status"]["state"] == "canceled"
+        assert (await second)[-1].state == "canceled"
+        gate.open.set()
+        assert (await first)[-1].state == "completed"
+    assert not gate.canceled.is_set()
+
+
+async def test_a_child_of_which_nothing_was_heard_yet_is_canceled_too(settings: Settings) -> None:
+    gate = Gate()
+    node = Node([gate], settings)
+    app = node_app(node, {"/agents/parcels": gate})
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        """Take messages, and hold back the streams that answer them."""
+        if b"text/event-stream" in dict(scope.get("headers", ())).get(b"accept", b""):
+            await app(scope, receive, hold)
+        else:
+            await app(scope, receive, send)
+
+    async def hold(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        serving(silent) as server,
+        intent_agent([f"{server.url}/agents/parcels"], settings) as client,
+    ):
+        story_told = asyncio.create_task(collected(client, "t1", "Where is my parcel?"))
+        await gate.begun.wait()
+        await client.cancel("t1")
+        await gate.canceled.wait()
+        assert (await story_told)[-1].state == "canceled"
