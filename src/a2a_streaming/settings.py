@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     """Specialists' URLs for the Intent Agent, comma-separated: more than those that run beside it, or, under the
     same name, in their place."""
     handover_seconds: Seconds = 240.0
-    """How long a specialist may work on a customer's request before a person is asked to take over."""
+    """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a2a_streaming import Agent, Run, agent_card
@@ -289,3 +291,45 @@ async def test_a_child_of_which_nothing_was_heard_yet_is_canceled_too(settings: 
         await client.cancel("t1")
         await gate.canceled.wait()
         assert (await story_told)[-1].state == "canceled"
+
+
+async def test_a_specialist_that_speaks_0_3_alone_is_asked_in_that(settings: Settings) -> None:
+    gate = Gate()
+    gate.open.set()
+    node = Node([gate], settings)
+    app = node_app(node, {"/agents/parcels": gate})
+    asked: list[str] = []
+
+    async def older(scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell a card of 0.3."""
+        asked.append(scope.get("path", ""))
+        if not scope.get("path", "").endswith("agent-card.json"):
+            await app(scope, receive, send)
+            return
+        request = Request(scope)
+        card = {
+            "name": "Parcels Agent",
+            "protocolVersion": "0.3.0",
+            "url": f"{request.base_url}agents/parcels/rpc/0.3",
+            "preferredTransport": "JSONRPC",
+            "capabilities": {"streaming": True},
+            "skills": [
+                {
+                    "id": "p",
+                    "name": "Find a parcel",
+                    "examples": ["Where is my parcel?"],
+                    "tags": [],
+                }
+            ],
+        }
+        await JSONResponse(card)(scope, receive, send)
+
+    async with (
+        serving(older) as server,
+        intent_agent([f"{server.url}/agents/parcels"], settings) as client,
+    ):
+        told = await story(client, "t1", "Where is my parcel?")
+    assert shown(told, "route") == "depot, your door"
+    assert (told[-1].state, text_of(told[-1])) == ("completed", "Found")
+    assert "/agents/parcels/rpc/0.3" in asked
+    assert "/agents/parcels/rpc/1.0" not in asked

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import cards, wording
 from a2a_streaming.customer_service.delegation import Delegator, Directory, Trouble
-from a2a_streaming.customer_service.delegation.child import Delegation, Errand
-from a2a_streaming.customer_service.delegation.delegator import said_before
+from a2a_streaming.customer_service.delegation.child import Delegation, Errand, said_before
 from a2a_streaming.customer_service.detection import (
     HUMAN,
     SMALLTALK,
@@ -51,7 +50,7 @@ class IntentAgent(Agent):
         detector: Reads what a customer wants.
         address: This agent's own address, which specialists are told so that they can watch the customer's
             task; empty if they aren't to.
-        limit: Seconds that a specialist may work before it counts as too slow.
+        limit: Seconds that specialists may work in a turn before it counts as too slow.
         patience: Seconds without progress after which a specialist's stream is given up.
         desk: Hands tasks over to people; None where there are none: then customers are told whom to write to.
     """

@@ -116,9 +116,7 @@ def which(known: Sequence[Specialist]) -> str:
         known: The specialists that there are.
     """
     choices = "\n".join(f"- {specialist.name}: {specialist.description}" for specialist in known)
-    return (
-        f"I'm not sure I understood you. What is it about?\n{choices}\n- a person: how to reach one"
-    )
+    return f"I'm not sure I understood you. What is it about?\n{choices}\n- a person who helps you"
 
 
 def out_of_scope(known: Sequence[Specialist]) -> str:

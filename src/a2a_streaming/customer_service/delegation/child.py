@@ -202,6 +202,32 @@ def mark_of(status: Mapping[str, Any]) -> str:
     return str(said.get("messageId") or status.get("timestamp", ""))
 
 
+def origin(run: Run, child: Delegation) -> Json | None:
+    """Return the customer's message for which a child was begun; None if it is no child of this task.
+
+    Args:
+        run: The customer's run.
+        child: The child, as the task's metadata tell of it.
+    """
+    for message in [*said_before(run), run.message]:
+        if message_id(run.task_id, message["messageId"], child.agent) == child.message:
+            return message
+    return None
+
+
+def said_before(run: Run) -> list[Json]:
+    """Return the customer's messages before this one.
+
+    Args:
+        run: The customer's run.
+    """
+    return [
+        message
+        for message in run.task.get("history", ())
+        if message["role"] == "ROLE_USER" and message["messageId"] != run.message_id
+    ]
+
+
 def _name(message: str) -> str:
     return f"relay {message}"
 

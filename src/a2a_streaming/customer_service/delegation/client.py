@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import httpx
@@ -64,17 +64,17 @@ class SpecialistClient:
         url: The specialist's address.
         client: a2a-sdk's client for it.
         token: By which it is asked for the customer.
-        headers: What each call carries beside it: the trace context.
         patience: Seconds without any progress after which a cut stream is given up.
         as_it_comes: Whether its streams come by `StreamTransport`.
+        headers: What each call carries beside the token: the trace context.
     """
 
     url: str
     client: Client
     token: Token
-    headers: dict[str, str]
     patience: float
     as_it_comes: bool = True
+    headers: dict[str, str] = field(default_factory=dict[str, str])
 
     async def follow(
         self, message: Json | None, task: str = "", after: str = ""

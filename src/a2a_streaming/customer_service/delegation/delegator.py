@@ -23,6 +23,7 @@ from a2a_streaming.customer_service.delegation.child import (
     Outcome,
     Place,
     message_id,
+    origin,
 )
 from a2a_streaming.customer_service.delegation.client import SpecialistClient
 from a2a_streaming.customer_service.delegation.directory import Directory
@@ -65,7 +66,7 @@ class Delegator:
         directory: The specialists.
         address: The address under which the customer's tasks are found, for specialists that watch them;
             empty if they aren't to.
-        limit: Seconds that a specialist may work before it counts as too slow.
+        limit: Seconds that specialists may work in a turn before it counts as too slow.
     """
 
     def __init__(self, directory: Directory, *, address: str = "", limit: float) -> None:
@@ -79,6 +80,8 @@ class Delegator:
         errands: Sequence[Errand],
         parts: list[Json],
         earlier: tuple[Json, ...] = (),
+        *,
+        until: float | None = None,
     ) -> Trouble | None:
         """Have errands seen to, one after the other; the turn ends as the last one does.
 
@@ -87,10 +90,12 @@ class Delegator:
             errands: The errands, at least one, each of another specialist; one for `human` ends our part.
             parts: The request, A2A parts.
             earlier: What errands before these came to.
+            until: When it counts as too slow, by the loop's clock; None to begin to count.
 
         Returns:
             Why it couldn't be done; None if it could: then the turn has ended.
         """
+        until = until or self._until()
         for number, errand in enumerate(errands):
             if errand.agent == HUMAN:
                 return Trouble("requested", "")
@@ -102,7 +107,7 @@ class Delegator:
             )
             said = self._message(run, child, child.message, parts)
             said["contextId"] = run.context_id
-            told = await self._turn(run, child, said)
+            told = await self._turn(run, child, said, until)
             if not isinstance(told, dict):
                 return told
             earlier = (*earlier, told)
@@ -120,7 +125,7 @@ class Delegator:
         if child is None or not child.waits:
             return None
         if child.joined:
-            client = await self._client(run, child.agent, {})
+            client = await self._client(run, child.agent)
             try:
                 known = client is not None and await client.get(child.task)
             except A2AError as error:
@@ -141,11 +146,12 @@ class Delegator:
             run.message["parts"],
         )
         said["taskId"] = child.task
-        told = await self._turn(run, child, said)
+        until = self._until()
+        told = await self._turn(run, child, said, until)
         if not isinstance(told, dict) or not child.rest:
             return told if isinstance(told, Trouble) else None
         parts = (origin(run, child) or run.message)["parts"]
-        return await self.carry_out(run, child.rest, parts, (*child.earlier, told))
+        return await self.carry_out(run, child.rest, parts, (*child.earlier, told), until=until)
 
     async def cancel(self, run: Run) -> None:
         """Cancel the child that works for a run that is over.
@@ -163,7 +169,7 @@ class Delegator:
             if run.has_done(f"delegate {known.name}") and Place.of(run, sent) is None:
                 found.append(Delegation(Errand(known.name), sent))  # nobody knows its id yet
         for one in found:
-            if (client := await self._client(run, one.agent, {})) is None:
+            if (client := await self._client(run, one.agent)) is None:
                 continue
             try:
                 task = one.task or await holds_message(client, run.context_id, one.message)
@@ -172,7 +178,12 @@ class Delegator:
             except (RemoteError, A2AError) as error:  # it has ended, or never began
                 _log.info("a child wasn't canceled", child=one.message, reason=str(error))
 
-    async def _turn(self, run: Run, child: Delegation, said: Json) -> Json | Trouble | None:
+    def _until(self) -> float:
+        return asyncio.get_running_loop().time() + self._limit
+
+    async def _turn(
+        self, run: Run, child: Delegation, said: Json, until: float
+    ) -> Json | Trouble | None:
         """Send a specialist a message, relay the turn that follows, and end ours as it ended.
 
         Returns:
@@ -182,7 +193,7 @@ class Delegator:
         place = Place.of(run, sent)
         if place is not None and place.outcome is not None:
             return place.outcome
-        client = await self._client(run, child.agent, {})
+        client = await self._client(run, child.agent)
         if client is None:
             _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
             return Trouble("failed", wording.unreachable(child.agent), child.agent)
@@ -196,7 +207,7 @@ class Delegator:
         client = replace(client, headers=_trace(said))
         relay = Relay(run, child, sent, wording.begun(child.agent), place)
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout_at(until):
                 outcome = await relay.until_over(await self._events(relay, client, said))
         except TimeoutError:
             _log.error("a specialist takes too long", child=relay.child.task, agent=child.agent)
@@ -263,10 +274,8 @@ class Delegator:
         metadata |= next_span(run.message.get("metadata", {}), run.metadata)
         return {"messageId": sent, "role": "ROLE_USER", "parts": parts, "metadata": metadata}
 
-    async def _client(
-        self, run: Run, agent: str, headers: dict[str, str]
-    ) -> SpecialistClient | None:
-        return await self._directory.client(agent, token=run.acting_token, headers=headers)
+    async def _client(self, run: Run, agent: str) -> SpecialistClient | None:
+        return await self._directory.client(agent, token=run.acting_token)
 
 
 async def _answered(
@@ -289,32 +298,6 @@ async def _stop(client: SpecialistClient, task: str) -> None:
             await client.cancel(task)
     except (RemoteError, AgentUnreachable) as error:
         _log.warning("a child that takes too long goes on", child=task, reason=str(error))
-
-
-def origin(run: Run, child: Delegation) -> Json | None:
-    """Return the customer's message for which a child was begun; None if it is no child of this task.
-
-    Args:
-        run: The customer's run.
-        child: The child, as the task's metadata tell of it.
-    """
-    for message in [*said_before(run), run.message]:
-        if message_id(run.task_id, message["messageId"], child.agent) == child.message:
-            return message
-    return None
-
-
-def said_before(run: Run) -> list[Json]:
-    """Return the customer's messages before this one.
-
-    Args:
-        run: The customer's run.
-    """
-    return [
-        message
-        for message in run.task.get("history", ())
-        if message["role"] == "ROLE_USER" and message["messageId"] != run.message_id
-    ]
 
 
 def _wanted_person(child: Delegation, outcome: Outcome) -> Json:

@@ -97,9 +97,7 @@ class Directory:
         """Whether every specialist's card is known."""
         return all(entry.card is not None for entry in self._entries)
 
-    async def client(
-        self, name: str, *, token: Token, headers: dict[str, str] | None = None
-    ) -> SpecialistClient | None:
+    async def client(self, name: str, *, token: Token) -> SpecialistClient | None:
         """Return the way to a specialist; None if there is none of that name, or it stays away.
 
         One whose card nobody has read yet, in a process that is new for example, is waited for.
@@ -107,7 +105,6 @@ class Directory:
         Args:
             name: The specialist's name.
             token: Gives what it is asked by for a customer.
-            headers: What each call carries beside it.
         """
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + self._patience, _FIRST_PAUSE
@@ -118,7 +115,6 @@ class Directory:
                         entry.url,
                         entry.client,
                         token,
-                        headers or {},
                         self._patience,
                         as_it_comes=entry.as_it_comes,
                     )
