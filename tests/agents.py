@@ -15,7 +15,8 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import ANYBODY
 from a2a_streaming.event import Event, text_part
 from a2a_streaming.node import Node, Role
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json, State
 from chaos.proxy import Proxy

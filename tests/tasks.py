@@ -31,6 +31,16 @@ async def connected(settings: Settings, **changed: Any) -> AsyncIterator[RedisMa
         yield manager
 
 
+async def stored_steps(manager: RedisManager, task: str, message_id: str) -> dict[str, bytes]:
+    """What a message's turn has stored: results of finished steps, and bookmarks; by name."""
+    kept = await manager._store.call("HGETALL", manager.keys.steps(task))
+    found = {field.decode(): result for field, result in zip(kept[::2], kept[1::2], strict=True)}
+    mine = f"{message_id} "
+    return {
+        name.removeprefix(mine): value for name, value in found.items() if name.startswith(mine)
+    }
+
+
 async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20) -> T:
     """Wait until a condition holds; returns what it found."""
     async with asyncio.timeout(seconds):

@@ -64,6 +64,7 @@ async def test_a_template_is_the_products_own_call_with_places_for_numbers(tmp_p
         context="c",
         entry=None,
         task={"id": "t1"},
+        steps={},
         tail_bytes=0,
     )
     recorder = Recorder()

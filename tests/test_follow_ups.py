@@ -11,7 +11,7 @@ import redis.asyncio
 from a2a_streaming import Run
 from a2a_streaming.caller import ANYBODY
 from a2a_streaming.errors import InboxFull, UnsupportedOperation
-from a2a_streaming.service import Sent
+from a2a_streaming.sending import Sent
 from a2a_streaming.session import Reset
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State

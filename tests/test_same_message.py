@@ -12,7 +12,7 @@ from a2a_streaming import Run
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, TaskNotFound, UnsupportedOperation
 from a2a_streaming.event import text_part
-from a2a_streaming.service import Sent
+from a2a_streaming.sending import Sent
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json, State
 from agents import Desk, Notes, never, true, working

@@ -10,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from a2a_streaming.position import Position
-from a2a_streaming.sse import HEARTBEAT, Decoder, Message, frame, json_frame, with_retry
+from a2a_streaming.sse import (
+    HEARTBEAT,
+    Decoder,
+    Message,
+    frame,
+    head,
+    json_frame,
+    together,
+    with_retry,
+)
 
 BOM = b"\xef\xbb\xbf"
 LINE_ENDS = [b"\n", b"\r\n", b"\r"]
@@ -132,17 +141,30 @@ def test_a_frame_looks_as_the_specification_shows_it() -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"))),
-    st.from_regex(r"([a-z0-9-]+@)?[0-9]+-[0-9]+", fullmatch=True),
-    st.sampled_from(["status", "artifact", None]),
+    st.lists(
+        st.tuples(
+            st.lists(
+                st.text(st.characters(codec="utf-8", exclude_characters="\r\n")),
+                min_size=1,
+                max_size=2,
+            ),
+            st.builds(Position, st.integers(1, 2**64 - 1), st.integers(1, 2**64 - 1)),
+            st.sampled_from(["status", "artifact", None]),
+        )
+    ),
+    st.sampled_from(["", "task-1@"]),
+    st.binary().map(lambda mark: mark.replace(b"\n", b"").replace(b"\r", b"")),
 )
-def test_json_on_one_line_makes_the_same_frame_in_one_step(
-    pieces: list[str], position: str, event: str | None
+def test_json_on_one_line_makes_the_same_frames_in_pieces(
+    told: list[tuple[list[str], Position, str | None]], tag: str, mark: bytes
 ) -> None:
-    said = [piece.encode() for piece in pieces]
-    named = event.encode() if event is not None else None
-    made = json_frame(*said, id=position.encode(), event=named)
-    assert made == frame(b"".join(said), event=event, id=position)
+    said = [([one.encode() for one in pieces], at, event) for pieces, at, event in told]
+    made = together(
+        json_frame(head(event=event.encode() if event else None, tag=tag.encode()), at, *pieces)
+        for pieces, at, event in said
+    )
+    whole = [frame(mark.join(pieces), event=event, id=f"{tag}{at}") for pieces, at, event in said]
+    assert mark.join(made) == b"".join(whole)
 
 
 def test_each_line_of_the_data_has_its_own_field() -> None:

@@ -11,7 +11,7 @@ from a2a_streaming import Run
 from a2a_streaming.caller import ANYBODY
 from a2a_streaming.errors import StepRepeated
 from a2a_streaming.event import text_part
-from a2a_streaming.service import Sent
+from a2a_streaming.sending import Sent
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from agents import (

@@ -14,8 +14,10 @@ from bench.machine import ROOT, environment, until_quiet
 from bench.requests import JSON, begin, resubscribe
 from bench.rounds import Bench, Outcome, Row, alternated, at_most, spread
 from bench.servers import Server, product, redis
+from bench.tasks import backbone, fill, open_task, run_async
 
 _EVENTS = 20
+_UNWATCHED = "no authentication, of a task that nobody here has watched"
 _LIMITS = {"A2A_LIMIT_RATE": "1000000/second", "A2A_LIMIT_STREAMS": "100000"}
 """Limits are kept, and aren't what is measured."""
 
@@ -39,8 +41,13 @@ class Door:
         """Begin a task."""
         return cls(server, headers, begin(server, "resumed", str(_EVENTS), *headers))
 
-    def resume(self, total: int) -> Loaded:
-        """Ask for the whole story so many times, one after another, each on a connection of its own."""
+    def resume(self, total: int, task: str = "") -> Loaded:
+        """Ask for the whole story so many times, one after another, each on a connection of its own.
+
+        Args:
+            total: How many times.
+            task: Another task than that of the door.
+        """
         return load(
             self.server.process,
             {
@@ -48,7 +55,7 @@ class Door:
                 "port": self.server.port,
                 "path": "/rpc/0.1",
                 "header": [JSON, *self.headers],
-                "body": resubscribe(self.task),
+                "body": resubscribe(task or self.task),
                 "total": total,
                 "until": "first",
                 "seconds": 60,
@@ -76,8 +83,10 @@ def run(bench: Bench) -> Outcome:
                 "JWT": Door.opened(signed, f"Authorization: Bearer {token}"),
             }
             time.sleep(0.5)  # the agents say what they have to say
-            found = _measure(bench, doors)
-    for name, more in (("no authentication", 0.0), ("API key", 0.1)):
+            count = bench.scaled(1500, 300)
+            run_async(_prepare(store, count))
+            found = _measure(bench, doors, count)
+    for name, more in (("no authentication", 0.0), (_UNWATCHED, 0.0), ("API key", 0.1)):
         for quantile, goal in (("p50", 0.25), ("p99", 0.5)):
             work = f"first event of a resubscribe, {name}, {quantile}"
             values = [one.ms("first", quantile) for one in found[name]]
@@ -89,17 +98,26 @@ def run(bench: Bench) -> Outcome:
     return outcome
 
 
-def _measure(bench: Bench, doors: Mapping[str, Door]) -> dict[str, list[Loaded]]:
-    found: dict[str, list[Loaded]] = {name: [] for name in doors}
+async def _prepare(store: Server, count: int) -> None:
+    """Begin tasks that nobody watches, each with as long a story as the others."""
+    async with backbone(store) as manager:
+        for number in range(count):
+            await fill(manager, await open_task(manager, "holding", f"resumed-{number}"), _EVENTS)
+
+
+def _measure(bench: Bench, doors: Mapping[str, Door], count: int) -> dict[str, list[Loaded]]:
+    found: dict[str, list[Loaded]] = {name: [] for name in (*doors, _UNWATCHED)}
     processes = [door.server.process for door in doors.values()]
     for door in doors.values():
         door.resume(200)
     for number in bench.each_round():
-        for name in alternated(list(doors), number):
+        for name in alternated(list(found), number):
             until_quiet(processes)
-            total = bench.scaled(1500, 300)
-            door = doors[name]
-            found[name].append(undisturbed(lambda d=door, n=total: d.resume(n), bench.deadline))
+            door = doors.get(name, doors["no authentication"])
+            task = "resumed-{n}" if name == _UNWATCHED else ""
+            found[name].append(
+                undisturbed(lambda d=door, t=task: d.resume(count, t), bench.deadline)
+            )
     return found
 
 

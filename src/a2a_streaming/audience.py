@@ -1,8 +1,9 @@
-"""Audiences: watchers of one task who are up to date, and are told the same bytes as events come.
+"""Audiences: watchers of one task who are up to date, and are told as events come.
 
 A session that has caught up may leave its own loop and join an audience of its feed. Then an event is framed
-once for all of them and written to each at once, without waking a single one. Who can't take more for now, or
-has been told the last event, is let go, and goes on by itself from there.
+once for all of them and written to each at once, without waking a single one. What is a watcher's own, the id of
+its request, is its *mark*: the same pieces are joined by each one's mark. Who can't take more for now, or has been
+told the last event, is let go, and goes on by itself from there.
 """
 
 from __future__ import annotations
@@ -17,18 +18,26 @@ from a2a_streaming.position import Position
 _MOST = 64 * 1024
 """The most bytes that are written at once; what is more, everybody reads at their own pace."""
 
-Tell: TypeAlias = Callable[[Sequence[Event]], tuple[bytes, bool]]
-"""Makes the bytes that tell events, and says whether nothing may follow on them."""
+Tell: TypeAlias = Callable[[Sequence[Event]], tuple[Sequence[bytes], bool]]
+"""Makes the pieces that tell events, between which each watcher's mark belongs; and says whether nothing may follow."""
+
+Seal: TypeAlias = Callable[[Sequence[bytes], int], Sequence[bytes]]
+"""Makes of pieces what the connections take, for marks of a length."""
 
 
 class Sink(Protocol):
     """Where a watcher's bytes go."""
 
+    @property
+    def mark(self) -> bytes:
+        """What stands between the pieces for this watcher."""
+        ...
+
     def write(self, chunk: bytes) -> bool:
         """Write at once.
 
         Args:
-            chunk: Whole frames.
+            chunk: Whole frames, sealed.
 
         Returns:
             Whether it can take more at once.
@@ -46,14 +55,16 @@ class Sink(Protocol):
 
 
 class Audience:
-    """Watchers who are told the same bytes.
+    """Watchers who are told the same.
 
     Args:
-        tell: Makes the bytes.
+        tell: Makes the pieces.
+        seal: Seals them.
     """
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, seal: Seal) -> None:
         self._tell = tell
+        self._seal = seal
         self.sinks: set[Sink] = set()
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -62,32 +73,43 @@ class Audience:
         Args:
             events: Events that follow on those told before, at least one.
         """
-        chunk, over = self._tell(events)
-        if len(chunk) > _MOST:
+        pieces, over = self._tell(events)
+        if sum(map(len, pieces)) > _MOST:
             self.let_go(events[0].previous)
             return
-        position = events[-1].position
         metrics.DELIVERIES.inc(len(events) * len(self.sinks))
+        full = self._write(pieces)
+        position = events[-1].position
         if over:
-            self.let_go(position, chunk)
+            self.let_go(position, over=True)
             return
-        full = [sink for sink in self.sinks if not sink.write(chunk)]
         for sink in full:
             self.sinks.discard(sink)
             sink.leave(position, over=False)
 
-    def let_go(self, position: Position | None, last: bytes | None = None) -> None:
+    def _write(self, pieces: Sequence[bytes]) -> list[Sink]:
+        """Write to everybody; return those who can't take more for now."""
+        sealed: dict[int, Sequence[bytes]] = {}
+        full: list[Sink] = []
+        for sink in self.sinks:
+            mark = sink.mark
+            told = sealed.get(len(mark))
+            if told is None:
+                told = sealed[len(mark)] = self._seal(pieces, len(mark))
+            if not sink.write(mark.join(told)):
+                full.append(sink)
+        return full
+
+    def let_go(self, position: Position | None, *, over: bool = False) -> None:
         """Let everybody go.
 
         Args:
-            position: The last event that they were told, or are told now.
-            last: What tells them the stream's last events; None if they go on by themselves.
+            position: The last event that they were told.
+            over: Whether it was the stream's last.
         """
         sinks, self.sinks = self.sinks, set()
         for sink in sinks:
-            if last is not None:
-                sink.write(last)
-            sink.leave(position, over=last is not None)
+            sink.leave(position, over=over)
 
 
 class Audiences:
@@ -96,17 +118,18 @@ class Audiences:
     def __init__(self) -> None:
         self._audiences: dict[Hashable, Audience] = {}
 
-    def join(self, key: Hashable, tell: Tell, sink: Sink) -> None:
-        """Join the audience that is told the same bytes.
+    def join(self, key: Hashable, tell: Tell, seal: Seal, sink: Sink) -> None:
+        """Join the audience that is told the same.
 
         Args:
-            key: What those bytes depend on.
+            key: What the pieces depend on beside the events.
             tell: Makes them, if there is no such audience yet.
+            seal: Seals them, likewise.
             sink: Where they go.
         """
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = Audience(tell)
+            audience = self._audiences[key] = Audience(tell, seal)
         audience.sinks.add(sink)
 
     def leave(self, key: Hashable, sink: Sink) -> None:

@@ -1,21 +1,26 @@
-"""A process's feeds: started by their first watcher, closed by their last, and looked after in between."""
+"""A process's feeds: started by their first watcher, closed a while after their last, and looked after in between."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections import OrderedDict
 
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Meta
 from a2a_streaming.backbone.subscriptions import Claims
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.feed import Feed
+from a2a_streaming.pages import Pages
 from a2a_streaming.singleflight import SingleFlight
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 _POLL_SECONDS = 0.5
 _CHECK_EVERY = 10  # polls, while Pub/Sub is well
+_LINGER_SECONDS = 5.0
+"""How long a feed stays after its last watcher: who lost a connection comes back soon."""
+_LINGERING = 256
+"""The most feeds that nobody watches."""
 
 
 class Feeds:
@@ -28,7 +33,8 @@ class Feeds:
     def __init__(self, manager: RedisManager) -> None:
         self._manager = manager
         self._feeds: dict[str, Feed] = {}
-        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._lingering: OrderedDict[str, float] = OrderedDict()
+        self._pages = Pages()
         self._metas: SingleFlight[str, Meta | None] = SingleFlight()
         self._claims = Claims(manager.subscriptions)
         self._patrol: asyncio.Task[None] | None = None
@@ -42,9 +48,10 @@ class Feeds:
         if self._patrol is not None:
             self._patrol.cancel()
             await asyncio.gather(self._patrol, return_exceptions=True)
-        for feed in list(self._feeds.values()):
-            await feed.aclose()
+        for feed in self._feeds.values():
+            feed.close()
         self._feeds.clear()
+        await self._claims.aclose()
 
     async def meta(self, task_id: str) -> Meta | None:
         """Return whose task it is and which agent's; state and position may be old.
@@ -65,8 +72,20 @@ class Feeds:
             feed.meta = meta
         return meta
 
+    def open(self, task_id: str) -> Feed:
+        """Return a task's feed; a new one begins to listen, and is closed again if nobody joins it soon.
+
+        Args:
+            task_id: The task.
+        """
+        feed = self._feeds.get(task_id)
+        if feed is None:
+            feed = self._feeds[task_id] = Feed(self._manager, task_id, self._pages)
+            self._linger(feed)
+        return feed
+
     async def join(self, task_id: str, watcher: str) -> Feed:
-        """Return a task's feed, and count a watcher in; the first one starts it.
+        """Return a task's feed, ready to be read, and count a watcher in.
 
         Args:
             task_id: The task.
@@ -75,33 +94,43 @@ class Feeds:
         Raises:
             Unavailable: Redis is away.
         """
-        feed = self._feeds.get(task_id)
-        if feed is None:
-            feed = self._feeds[task_id] = Feed(self._manager, task_id)
-            self._starting[task_id] = asyncio.create_task(feed.start())
+        feed = self.open(task_id)
         feed.watchers.add(watcher)
+        self._lingering.pop(task_id, None)
+        self._claims.add(task_id, watcher)
         try:
-            await self._claims.add(task_id, watcher)
-            if (starting := self._starting.get(task_id)) is not None:
-                await asyncio.shield(starting)
-                self._starting.pop(task_id, None)
+            await feed.ready()
         except BaseException:
-            await self.leave(feed, watcher)
+            self.leave(feed, watcher)
             raise
         return feed
 
-    async def leave(self, feed: Feed, watcher: str) -> None:
-        """Count a watcher out; the last one closes the feed."""
+    def leave(self, feed: Feed, watcher: str) -> None:
+        """Count a watcher out; the last one's feed stays for a while."""
         feed.watchers.discard(watcher)
-        if not feed.watchers and self._feeds.get(feed.task_id) is feed:
-            del self._feeds[feed.task_id]
-            starting = self._starting.pop(feed.task_id, None)
-            if starting is not None:
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-            await feed.aclose()
-        with contextlib.suppress(Unavailable):  # the claim lapses by itself
-            await self._claims.remove(feed.task_id, watcher)
+        self._claims.remove(feed.task_id, watcher)
+        if feed.watchers or self._feeds.get(feed.task_id) is not feed:
+            return
+        if feed.gone:
+            self._close(feed.task_id)
+        else:
+            self._linger(feed)
+
+    def _linger(self, feed: Feed) -> None:
+        self._lingering[feed.task_id] = asyncio.get_running_loop().time()
+        while len(self._lingering) > _LINGERING:
+            self._close(next(iter(self._lingering)))
+
+    def _close(self, task_id: str) -> None:
+        self._lingering.pop(task_id, None)
+        self._feeds.pop(task_id).close()
+
+    def _close_unwatched(self) -> None:
+        limit = asyncio.get_running_loop().time() - _LINGER_SECONDS
+        for task_id, since in list(self._lingering.items()):
+            if since > limit:
+                break
+            self._close(task_id)
 
     async def _look_after(self) -> None:
         rounds = 0
@@ -110,6 +139,7 @@ class Feeds:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             rounds += 1
+            self._close_unwatched()
             try:
                 if not self._manager.broadcast.healthy or rounds % _CHECK_EVERY == 0:
                     await self._compare()

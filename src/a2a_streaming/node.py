@@ -7,7 +7,7 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.auth import Authenticator
@@ -15,6 +15,7 @@ from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.heartbeats import Heartbeats
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.service import TaskService
@@ -26,6 +27,13 @@ from a2a_streaming.worker import Worker
 Role = Literal["all", "front", "worker"]
 
 _log = get_logger(__name__)
+
+
+class Stream(Protocol):
+    """A stream that this process has open."""
+
+    def stop(self, why: str) -> None:
+        """End it: its client reconnects elsewhere."""
 
 
 class Node:
@@ -67,9 +75,11 @@ class Node:
         self._pusher: Pusher | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self.heartbeats = Heartbeats(settings.heartbeat_seconds)
+        """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
         """What owners may ask of this process."""
         self.grpc_address = ""
@@ -168,16 +178,21 @@ class Node:
                 self._workers.append(worker)
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
 
-    def track(self, stream: asyncio.Task[None]) -> None:
+    def track(self, stream: Stream) -> None:
         """Count a stream in, so that `drain` can end it."""
         self._streams.add(stream)
-        stream.add_done_callback(self._streams.discard)
+        if self.draining:
+            stream.stop("drain")
+
+    def untrack(self, stream: Stream) -> None:
+        """Count a stream out."""
+        self._streams.discard(stream)
 
     async def drain(self) -> None:
         """Hand running work over, and end every stream: its client reconnects elsewhere."""
         self.draining = True
-        for stream in self._streams:
-            stream.cancel()
+        for stream in list(self._streams):
+            stream.stop("drain")
         await asyncio.gather(*(worker.drain() for worker in self._workers))
         self._workers.clear()
 
@@ -191,6 +206,8 @@ class Node:
             await self.drain()
             if self._pusher is not None:
                 await self._pusher.aclose()
+            for service in self._services.values():
+                await service.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
             if self._authenticator is not None:

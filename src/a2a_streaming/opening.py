@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.reading import Frames, TaskReader, read_position
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
-from a2a_streaming.task import State, answered_by_message
+from a2a_streaming.task import answered_by_message, state_of
 from a2a_streaming.wire.dialects import Dialect
 
 
@@ -59,25 +60,17 @@ class Openings:
         self._dialect = dialect
         self._caller = caller
 
-    async def of_turn(self, sent: Sent, position: str | None) -> Opening:
+    def of_turn(self, sent: Sent, position: str | None) -> Opening:
         """Open the stream of a message that was just sent, to its turn's end.
 
         Args:
             sent: What became of the message.
             position: What its sender has seen of the task, as in `Last-Event-ID`.
-
-        Raises:
-            TaskNotFound: The task was forgotten in the meantime.
-            Unavailable: Redis is away.
         """
         after, malformed = read_position(position)
         follows = sent.turn is not None and after is None and not malformed
-        session = await self._service.watch(
-            sent.task_id,
-            caller=self._caller,
-            after=after,
-            malformed=malformed,
-            from_snapshot=follows,
+        session = self._service.watch_turn(
+            sent, after=after, malformed=malformed, from_snapshot=follows
         )
         return Opening(
             session,
@@ -104,10 +97,11 @@ class Openings:
             task_id, caller=self._caller, after=after, malformed=malformed, from_snapshot=fresh
         )
         if (fresh and v1) or self._service.may_answer_with_message:
-            task = await self._service.read(session.task_id, task_id)
-            if answered_by_message(task):
+            snapshot = await self._service.snapshot(session.task_id, task_id)
+            if answered_by_message(snapshot.task):
                 raise TaskNotFound(task_id)
-            if fresh and v1 and State(task["status"]["state"]).terminal:
+            session.begin_with(snapshot)
+            if fresh and v1 and state_of(snapshot.task).terminal:
                 raise UnsupportedOperation(
                     f"Task {task_id!r} has ended; there is nothing to subscribe to. Get it instead, or send "
                     "Last-Event-ID for what you have missed."

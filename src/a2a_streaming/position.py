@@ -65,5 +65,5 @@ class Position(NamedTuple):
         Raises:
             ValueError: It is none.
         """
-        epoch, _, offset = entry_id.partition(b"-")
+        epoch, offset = entry_id.split(b"-")
         return cls(int(epoch), int(offset))

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from a2a_streaming import metrics
-from a2a_streaming.audience import Sink
+from a2a_streaming.audience import Seal, Sink
 from a2a_streaming.errors import InvalidPosition, TaskNotFound, Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
+from a2a_streaming.replay import Page
 from a2a_streaming.session import Reset, StreamSession
+from a2a_streaming.sse import together
 from a2a_streaming.task import Json, mentions, state_of
 
 
 class Frames(Protocol):
-    """Makes a stream's frames."""
+    """Makes a stream's frames.
+
+    A frame comes in pieces, which many streams share; what is a stream's own stands between them.
+    """
+
+    mark: bytes
+    """What stands between the pieces."""
+    joins: bool
+    """Whether frames that follow one another may be handed on as one."""
 
     @property
     def key(self) -> Hashable:
-        """What the frames depend on beside the events: equal keys make equal frames."""
+        """What the pieces depend on beside the events: equal keys make equal pieces."""
         ...
 
-    def event(self, event: Event, final: bool) -> bytes:
-        """Make an event's frame; `final` says whether the stream ends with it."""
+    def event(self, event: Event, final: bool) -> Sequence[bytes]:
+        """Make an event's frame, in pieces; `final` says whether the stream ends with it."""
         ...
 
     def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
@@ -37,6 +47,8 @@ class Reader(Protocol):
 
     name: str
     """What it reads, for the log."""
+    mark: bytes
+    """What stands between the pieces of what it is told at once; see `follow`."""
 
     async def read(self, seconds: float) -> list[bytes]:
         """Wait for frames; none if the time is over.
@@ -52,7 +64,7 @@ class Reader(Protocol):
         """Whether nothing can follow."""
         ...
 
-    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:
+    def follow(self, sink: Sink, seal: Seal) -> bool:
         """Be told at once what follows, if it can be so; see `TaskReader.follow`."""
         ...
 
@@ -86,6 +98,7 @@ class TaskReader:
         held: bool = False,
     ) -> None:
         self.name = session.task_id
+        self.mark = frames.mark
         self._session = session
         self._frames = frames
         self._turn = turn
@@ -121,16 +134,19 @@ class TaskReader:
             self._ended = state.terminal or (waits and not self._to_the_end)
             self._held.clear()  # the task as it is now tells it too
             return [self._frames.reset(got.task, got.reason, got.position)]
+        metrics.DELIVERIES.inc(len(got))
+        if isinstance(got, Page) and self._turn is None and not self._holds and self._frames.joins:
+            return [self._whole(got)]
         frames = self._told(got)
         # What is held back isn't read: who waits goes on waiting.
         return await self.read(seconds) if self._held and not frames and got else frames
 
-    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:
+    def follow(self, sink: Sink, seal: Seal) -> bool:
         """Be told at once what follows, until the sink is let go; then `resume`.
 
         Args:
             sink: Where it goes.
-            seal: Makes of frames what the sink takes.
+            seal: Makes of frames' pieces what the sink takes.
 
         Returns:
             Whether it is so: not while the watcher isn't up to date.
@@ -138,11 +154,7 @@ class TaskReader:
         if self._turn is not None or self._held or self._ended:
             return False
 
-        def tell(events: Sequence[Event]) -> tuple[bytes, bool]:
-            frames, over = self._live(events)
-            return seal(b"".join(frames)), over
-
-        return self._session.follow(self._key, tell, sink)
+        return self._session.follow(self._key, self._live, seal, sink)
 
     def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
         """Go on by reading.
@@ -176,24 +188,35 @@ class TaskReader:
             newest = event is events[-1] and self._session.at_end
             self._ended = self._ends_with(event, newest=newest)
             if self._holds and event.position.offset == 1 and not self._ended:
-                self._held.append(self._frames.event(event, False))
+                self._held.append(self._frame(event, final=False))
                 continue
             if event.kind != "message":
                 frames += self._held
             self._held.clear()
-            frames.append(self._frames.event(event, self._ended))
+            frames.append(self._frame(event, final=self._ended))
             if self._ended:
                 break
         return frames
 
-    def _live(self, events: Sequence[Event]) -> tuple[list[bytes], bool]:
-        """Return the frames of events that come live, and whether the stream ends with them."""
-        frames: list[bytes] = []
+    def _frame(self, event: Event, *, final: bool) -> bytes:
+        return self.mark.join(self._frames.event(event, final))
+
+    def _whole(self, page: Page) -> bytes:
+        """Return the frames of a page: other events follow on it, so the stream ends with none of these."""
+        key = self._frames.key
+        told = page.told.get(key)
+        if told is None:
+            told = page.told[key] = together(self._frames.event(event, False) for event in page)
+        return self.mark.join(told)
+
+    def _live(self, events: Sequence[Event]) -> tuple[Sequence[bytes], bool]:
+        """Return the pieces of events that come live, and whether the stream ends with them."""
+        frames: list[Sequence[bytes]] = []
         over = False
         for event in events:
             over = self._ends_with(event, newest=event is events[-1])
             frames.append(self._frames.event(event, over))
-        return frames, over
+        return together(frames), over
 
     def _ends_with(self, event: Event, *, newest: bool) -> bool:
         state = event.state
@@ -212,6 +235,7 @@ class FollowReader:
 
     def __init__(self, readers: Sequence[TaskReader]) -> None:
         self.name = f"{len(readers)} tasks"
+        self.mark = b""
         self._readers = list(readers)
         self._gone: list[TaskReader] = []
         self._next: dict[asyncio.Task[list[bytes]], TaskReader] = {}
@@ -251,7 +275,7 @@ class FollowReader:
             raise away
         return frames
 
-    def follow(self, sink: Sink, seal: Callable[[bytes], bytes]) -> bool:  # noqa: ARG002 - see `Reader`
+    def follow(self, sink: Sink, seal: Seal) -> bool:  # noqa: ARG002 - see `Reader`
         """Say that it reads on: what comes of several tasks is put in order here."""
         return False
 

@@ -8,7 +8,7 @@ lost tail, another run's 5 to 9 look like those already seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from a2a_streaming.event import Event
@@ -26,6 +26,21 @@ class Gap:
 
     after: Position | None
     seen: Position
+
+
+class Page(list[Event]):
+    """Events of a log on which others follow, read once and told to many.
+
+    Args:
+        events: The events, in order.
+    """
+
+    __slots__ = ("told",)
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        super().__init__(events)
+        self.told: dict[Hashable, Sequence[bytes]] = {}
+        """What streams made of it, by what that depends on, so that it is made once a process."""
 
 
 class Tail:

@@ -5,58 +5,23 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from a2a_streaming.accepting import (
-    check_depth,
-    fingerprint,
-    new_context_id,
-    new_task_id,
-    read_token,
-    refusal,
-)
-from a2a_streaming.backbone.inbox import Accepted, Offer
+from a2a_streaming.accepting import read_token
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.backbone.snapshots import Meta
-from a2a_streaming.caller import Caller, Role
+from a2a_streaming.backbone.snapshots import Snapshot
+from a2a_streaming.caller import Caller
 from a2a_streaming.canceling import Canceling
-from a2a_streaming.errors import (
-    TaskNotCancelable,
-    TaskNotFound,
-    Unavailable,
-    UnsupportedOperation,
-)
-from a2a_streaming.event import message, new_task, timestamp
+from a2a_streaming.errors import TaskNotCancelable, TaskNotFound
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
+from a2a_streaming.sending import Sender, Sent
 from a2a_streaming.session import Reset, StreamSession
-from a2a_streaming.task import (
-    INTERNAL,
-    Json,
-    State,
-    answered_by_message,
-    is_handed_over,
-    state_of,
-)
+from a2a_streaming.task import Json, State, answered_by_message, state_of
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.webhooks import TaskWebhooks
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Where the story of a message that was sent begins.
-
-    Args:
-        task_id: The task, by its stored id.
-        after: The position before it; None for the task's beginning.
-        turn: The id of the message, where it is a follow-up: its turn begins with the status that
-            carries it. None where the message began the task.
-    """
-
-    task_id: str
-    after: Position | None
-    turn: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,98 +61,14 @@ class TaskService:
         self._manager = manager
         self._feeds = feeds
         self._agent = agent
-        self._work = manager.work(agent)
         self._canceling = Canceling(manager, feeds, agent)
+        sender = Sender(manager, feeds, agent)
+        self.send = sender.send
+        """Accepts a customer's message; see `Sender.send`."""
+        self.aclose = sender.aclose
+        """Waits until workers are woken for all that was accepted."""
         self.webhooks = TaskWebhooks(manager, self.authorize)
         """Where tasks' events are pushed to."""
-
-    async def send(
-        self,
-        parts: list[Json],
-        *,
-        caller: Caller,
-        task_id: str | None,
-        context: str | None,
-        message_id: str | None = None,
-        message_metadata: Json | None = None,
-        message_extras: Json | None = None,
-        task_metadata: Json | None = None,
-        dialect: str,
-    ) -> Sent:
-        """Accept a customer's message: begin a task, follow up on one, or join what it began before.
-
-        Sending is idempotent. With a `message_id` the same message is known by it, for as long as its task
-        lives: owner, task, context and message id as sent. Without one a task's first message is known by
-        its content, and each later one is a message of its own.
-
-        Args:
-            parts: The message's parts (A2A 1.0 JSON).
-            caller: Who sends it.
-            task_id: The task, by an id that the client knows or chose; None to begin one with a new id.
-            context: The context as the client sent it; None if it sent none.
-            message_id: The message's id, if the client chose one.
-            message_metadata: The message's metadata.
-            message_extras: What else the message has: `referenceTaskIds`, `extensions`.
-            task_metadata: Metadata for a new task.
-            dialect: The dialect it came in.
-
-        Raises:
-            InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
-            TaskNotFound: There is no such task, and a client doesn't choose ids of tasks together with those
-                of messages.
-            UnsupportedOperation: The task has ended, or isn't the one that the caller came for.
-            InboxFull: Too many messages wait.
-            Unavailable: Redis is away; send again.
-        """
-        if context is not None:
-            check_id(context, "The session's id")
-        if message_id is not None:
-            check_id(message_id, "The message's id")
-        may_create = task_id is None or (message_id is None and caller.may_create(task_id))
-        owner = caller.owner
-        if caller.task not in ("", task_id):
-            raise UnsupportedOperation(
-                f"Who comes by a link speaks in task {caller.task!r} alone: name it with the message."
-            )
-        if task_id is None:
-            stored = told = caller.made_id(new_task_id(owner, self._agent, context, message_id))
-        else:
-            told = check_id(task_id, "The task's id")
-            stored = caller.stored_id(told)
-            owner = await self._owner_of(stored, caller)
-        context_id = context or new_context_id(stored)
-        said = message(
-            "user",
-            parts,
-            task_id=told,
-            context_id=context_id,
-            message_id=message_id,
-            metadata=_noted(message_metadata, caller, owner),
-        ) | (message_extras or {})
-        offer = Offer(
-            owner=owner,
-            agent=self._agent,
-            task_id=stored,
-            task=new_task(
-                told, context_id, said, at=timestamp(), metadata=_bare(task_metadata or {})
-            ),
-            message=said,
-            fingerprint=fingerprint(parts, message_metadata),
-            context=context,
-            by_content=message_id is None,
-            may_create=may_create,
-            dialect=dialect,
-        )
-        check_depth(offer.task)
-        # Noted first: should this process die right after the message is accepted, the sweep finds it.
-        await self._manager.index.open(self._agent, stored)
-        accepted = await self._manager.inbox.accept(offer)
-        if accepted.code not in ("CREATED", "ACCEPTED", "JOINED"):
-            raise refusal(told, accepted, self._manager.settings.inbox_limit)
-        if accepted.state is not None and not accepted.state.terminal:
-            await self._wake(offer, accepted)
-        turn = said["messageId"] if accepted.before is not None else None
-        return Sent(stored, accepted.before, turn)
 
     async def get(self, task_id: str, *, caller: Caller) -> Json:
         """Return a task as it is now (A2A 1.0 JSON).
@@ -209,10 +90,20 @@ class TaskService:
             TaskNotFound: There is nothing left of it.
             Unavailable: Redis is away.
         """
+        task = (await self.snapshot(stored, task_id)).task
+        return task if task["id"] == task_id else {**task, "id": task_id}
+
+    async def snapshot(self, stored: str, task_id: str) -> Snapshot:
+        """Return a task that its caller was found to see, and where its log ends; arguments as for `read`.
+
+        Raises:
+            TaskNotFound: There is nothing left of it.
+            Unavailable: Redis is away.
+        """
         snapshot = await self._manager.snapshots.get(stored)
         if snapshot is None:
             raise TaskNotFound(task_id)
-        return snapshot.task if snapshot.task["id"] == task_id else {**snapshot.task, "id": task_id}
+        return snapshot
 
     async def list(
         self,
@@ -240,7 +131,7 @@ class TaskService:
         """
         wanted = [("agent", self._agent)]
         if caller.sees_all:
-            await self._note(caller, "list", "*", "*")
+            await self._manager.audit.note(caller, "list", "*", "*")
         else:
             wanted.append(("owner", caller.owner))
         if context is not None:
@@ -274,7 +165,7 @@ class TaskService:
         meta = await self._feeds.meta(stored)
         if meta is None or meta.agent != self._agent:
             return None
-        return meta.dialect if await self._may_see(stored, meta, caller) else None
+        return meta.dialect if await may_see(self._manager, stored, meta, caller) else None
 
     async def watch(
         self,
@@ -307,6 +198,31 @@ class TaskService:
             from_snapshot=from_snapshot,
         )
 
+    def watch_turn(
+        self,
+        sent: Sent,
+        *,
+        after: Position | None,
+        malformed: bool = False,
+        from_snapshot: bool = False,
+    ) -> StreamSession:
+        """Return a session that reads a task to whose owner a message was just accepted; the caller enters it.
+
+        Args:
+            sent: What `send` returned.
+            after: The last position that they have seen; None to begin at the task's beginning.
+            malformed: Whether they sent a position that can't be read.
+            from_snapshot: Whether to begin with the task as it is now.
+        """
+        return StreamSession(
+            self._manager,
+            self._feeds,
+            sent.task_id,
+            after=after,
+            malformed=malformed,
+            from_snapshot=from_snapshot,
+        )
+
     async def wait_for_turn(self, sent: Sent, *, seconds: float, first: bool = False) -> Json:
         """Wait until the turn of a message has ended, and return the task.
 
@@ -319,10 +235,15 @@ class TaskService:
             TaskNotFound: The task was forgotten in the meantime.
             Unavailable: Redis is away.
         """
+        if seconds > 0:
+            await self._wait(sent, seconds, first=first)
+        return (await self.snapshot(sent.task_id, sent.task_id)).task
+
+    async def _wait(self, sent: Sent, seconds: float, *, first: bool) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         turn = sent.turn
-        session = StreamSession(self._manager, self._feeds, sent.task_id, after=sent.after)
+        session = self.watch_turn(sent, after=sent.after)
         async with session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)
@@ -340,10 +261,6 @@ class TaskService:
                     )
                 if ended and session.at_end:
                     break
-        snapshot = await self._manager.snapshots.get(sent.task_id)
-        if snapshot is None:
-            raise TaskNotFound(sent.task_id)
-        return snapshot.task
 
     async def cancel(self, task_id: str, *, caller: Caller) -> Json:
         """Cancel a task, and return it as it is then.
@@ -383,73 +300,12 @@ class TaskService:
         stored = caller.stored_id(task_id)
         meta = await self._feeds.meta(stored)
         known = meta is not None and meta.agent == self._agent and caller.task in ("", task_id)
-        if not known or meta is None or not await self._may_see(stored, meta, caller, does):
+        if (
+            not known
+            or meta is None
+            or not await may_see(self._manager, stored, meta, caller, does)
+        ):
             raise TaskNotFound(task_id)
         if meta.owner != caller.owner:
-            await self._note(caller, does, stored, meta.owner)
+            await self._manager.audit.note(caller, does, stored, meta.owner)
         return stored
-
-    async def _may_see(self, stored: str, meta: Meta, caller: Caller, does: str = "get") -> bool:
-        """Say whether a task is there for a caller: their own, all for operators, its queue for an agent.
-
-        A person who answers customers reads and writes to what is handed over to people, as the task's
-        metadata say, for as long as it is; nothing else.
-        """
-        if caller.may_see(meta.owner):
-            return True
-        if caller.role is not Role.AGENT or does not in ("get", "watch", "send"):
-            return False
-        snapshot = await self._manager.snapshots.get(stored)
-        return snapshot is not None and is_handed_over(snapshot.task)
-
-    async def _owner_of(self, stored: str, caller: Caller) -> str:
-        """Return whose task a message is for: the caller's, or one that their role opens to them."""
-        if not caller.sees_all and caller.role is not Role.AGENT:
-            return caller.owner
-        meta = await self._feeds.meta(stored)
-        if meta is None or not await self._may_see(stored, meta, caller, "send"):
-            return caller.owner
-        if meta.owner != caller.owner:
-            await self._note(caller, "send", stored, meta.owner)
-        return meta.owner
-
-    async def _note(self, caller: Caller, does: str, task_id: str, owner: str) -> None:
-        await self._manager.audit.note(
-            actor=caller.actor or caller.owner,
-            role=caller.role.value,
-            does=does,
-            task_id=task_id,
-            owner=owner,
-        )
-
-    async def _wake(self, offer: Offer, accepted: Accepted) -> None:
-        """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
-        task_id, state = offer.task_id, accepted.state
-        if accepted.code == "JOINED" and state is State.WORKING:
-            return
-        try:
-            if accepted.code == "CREATED" and state is not None:
-                await self._manager.index.record(
-                    task_id,
-                    owner=offer.owner,
-                    context=offer.task["contextId"],
-                    agent=self._agent,
-                    state=state,
-                    was=None,
-                )
-            await self._work.hint(task_id)
-        except Unavailable:
-            # The message is accepted all the same; the sweep finds it when Redis is back.
-            _log.warning("Redis went away between a message and its hint", task=task_id)
-
-
-def _noted(metadata: Json | None, caller: Caller, owner: str) -> Json:
-    """Return a message's metadata with a note of ours, which no client makes: which person answers there."""
-    bare = _bare(metadata or {})
-    if caller.role is Role.AGENT and (caller.owner != owner or not owner):
-        return {**bare, INTERNAL: {"human": caller.owner}}
-    return bare
-
-
-def _bare(metadata: Json) -> Json:
-    return {key: value for key, value in metadata.items() if key != INTERNAL}

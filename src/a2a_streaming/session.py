@@ -14,8 +14,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from a2a_streaming.audience import Sink, Tell
+from a2a_streaming.audience import Seal, Sink, Tell
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.snapshots import Snapshot
 from a2a_streaming.errors import HistoryLost, TaskNotFound
 from a2a_streaming.event import Event
 from a2a_streaming.feed import Feed
@@ -78,6 +79,11 @@ class StreamSession:
         self._told: Position | None = None
         """Where the last reset left the watcher."""
         self._feed: Feed | None = None
+        self._snapshot: Snapshot | None = None
+
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Begin with the task as it was just read, where it is to begin with the task as it is now."""
+        self._snapshot = snapshot
 
     async def __aenter__(self) -> Self:
         """Join the task's feed.
@@ -100,7 +106,7 @@ class StreamSession:
     async def __aexit__(self, *exc: object) -> None:
         feed, self._feed = self._feed, None
         if feed is not None:
-            await self._feeds.leave(feed, self.watcher)
+            self._feeds.leave(feed, self.watcher)
 
     async def next(self, seconds: float) -> Sequence[Event] | Reset:
         """Wait for what follows.
@@ -133,22 +139,23 @@ class StreamSession:
                 async with asyncio.timeout(wait):
                     await changed.wait()
 
-    def follow(self, key: Hashable, tell: Tell, sink: Sink) -> bool:
+    def follow(self, key: Hashable, tell: Tell, seal: Seal, sink: Sink) -> bool:
         """Be told what follows at once, instead of asking for it, until the sink is let go.
 
         Then set `position` to what it was told last, and ask on.
 
         Args:
-            key: What the bytes depend on that it is told.
-            tell: Makes those bytes.
-            sink: Where they go.
+            key: What it is told depends on, beside the events.
+            tell: Makes that, in pieces.
+            seal: Makes of those what the sink takes.
+            sink: Where it goes.
 
         Returns:
             Whether it is so: not while the session isn't up to date.
         """
         if self._feed is None or self._begins_anew or not self.at_end:
             return False
-        self._feed.audiences.join(key, tell, sink)
+        self._feed.audiences.join(key, tell, seal, sink)
         return True
 
     def unfollow(self, key: Hashable, sink: Sink) -> None:
@@ -179,7 +186,9 @@ class StreamSession:
 
     async def _reset(self, reason: str | None) -> Reset | None:
         """Begin anew from the snapshot; None if the watcher was told so before, and nothing is new."""
-        snapshot = await self._manager.snapshots.get(self.task_id)
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is None:
+            snapshot = await self._manager.snapshots.get(self.task_id)
         if snapshot is None:
             raise TaskNotFound(self.task_id)
         if self.position == self._told == snapshot.position:

@@ -8,7 +8,10 @@ empty event, and fail on it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from a2a_streaming.position import Position
 
 HEARTBEAT = b": \n"
 """A comment line; keeps proxies from closing a silent stream."""
@@ -33,16 +36,47 @@ def frame(data: bytes, *, event: str | None = None, id: str | None = None) -> by
     return b"%sdata: %s\n\n" % (head, data)
 
 
-def json_frame(*pieces: bytes, id: bytes, event: bytes | None = None) -> bytes:  # noqa: A002 - the field's name
-    """Return the same as `frame` for JSON on one line, as every event is: in one step, as there are many.
+def head(*, event: bytes | None = None, tag: bytes = b"") -> bytes:
+    """Return how frames of JSON begin; see `json_frame`.
 
     Args:
-        pieces: The JSON, in pieces that belong together.
-        id: As for `frame`.
         event: As for `frame`.
+        tag: What stands before the position in their ids.
     """
-    head = b"event: %b\n" % event if event is not None else b""
-    return b"%bid: %b\ndata: %b\n\n" % (head, id, b"".join(pieces))
+    return (b"event: %b\n" % event if event is not None else b"") + b"id: " + tag
+
+
+def json_frame(
+    head: bytes, position: Position, before: bytes, behind: bytes | None = None
+) -> Sequence[bytes]:
+    """Return the same as `frame` for JSON on one line, as every event is; in two pieces, if the JSON is.
+
+    Args:
+        head: How it begins.
+        position: Where the event stands, which is its id.
+        before: The JSON, or what stands before a place in it that each watcher's stream fills in another way.
+        behind: What stands behind that place, if there is one.
+    """
+    epoch, offset = position
+    if behind is None:
+        return (b"%b%d-%d\ndata: %b\n\n" % (head, epoch, offset, before),)
+    return b"%b%d-%d\ndata: %b" % (head, epoch, offset, before), behind + b"\n\n"
+
+
+def together(frames: Iterable[Sequence[bytes]]) -> Sequence[bytes]:
+    """Return the pieces of frames that follow one another.
+
+    Args:
+        frames: The pieces of each.
+    """
+    pieces: list[bytes] = []
+    whole: list[bytes] = []
+    for first, *rest in frames:
+        whole.append(first)
+        for piece in rest:
+            pieces.append(b"".join(whole))
+            whole = [piece]
+    return *pieces, b"".join(whole)
 
 
 def with_retry(first: bytes, milliseconds: int) -> bytes:

@@ -123,11 +123,7 @@ class Turns:
             await self._end(running, State.FAILED, _DAMAGED)
             return
         attempt = grant.attempt
-        steps = (
-            await self._manager.log.steps(grant.task_id, grant.entry.message_id)
-            if grant.entry is not None
-            else {}
-        )
+        steps = grant.steps
         while True:
             entry = grant.entry
             if writer.canceled:

@@ -63,7 +63,7 @@ class Call:
     """One call of a script, or a read, on its way to Redis and back."""
 
     job: Job
-    kind: Literal["lease", "append", "release", "steps"]
+    kind: Literal["lease", "append", "release"]
     carry_out: Callable[[], Awaitable[Any]]
     batch: Batch | None
     reply: asyncio.Future[Any]
@@ -93,13 +93,9 @@ class GatedLog(Log):
         give_back = super().release
         await self._gate("release", lambda: give_back(grant, cleaned=cleaned))
 
-    async def steps(self, task_id: str, message_id: str) -> dict[str, bytes]:
-        read = super().steps
-        return await self._gate("steps", lambda: read(task_id, message_id))
-
     async def _gate(
         self,
-        kind: Literal["lease", "append", "release", "steps"],
+        kind: Literal["lease", "append", "release"],
         carry_out: Callable[[], Awaitable[T]],
         batch: Batch | None = None,
     ) -> T:
@@ -213,10 +209,7 @@ class Job:
                 await writer.append(step=("too late", b"1"))
             await self._release(cleaned=True)
             return
-        steps: dict[str, bytes] = {}
-        if grant.entry is not None:
-            message_id = grant.entry.message_id
-            steps = await self._insist(lambda: self.log.steps(self.task_id, message_id))
+        steps = grant.steps
         while True:
             entry = grant.entry
             if entry is None or writer.canceled:

@@ -59,7 +59,7 @@ async def test_a_join_returns_when_redis_has_confirmed_it_so_that_nothing_after_
         assert subscribed[0][1] == 1
         await writer.append(status(text="live"))
         await ear.until(lambda ear: len(ear.events) == 1)
-        await manager.broadcast.leave("t1", ear)
+        manager.broadcast.leave("t1", ear)
 
 
 async def test_what_is_heard_is_what_the_history_holds(manager: RedisManager) -> None:
@@ -94,8 +94,8 @@ async def test_who_has_left_hears_nothing_and_leaves_no_subscription(
     gone, other = Ear(), Ear()
     await manager.broadcast.join("t1", gone)
     await manager.broadcast.join("t2", other)
-    await manager.broadcast.leave("t1", gone)
-    await manager.broadcast.leave("t1", gone)  # twice does no harm
+    manager.broadcast.leave("t1", gone)
+    manager.broadcast.leave("t1", gone)  # twice does no harm
 
     async def is_unsubscribed() -> bool:
         found: Any = await raw.pubsub_numsub(manager.keys.channel("t1"))
@@ -113,7 +113,7 @@ async def test_who_leaves_late_doesnt_take_the_next_listener_along(manager: Redi
     before, after = Ear(), Ear()
     await manager.broadcast.join("t1", before)
     await manager.broadcast.join("t1", after)
-    await manager.broadcast.leave("t1", before)
+    manager.broadcast.leave("t1", before)
     await writer.append(status())
     await after.until(lambda ear: len(ear.events) == 1)
 
@@ -124,9 +124,8 @@ async def test_leaving_and_joining_at_once_ends_subscribed(manager: RedisManager
     await manager.broadcast.join("t1", ear)
     for _ in range(30):
         next_ear = Ear()
-        await asyncio.gather(
-            manager.broadcast.leave("t1", ear), manager.broadcast.join("t1", next_ear)
-        )
+        manager.broadcast.leave("t1", ear)
+        await manager.broadcast.join("t1", next_ear)
         ear = next_ear
     await writer.append(status())
     await ear.until(lambda ear: bool(ear.events) or ear.interruptions > 0)
@@ -160,7 +159,7 @@ async def test_who_joins_while_the_connection_is_broken_is_joined_when_it_is_bac
         await manager.broadcast.join("t1", ear)
         await writer.append(status())
         await ear.until(lambda ear: bool(ear.events) or ear.interruptions > 0)
-        await manager.broadcast.leave("t1", ear)
+        manager.broadcast.leave("t1", ear)
 
 
 async def test_a_message_nobody_can_read_is_a_reason_to_look_into_the_log(
@@ -199,7 +198,8 @@ async def test_a_thousand_channels_take_one_connection(
     for ear in ears.values():
         await ear.until(lambda ear: ear.interruptions == 1)
     assert await pubsub_clients(raw) == 1
-    await asyncio.gather(*(manager.broadcast.leave(task, ear) for task, ear in ears.items()))
+    for task, ear in ears.items():
+        manager.broadcast.leave(task, ear)
 
 
 async def test_a_process_that_closes_leaves_nothing_behind(
@@ -212,10 +212,9 @@ async def test_a_process_that_closes_leaves_nothing_behind(
     for _ in range(10):
         async with connected(settings) as manager:
             ear = Ear()
-            joining = asyncio.create_task(manager.broadcast.join("t1", ear))
+            joining = manager.broadcast.join("t1", ear)
             await asyncio.sleep(0)
-        joining.cancel()
-        await asyncio.gather(joining, return_exceptions=True)
+        await joining
     await until(alone)
     assert asyncio.all_tasks() == tasks
 

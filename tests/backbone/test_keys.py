@@ -113,6 +113,9 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         stored = customer.stored_id("wait")
         await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
         async with await service.watch(customer.stored_id("ask"), caller=operator):
+            await until(
+                lambda: raw.exists(f"{prefix}subscriptions:{{{customer.stored_id('ask')}}}")
+            )
             found = await no_key_lives_for_ever(raw, prefix)
             channels = [text(channel) for channel in await raw.pubsub_channels()]
         assert found == {spec.pattern for spec in KEYS if spec.type != "channel"}

@@ -28,6 +28,7 @@ from tasks import (
     now_ms,
     saved,
     status,
+    stored_steps,
     story,
     turn_of,
 )
@@ -338,7 +339,7 @@ async def test_a_turn_finds_the_steps_of_its_own_message_alone(manager: RedisMan
     for n, (message_id, name) in enumerate(turns):
         step = (f"{message_id} {name}", b"%d" % n)
         assert (await manager.log.append(grant, batch(1, number=n, step=step))).code == "OK"
-    assert await manager.log.steps("t1", "m1") == {"look": b"0", "a b": b"1"}
-    assert await manager.log.steps("t1", "m10") == {"look": b"2"}
-    assert await manager.log.steps("t1", "m") == {}
-    assert await manager.log.steps("t2", "m1") == {}
+    assert await stored_steps(manager, "t1", "m1") == {"look": b"0", "a b": b"1"}
+    assert await stored_steps(manager, "t1", "m10") == {"look": b"2"}
+    assert await stored_steps(manager, "t1", "m") == {}
+    assert await stored_steps(manager, "t2", "m1") == {}

@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "tells each event twice",
         "reading.py",
-        "            frames.append(self._frames.event(event, self._ended))\n",
-        "            frames += 2 * [self._frames.event(event, self._ended)]\n",
+        "            frames.append(self._frame(event, final=self._ended))\n",
+        "            frames += 2 * [self._frame(event, final=self._ended)]\n",
     ),
     Mutant(
         "tells each event twice to those who are up to date",

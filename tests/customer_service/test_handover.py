@@ -18,6 +18,7 @@ from a2a_streaming.customer_service.handover import Desk
 from a2a_streaming.customer_service.records import SqlRecords
 from a2a_streaming.settings import Settings
 from customer_service.platforms import Front, front, intent_agent, said, served, story, text_of
+from tasks import until
 
 PERSON = "I want to talk to a human"
 
@@ -91,6 +92,16 @@ async def next_turn(client: Client, task: str, after: str) -> list[StreamEvent]:
     return [event async for event in client.resubscribe(task, after)]
 
 
+async def turn_with(client: Client, task: str, after: str, words: str) -> list[StreamEvent]:
+    """What follows on a position, up to the turn that ends with these words."""
+
+    async def told() -> list[StreamEvent]:
+        events = await next_turn(client, task, after)
+        return events if events and words in text_of(events[-1]) else []
+
+    return await until(told)
+
+
 def ended(events: Sequence[StreamEvent]) -> tuple[str | None, str]:
     return events[-1].state, text_of(events[-1])
 
@@ -155,9 +166,9 @@ async def test_a_person_watches_and_answers_by_a2a_itself(signed: Front) -> None
         [ticket] = await signed.queue("maria")
         task = ticket["task"]
         await signed.ask("maria", "POST", f"{ticket['ticket']}/claim", {"name": "Maria"})
-        seen = [event async for event in maria.resubscribe(task)]
         joined = await next_turn(sam, "t1", asked[-1].position)
-        assert [e.position for e in seen][-1] == joined[-1].position
+        seen = [event async for event in maria.resubscribe(task)]
+        assert seen[-1].position == joined[-1].position
         async with signed.person("ben") as ben:  # who doesn't have it
             quiet = await story(ben, task, "I know better", joined[-1].position)
             assert said(quiet) == []
@@ -287,8 +298,7 @@ async def test_a_person_is_asked_for_while_a_specialist_waits_and_the_specialist
         name = {"name": "Maria"}
         for verb in ("claim", "back"):
             assert (await platform.front.ask("", "POST", f"{path}/{verb}", name)).status_code == 200
-        [*_, back] = await next_turn(client, "t1", handed[-1].position)
-        assert "handed you back" in text_of(back)
+        [*_, back] = await turn_with(client, "t1", handed[-1].position, "handed you back")
         done = await story(client, "t1", "the blue one", back.position)
         assert ended(done) == ("completed", "The blue one is at your door.")
 
@@ -305,13 +315,16 @@ async def test_a_person_ends_what_a_specialist_waits_for(platform: Platform) -> 
         assert (await client.get("t1"))["status"]["state"] == "completed"
 
 
+async def emptied(running: Front) -> bool:
+    return not await running.queue()
+
+
 async def test_a_task_that_is_canceled_leaves_the_queue(platform: Platform) -> None:
     async with platform.front.customer() as client:
         await story(client, "t1", PERSON)
         [ticket] = await platform.front.queue()
         await client.cancel("t1")
-        while await platform.front.queue():
-            await asyncio.sleep(0.01)
+        await until(lambda: emptied(platform.front))
         claimed = await platform.front.ask("", "POST", f"{ticket['ticket']}/claim")
         assert claimed.status_code == 409
 
@@ -324,9 +337,13 @@ async def test_a_ticket_goes_back_into_the_queue(platform: Platform) -> None:
             answer = await platform.front.ask("", "POST", f"{ticket['ticket']}/{verb}")
             assert answer.status_code == 200, answer.text
         assert [one["ticket"] for one in await platform.front.queue()] == [ticket["ticket"]]
-        while len(said(told := await next_turn(client, "t1", asked[-1].position))) < 4:
-            await asyncio.sleep(0.01)
-        assert [("joined" in text, "had to leave" in text) for text in said(told)] == [
+
+        async def all_of_it() -> list[str]:
+            told = said(await next_turn(client, "t1", asked[-1].position))
+            return told if len(told) == 4 else []
+
+        told = await until(all_of_it)
+        assert [("joined" in text, "had to leave" in text) for text in told] == [
             (True, False),
             (False, True),
         ] * 2

@@ -193,7 +193,7 @@ async def test_who_leaves_is_told_nothing_more(
             await until(is_live)
 
         async def is_gone() -> bool:
-            return not node._feeds._feeds
+            return not node._feeds._feeds["t1"].watchers
 
         await until(is_gone)
         agent.words.put_nowait(None)

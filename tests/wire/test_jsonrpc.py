@@ -15,9 +15,10 @@ from a2a_streaming.wire.jsonrpc import (
     MAX_DEPTH,
     Call,
     RequestId,
-    envelope,
+    enveloped,
     error,
     id_of,
+    mark,
     parse_call,
     result,
 )
@@ -327,10 +328,7 @@ def test_a_result_is_one_line_with_the_requests_id(request_id: RequestId, value:
 
 @given(ids, values)
 def test_an_envelope_makes_the_same_answer_of_bytes(request_id: RequestId, value: Any) -> None:
-    before, behind = envelope(request_id)
-    assert json.loads(before + orjson.dumps(value) + behind) == json.loads(
-        result(request_id, value)
-    )
+    assert mark(request_id).join(enveloped(orjson.dumps(value))) == result(request_id, value)
 
 
 @given(ids)

@@ -594,8 +594,8 @@ def test_every_event_is_what_the_schema_calls_one(
     kind, raw = legacy.tell_event(an_event(payload), final=final)
     name = {"status": "TaskStatusUpdateEvent", "artifact": "TaskArtifactUpdateEvent"}[kind]
     validate(name, orjson.loads(raw))
-    before, behind = jsonrpc.envelope(request_id)
-    validate("SendTaskStreamingResponse", orjson.loads(before + raw + behind))
+    told = jsonrpc.mark(request_id).join(jsonrpc.enveloped(raw))
+    validate("SendTaskStreamingResponse", orjson.loads(told))
 
 
 @given(task=tasks, length=st.sampled_from([None, 0, 1, 10]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.caller import Caller
 
 _ENTRIES = 1_000_000
 
@@ -22,12 +23,11 @@ class Audit:
         self._keys = keys
         self._lifetime = lifetime
 
-    async def note(self, *, actor: str, role: str, does: str, task_id: str, owner: str) -> None:
+    async def note(self, caller: Caller, does: str, task_id: str, owner: str) -> None:
         """Note an access, before it is granted.
 
         Args:
-            actor: Who.
-            role: In which role.
+            caller: Who.
             does: What.
             task_id: With which task, by its stored id; `*` for a list.
             owner: Whose; `*` for a list.
@@ -35,7 +35,9 @@ class Audit:
         Raises:
             Unavailable: Redis is away: what can't be noted isn't granted.
         """
-        fields = ["actor", actor, "role", role, "does", does, "task", task_id, "owner", owner]
+        actor = caller.actor or caller.owner
+        about = ["actor", actor, "role", caller.role.value, "does", does]
+        fields = [*about, "task", task_id, "owner", owner]
         key = self._keys.audit
         await self._store.pipeline(
             [

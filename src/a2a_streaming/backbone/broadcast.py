@@ -53,7 +53,7 @@ class Broadcast:
         self._keys = keys
         self._probe = keys.probe(uuid.uuid4().hex)
         self._listeners: dict[bytes, Listener] = {}
-        self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._confirmed: dict[bytes, asyncio.Future[bool]] = {}
         self._came: dict[Listener, list[Event]] = {}
         self._controls: list[Callable[[str], None]] = []
         self._connection: Link | None = None
@@ -84,41 +84,43 @@ class Broadcast:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._drop()
         for waiting in self._confirmed.values():
-            waiting.cancel()
+            _settle(waiting, False)
 
     def on_control(self, callback: Callable[[str], None]) -> None:
         """Call back with a task's id whenever that task is to be canceled."""
         self._controls.append(callback)
 
-    async def join(self, task_id: str, listener: Listener) -> None:
-        """Listen to a task's channel; returns when Redis has confirmed that nothing is missed from now on.
-
-        If it doesn't, in time, the listener is joined all the same: it is told to look into the log
-        when the confirmation comes, and until then `healthy` says what to make of the silence.
+    def join(self, task_id: str, listener: Listener) -> asyncio.Future[bool]:
+        """Listen to a task's channel.
 
         Args:
             task_id: The task, to which nobody here listens yet.
             listener: Who is told.
+
+        Returns:
+            True when Redis has confirmed that nothing is missed from now on. False if it doesn't, in time:
+            then the listener is told to look into the log when the confirmation comes, and until then
+            `healthy` says what to make of the silence.
         """
         channel = self._keys.channel(task_id).encode()
         self._listeners[channel] = listener
-        confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        confirmed = self._confirmed[channel] = loop.create_future()
+        patience = loop.call_later(_CONFIRM_SECONDS, _settle, confirmed, False)
+        confirmed.add_done_callback(lambda _: patience.cancel())
         if self._connection is not None:
             with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
                 self._connection.tell(["SUBSCRIBE", channel])
-        await asyncio.wait({confirmed}, timeout=_CONFIRM_SECONDS)
-        if not confirmed.done():
-            confirmed.set_result(None)
+        return confirmed
 
-    async def leave(self, task_id: str, listener: Listener) -> None:
+    def leave(self, task_id: str, listener: Listener) -> None:
         """Listen no longer to a task's channel, unless another listener has joined it since."""
         channel = self._keys.channel(task_id).encode()
         if self._listeners.get(channel) is not listener:
             return
         del self._listeners[channel]
-        confirmed = self._confirmed.pop(channel, None)
-        if confirmed is not None:
-            confirmed.cancel()
+        if (confirmed := self._confirmed.pop(channel, None)) is not None:
+            _settle(confirmed, False)
         if self._connection is not None:
             with contextlib.suppress(Unavailable):
                 self._connection.tell(["UNSUBSCRIBE", channel])
@@ -153,7 +155,7 @@ class Broadcast:
             if confirmed is None:
                 return
             if not confirmed.done():
-                confirmed.set_result(None)
+                _settle(confirmed, True)
             # Not the first confirmation: the connection is a new one, and was deaf before.
             elif (listener := self._listeners.get(channel)) is not None:
                 listener.interrupted()
@@ -190,6 +192,11 @@ class Broadcast:
         self._heard = -math.inf
         if connection is not None:
             connection.abort()
+
+
+def _settle(confirmed: asyncio.Future[bool], well: bool) -> None:
+    if not confirmed.done():
+        confirmed.set_result(well)
 
 
 def _parse(payload: bytes) -> Event:

@@ -66,6 +66,15 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: Redis refused the command.
         """
+        return await self._command(command)
+
+    async def _command(self, command: Command) -> Any:
+        link = self._link
+        if link is not None and not link.ended.done():
+            try:
+                return await link.ask(command)
+            except LinkLost as lost:
+                self._check_again(lost)
         return await self._ask(lambda link: link.ask(command))
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
@@ -91,11 +100,15 @@ class Store:
             try:
                 return await how(await self._open())
             except LinkLost as lost:
-                # Who hasn't answered for as long as a command may take is asked no more.
-                if self._closed or isinstance(lost.__cause__, TimeoutError):
-                    raise
+                self._check_again(lost)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         return await how(await self._open())
+
+    def _check_again(self, lost: LinkLost) -> None:
+        """Raise that the link is lost, unless what was asked may be asked again on another one."""
+        # Who hasn't answered for as long as a command may take is asked no more.
+        if self._closed or isinstance(lost.__cause__, TimeoutError):
+            raise lost
 
     async def _open(self) -> Link:
         """Return the shared link; whoever needs it while it is made waits for the same one."""
@@ -119,11 +132,27 @@ class Store:
             CommandFailed: The script failed.
         """
         try:
-            return await self.call(*script.command(keys, args))
+            return await self._command(script.command(keys, args))
         except CommandFailed as error:
             if not error.reason.startswith("NOSCRIPT"):
                 raise
             return await self.call("EVAL", script.source, len(keys), *keys, *args)
+
+    async def script_behind(
+        self, commands: Sequence[Command], script: Script, keys: Sequence[str], args: Command
+    ) -> Any:
+        """Call a script right behind some commands, in one round trip.
+
+        Raises:
+            Unavailable: Redis is away, full or loading: any of it may have been carried out.
+            CommandFailed: The script failed.
+        """
+        *_, reply = await self.pipeline([*commands, script.command(keys, args)])
+        if isinstance(reply, CommandFailed):
+            if not reply.reason.startswith("NOSCRIPT"):
+                raise reply
+            return await self.script(script, keys, args)
+        return reply
 
     async def scripts(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Command]]

@@ -6,12 +6,13 @@ The inbox is the truth; the work item that follows it is a hint. `lua/accept.lua
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import orjson
 
-from a2a_streaming.backbone.connection import Script, Store
+from a2a_streaming.backbone.connection import Command, Script, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
@@ -112,13 +113,18 @@ class Inbox:
         self._keys = keys
         self._settings = settings
 
-    async def accept(self, offer: Offer) -> Accepted:
+    async def accept(self, offer: Offer, *, behind: Sequence[Command] = ()) -> Accepted:
         """Accept a customer's message into its task's inbox.
+
+        Args:
+            offer: The message.
+            behind: Commands to be carried out before, in the same round trip.
 
         Raises:
             Unavailable: Redis is away; whether the message was accepted is unknown, so send it again.
         """
-        code, position, state, before = await self._store.script(
+        code, position, state, before = await self._store.script_behind(
+            behind,
             _ACCEPT,
             self._keys.task(offer.task_id),
             [

@@ -31,7 +31,15 @@ class Index:
         self._kept = settings.listed_ttl * 1000
 
     async def record(
-        self, task_id: str, *, owner: str, context: str, agent: str, state: State, was: State | None
+        self,
+        task_id: str,
+        *,
+        owner: str,
+        context: str,
+        agent: str,
+        state: State,
+        was: State | None,
+        then: Sequence[Command] = (),
     ) -> None:
         """Note that a task has changed.
 
@@ -42,6 +50,7 @@ class Index:
             agent: Its agent.
             state: The state that it is in.
             was: The state that it was in; None if it is new.
+            then: Commands to be carried out behind, in the same round trip.
 
         Raises:
             Unavailable: Redis is away.
@@ -56,7 +65,7 @@ class Index:
             commands.append(["PEXPIRE", key, self._kept])
         if was is not None and was is not state:
             commands.append(["ZREM", self._keys.index("state", was.label), task_id])
-        await self._store.pipeline(commands)
+        await self._store.pipeline([*commands, *then])
 
     async def forget(self, task_id: str, *, owner: str, context: str, agent: str) -> None:
         """Take a task out of all lists.
@@ -111,10 +120,14 @@ class Index:
         Raises:
             Unavailable: Redis is away.
         """
+        await self._store.pipeline(self.opening(agent, *task_ids))
+
+    def opening(self, agent: str, *task_ids: str) -> list[Command]:
+        """Return the commands that note that tasks have something to do."""
         key = self._keys.index("open", agent)
         now = time.time_ns() // 1_000_000
-        commands: list[Command] = [["ZADD", key, now, task_id] for task_id in task_ids]
-        await self._store.pipeline([*commands, ["PEXPIRE", key, self._ttl]])
+        added: list[Command] = [["ZADD", key, now, task_id] for task_id in task_ids]
+        return [*added, ["PEXPIRE", key, self._ttl]]
 
     async def settle(self, agent: str, task_id: str) -> None:
         """Note that a task has nothing to do.

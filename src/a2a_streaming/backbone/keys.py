@@ -42,7 +42,7 @@ KEYS: tuple[KeySpec, ...] = (
         "task:{id}:meta",
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
-        "epoch and its calls, offset, last position, state, owner, context, agent, birth dialect, lease "
+        "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
         "holder and end, flags (terminal, cancel, cleanup, damaged, answer), attempts, messageIds seen (m:…), "
         "where each epoch began (e:…)",
     ),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from a2a_streaming.backbone.connection import Script, Store
+from a2a_streaming.backbone.connection import Command, Script, Store
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import InvalidTransition
@@ -43,6 +43,7 @@ class Grant:
         agent: Whose it is to do.
         context: Its context.
         entry: The message that waits first; None if there is none.
+        steps: What earlier attempts at that message have stored: results of finished steps, and bookmarks; by name.
         task: The task, folded up to `base`.
         tail_bytes: Bytes of events after the stored snapshot.
     """
@@ -61,8 +62,11 @@ class Grant:
     agent: str
     context: str
     entry: InboxEntry | None
+    steps: dict[str, bytes]
     task: Json
     tail_bytes: int
+    constants: tuple[Sequence[str], Command] | None = None
+    """Keys and arguments that all calls of the append script under it have in common, once there was one."""
 
     @property
     def told_id(self) -> str:
@@ -85,7 +89,7 @@ class NoLease:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Events for one call of the append script, and what hangs on them.
 
@@ -133,6 +137,9 @@ class Appended:
     history_lost: bool = False
     number: int = 0
     waiting: tuple[InboxEntry, ...] = ()
+
+
+_APPENDED = Appended("OK")
 
 
 class Log:
@@ -193,37 +200,17 @@ class Log:
         Raises:
             Unavailable: Redis is away; call again with the same batch, it is carried out once.
         """
-        settings = self._settings
-        state = batch.state
+        keys, constants = grant.constants or self._constants(grant)
         code, *rest = await self._store.script(
             _APPEND,
-            self._keys.task(grant.task_id),
-            [
-                grant.epoch,
-                grant.previous_epoch,
-                str(grant.base),
-                batch.number,
-                batch.offset,
-                grant.holder,
-                self._lease_ms,
-                state.value if state else "",
-                _ending(batch),
-                batch.settles or "",
-                batch.waiting,
-                "1" if batch.cleanup else "",
-                batch.snapshot or b"",
-                settings.history_maxlen,
-                self._open_ttl,
-                settings.history_ttl * 1000,
-                settings.snapshot_ttl * 1000,
-                len(batch.steps),
-                *(part for step in batch.steps for part in step),
-                *batch.events,
-            ],
+            keys,
+            [*constants, batch.number, batch.offset, *_beside(batch), *batch.events],
         )
         match code:
             case b"OK":
                 canceled, following, lost = rest
+                if not (canceled or following or lost):
+                    return _APPENDED
                 return Appended(
                     "OK",
                     canceled=bool(canceled),
@@ -236,6 +223,27 @@ class Log:
                 return Appended("INBOX", waiting=tuple(InboxEntry.parse(entry) for entry in rest))
             case _:
                 return Appended(code.decode())
+
+    def _constants(self, grant: Grant) -> tuple[Sequence[str], Command]:
+        settings = self._settings
+        rare = (
+            grant.previous_epoch,
+            self._lease_ms,
+            settings.history_maxlen,
+            self._open_ttl,
+            settings.history_ttl * 1000,
+            settings.snapshot_ttl * 1000,
+        )
+        grant.constants = (
+            self._keys.task(grant.task_id),
+            [
+                str(grant.epoch),
+                grant.holder,
+                str(grant.base),
+                " ".join(map(str, rare)),
+            ],
+        )
+        return grant.constants
 
     async def renew(self, grants: Sequence[Grant]) -> list[bool | None]:
         """Renew leases, all in one round trip.
@@ -274,26 +282,24 @@ class Log:
             [grant.epoch, grant.holder, "1" if cleaned else ""],
         )
 
-    async def steps(self, task_id: str, message_id: str) -> dict[str, bytes]:
-        """Return what a turn has stored: results of finished steps, and bookmarks; by name.
 
-        Raises:
-            Unavailable: Redis is away.
-        """
-        reply: list[bytes] = await self._store.call("HGETALL", self._keys.steps(task_id))
-        prefix = f"{message_id} "
-        found = zip(reply[::2], reply[1::2], strict=True)
-        return {
-            field.decode().removeprefix(prefix): result
-            for field, result in found
-            if field.startswith(prefix.encode())
-        }
-
-
-def _ending(batch: Batch) -> str:
-    if batch.state is None or not batch.state.terminal:
-        return ""
-    return "message" if batch.answer else "1"
+def _beside(batch: Batch) -> Command:
+    """Return the arguments that tell what a batch has beside its events."""
+    state, steps = batch.state, batch.steps
+    if state is None and batch.settles is None and batch.snapshot is None and not steps:
+        return ("",)
+    ending = "" if state is None or not state.terminal else "message" if batch.answer else "1"
+    return [
+        "1",
+        state.value if state else "",
+        ending,
+        batch.settles or "",
+        batch.waiting,
+        "1" if batch.cleanup else "",
+        batch.snapshot or b"",
+        len(steps),
+        *(part for step in steps for part in step),
+    ]
 
 
 def fold(task: Json | None, events: Sequence[bytes]) -> Json | None:
@@ -320,11 +326,13 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         ended,
         begun,
         head,
+        kept,
         stored,
         tail,
     ) = reply
     events = [event for _, (_, event) in tail]
     task = fold(orjson.loads(stored)["task"] if stored else None, events)
+    entry = InboxEntry.parse(head) if head else None
     return Grant(
         task_id=task_id,
         holder=holder,
@@ -339,10 +347,22 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         owner=owner.decode(),
         agent=agent.decode(),
         context=context.decode(),
-        entry=InboxEntry.parse(head) if head else None,
+        entry=entry,
+        steps=_steps_of(entry, kept) if entry is not None else {},
         task=task or _bare_task(task_id, context.decode()),
         tail_bytes=sum(map(len, events)),
     )
+
+
+def _steps_of(entry: InboxEntry, kept: list[bytes]) -> dict[str, bytes]:
+    """Return what the turn of one message has stored, of what all turns have."""
+    prefix = f"{entry.message_id} "
+    found = zip(kept[::2], kept[1::2], strict=True)
+    return {
+        field.decode().removeprefix(prefix): result
+        for field, result in found
+        if field.startswith(prefix.encode())
+    }
 
 
 def _bare_task(task_id: str, context: str) -> Json:

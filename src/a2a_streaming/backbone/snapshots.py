@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import orjson
 
-from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.connection import Script, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json, State, apply
 
-_TRIES = 3
+_SNAPSHOT = Script("snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +92,19 @@ class Snapshots:
         Raises:
             Unavailable: Redis is away.
         """
-        task, position, entries = await self._read(task_id)
-        for _ in range(_TRIES):
-            if not entries or position is None or position.precedes(entries[0][0]):
-                break
-            # A newer snapshot was stored, and the history trimmed up to it, since we read ours.
-            task, position, entries = await self._read(task_id)
-        # Where a part of the history was lost for good, what is left is folded all the same: so the
-        # state is right, whatever else is missing. Watchers are told of the loss by a reset.
-        for here, data in entries:
-            event = orjson.loads(data)
-            if task is None and "task" not in event:
-                return None  # neither snapshot nor the log's start: nothing to fold
-            task, position = apply(task, event), here
-        return None if task is None or position is None else Snapshot(task, position)
-
-    async def _read(
-        self, task_id: str
-    ) -> tuple[Json | None, Position | None, list[tuple[Position, bytes]]]:
-        """Read the stored task, its position, and what follows on it."""
-        stored: bytes | None = await self._store.call("GET", self._keys.snapshot(task_id))
+        stored, entries = await self._store.script(
+            _SNAPSHOT, [self._keys.snapshot(task_id), self._keys.stream(task_id)], []
+        )
         task: Json | None = None
         position: Position | None = None
-        if stored is not None:
+        if stored:
             whole = orjson.loads(stored)
             task, position = whole["task"], Position.parse(whole["position"])
-        start = f"({position}" if position else "-"
-        entries = await self._store.call("XRANGE", self._keys.stream(task_id), start, "+")
-        return (
-            task,
-            position,
-            [(Position.parse(entry_id), fields[1]) for entry_id, fields in entries],
-        )
+        # Where a part of the history was lost for good, what is left is folded all the same: so the
+        # state is right, whatever else is missing. Watchers are told of the loss by a reset.
+        for entry_id, fields in entries:
+            event = orjson.loads(fields[1])
+            if task is None and "task" not in event:
+                return None  # neither snapshot nor the log's start: nothing to fold
+            task, position = apply(task, event), Position.of_entry(entry_id)
+        return None if task is None or position is None else Snapshot(task, position)

@@ -6,11 +6,13 @@ A process renews its watchers in one round trip; those of a killed process lapse
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 
 from a2a_streaming.backbone.connection import Command, Store
 from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.errors import Unavailable
 
 
 class Subscriptions:
@@ -84,7 +86,9 @@ class Subscriptions:
 
 
 class Claims:
-    """One process's watchers: whoever comes and goes in one moment shares one round trip.
+    """One process's watchers, said in the background: whoever comes and goes in one moment shares one round trip.
+
+    What can't be said because Redis is away is put right by the next renewal, or lapses.
 
     Args:
         subscriptions: Where they are claimed.
@@ -95,38 +99,34 @@ class Claims:
         self._come: list[tuple[str, str]] = []
         self._gone: list[tuple[str, str]] = []
         self._saying: asyncio.Task[None] | None = None
-        self._in_order = asyncio.Lock()
 
-    async def add(self, task_id: str, watcher: str) -> None:
-        """Say that a watcher watches.
-
-        Raises:
-            Unavailable: Redis is away.
-        """
+    def add(self, task_id: str, watcher: str) -> None:
+        """Say that a watcher watches."""
         self._come.append((task_id, watcher))
-        await self._say()
+        self._say()
 
-    async def remove(self, task_id: str, watcher: str) -> None:
-        """Say that a watcher has gone.
-
-        Raises:
-            Unavailable: Redis is away; the claim lapses by itself.
-        """
+    def remove(self, task_id: str, watcher: str) -> None:
+        """Say that a watcher has gone."""
         self._gone.append((task_id, watcher))
-        await self._say()
+        self._say()
 
-    async def _say(self) -> None:
+    async def aclose(self) -> None:
+        """Say what is left to be said."""
+        if self._saying is not None:
+            await self._saying
+
+    def _say(self) -> None:
         if self._saying is None:
             self._saying = asyncio.create_task(self._speak(), name="claims")
-            self._saying.add_done_callback(_look_at)
-        await asyncio.shield(self._saying)
 
     async def _speak(self) -> None:
-        await asyncio.sleep(0)  # for whoever else comes or goes in this moment
-        async with self._in_order:  # who has gone must not overtake who has come
-            come, self._come, gone, self._gone = self._come, [], self._gone, []
+        try:
+            while self._come or self._gone:
+                come, self._come, gone, self._gone = self._come, [], self._gone, []
+                with contextlib.suppress(Unavailable):
+                    await self._subscriptions.change(come=come, gone=gone)
+        finally:
             self._saying = None
-            await self._subscriptions.change(come=come, gone=gone)
 
 
 def _by_task(claims: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -134,9 +134,3 @@ def _by_task(claims: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for task_id, watcher in claims:
         grouped.setdefault(task_id, []).append(watcher)
     return grouped
-
-
-def _look_at(saying: asyncio.Task[None]) -> None:
-    """Look at a failure, should everybody who waited for it have left."""
-    if not saying.cancelled():
-        saying.exception()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from a2a_streaming.backbone.connection import CommandFailed, Link, Store
+from a2a_streaming.backbone.connection import Command, CommandFailed, Link, Store
 from a2a_streaming.backbone.keys import WORKERS, Keys
 from a2a_streaming.settings import Settings
 
@@ -54,8 +54,12 @@ class Work:
         Raises:
             Unavailable: Redis is away.
         """
-        adds = [["XADD", self._key, "*", "t", task_id] for task_id in task_ids]
-        await self._store.pipeline([*adds, ["PEXPIRE", self._key, self._ttl]])
+        await self._store.pipeline(self.hinting(*task_ids))
+
+    def hinting(self, *task_ids: str) -> list[Command]:
+        """Return the commands that wake a worker for each of these tasks."""
+        adds: list[Command] = [["XADD", self._key, "*", "t", task_id] for task_id in task_ids]
+        return [*adds, ["PEXPIRE", self._key, self._ttl]]
 
     async def prepare(self) -> None:
         """Make the consumer group, if it isn't there. It begins at the stream's start: no hint is lost.

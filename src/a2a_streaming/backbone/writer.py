@@ -38,7 +38,8 @@ class _Write:
     settles: str | None
     cleanup: bool
     step: tuple[str, bytes] | None
-    done: asyncio.Future[InboxEntry | None]
+    done: asyncio.Future[InboxEntry | None] | None = None
+    """Who waits for it; None if nobody does."""
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,16 +146,14 @@ class LogWriter:
             # Folded as everybody else will read it: what the caller does to its objects later, and
             # what JSON can't hold, must not make this fold another than theirs.
             self.task = apply(self.task, orjson.loads(data))
-        done = asyncio.get_running_loop().create_future()
-        write = _Write(encoded, state, settles, cleanup, step, done)
-        write.done.add_done_callback(_retrieve)
+        write = _Write(encoded, state, settles, cleanup, step)
         self._queue.append(write)
         self._backlog += write.size
+        if wait or self._backlog > _BACKLOG_BYTES:
+            write.done = asyncio.get_running_loop().create_future()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name=f"write {self._grant.task_id}")
-        if wait or self._backlog > _BACKLOG_BYTES:
-            return await asyncio.shield(write.done)
-        return None
+        return await write.done if write.done is not None else None
 
     def _state_after(self, events: Sequence[Json]) -> State | None:
         """Check the states that events put the task into, before any of them is applied; return the last."""
@@ -193,16 +192,17 @@ class LogWriter:
                     self._fail(error, writes)
                     return
                 for write in writes:
-                    if not write.done.done():
+                    if write.done is not None and not write.done.done():
                         write.done.set_result(following if write.settles is not None else None)
+                if not self._queue:
+                    await asyncio.sleep(0)  # who waited for these may have more at once
         finally:
             self._flusher = None
 
     def _take(self) -> list[_Write]:
         """Take from the queue what goes together; an empty write if only a snapshot is due."""
         if not self._queue:
-            done = asyncio.get_running_loop().create_future()
-            return [_Write((), None, None, False, None, done)]
+            return [_Write((), None, None, False, None)]
         writes: list[_Write] = []
         size = 0
         while self._queue and (not writes or size + self._queue[0].size <= _BATCH_BYTES):
@@ -214,32 +214,42 @@ class LogWriter:
         self._backlog -= size
         return writes
 
-    async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
+    def _batch(self, writes: list[_Write]) -> Batch:
+        """Make one call of what goes together."""
         last = writes[-1]
-        events = [event for write in writes for event in write.events]
-        states = [write.state for write in writes if write.state is not None]
+        if len(writes) == 1:
+            events, state = last.events, last.state
+            steps = () if last.step is None else (last.step,)
+        else:
+            events = [event for write in writes for event in write.events]
+            state = next((write.state for write in reversed(writes) if write.state), None)
+            steps = [write.step for write in writes if write.step is not None]
         self._since += sum(map(len, events))
         snapshot = None
         due = (
             self._snapshot_due
             or last.settles is not None
-            or self._since >= max(_SNAPSHOT_MIN, self._snapshot_bytes // 2)
+            or self._since >= max(_SNAPSHOT_MIN, self._snapshot_bytes)
         )
         # The fold is ahead by the events that wait; none waits behind a task's end.
         if last.terminal or (due and not self._queue):
             snapshot = orjson.dumps(self.task)
-        batch = Batch(
+        return Batch(
             number=self._calls,
             offset=self._last.offset,
             events=events,
-            state=states[-1] if states else None,
+            state=state,
             settles=last.settles,
             waiting=self._waiting() if last.terminal else 0,
             cleanup=last.cleanup,
             answer=last.answer,
             snapshot=snapshot,
-            steps=[write.step for write in writes if write.step is not None],
+            steps=steps,
         )
+
+    async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
+        last = writes[-1]
+        batch = self._batch(writes)
         answer = await self._send(batch)
         if answer.code == "INBOX":
             batch, answer = await self._write_late(batch, answer.waiting)
@@ -339,7 +349,7 @@ class LogWriter:
     def _fail(self, error: Exception, writes: list[_Write]) -> None:
         self._failure = error
         for write in [*writes, *self._queue]:
-            if not write.done.done():
+            if write.done is not None and not write.done.done():
                 write.done.set_exception(error)
         self._queue.clear()
         self._backlog = 0
@@ -348,9 +358,3 @@ class LogWriter:
 def _weight(batch: Batch) -> int:
     results = sum(len(result) for _, result in batch.steps)
     return sum(map(len, batch.events)) + len(batch.snapshot or b"") + results
-
-
-def _retrieve(done: asyncio.Future[InboxEntry | None]) -> None:
-    """Look at a write's failure, so that asyncio doesn't complain: the next call raises it."""
-    if not done.cancelled():
-        done.exception()

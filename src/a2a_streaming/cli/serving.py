@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import ipaddress
 import socket
@@ -250,6 +251,8 @@ class _Process:
         if self._grpc is not None:
             self._close.append(self._grpc.stop)
             await self._grpc.start()
+        # What is there now stays: the collector need never walk through it, while streams wait.
+        gc.freeze()
 
     def _call_off(self) -> None:
         _log.info("stopping; a second signal ends the process at once")

@@ -32,7 +32,7 @@ from a2a_streaming.errors import InvalidParams, TaskNotCancelable, TaskNotFound,
 from a2a_streaming.handlers.webhooks import WebhookHandler
 from a2a_streaming.node import Node
 from a2a_streaming.opening import Opening, Openings
-from a2a_streaming.service import Sent
+from a2a_streaming.sending import Sent
 from a2a_streaming.task import Json, State, answered_by_message
 from a2a_streaming.wire import modern
 from a2a_streaming.wire.cards import RESUME
@@ -63,8 +63,12 @@ class Handler(WebhookHandler):
         """What opens this request's streams."""
         return Openings(self._service, self.dialect, self._caller)
 
-    async def send(self, params: SendMessageRequest) -> Sent:
+    async def send(self, params: SendMessageRequest, *, watched: bool = True) -> Sent:
         """Accept a message.
+
+        Args:
+            params: The message.
+            watched: Whether its sender is about to watch its turn.
 
         Raises:
             RequestError: It is refused.
@@ -84,6 +88,7 @@ class Handler(WebhookHandler):
             message_metadata=said.get("metadata"),
             message_extras={k: said[k] for k in ("referenceTaskIds", "extensions") if k in said},
             dialect=self.dialect.value,
+            watched=watched,
         )
         if webhook is not None:
             await self._set_with(sent, said.get("taskId") or sent.task_id, webhook)
@@ -98,7 +103,7 @@ class Handler(WebhookHandler):
         first = at_once and self._service.may_answer_with_message
         seconds = 0.0 if at_once and not first else self._node.settings.send_seconds
         with self._refusing():
-            sent = await self.send(params)
+            sent = await self.send(params, watched=seconds > 0)
             task = await self._service.wait_for_turn(sent, seconds=seconds, first=first)
         return modern.task_or_message(task, history_length=_length(wanted))
 
@@ -158,7 +163,7 @@ class Handler(WebhookHandler):
         """Accept a message, and stream its turn; HTTP has a way of its own."""
         with self._refusing():
             sent = await self.send(params)
-            opening = await self.openings.of_turn(sent, _position(context))
+            opening = self.openings.of_turn(sent, _position(context))
         async with contextlib.aclosing(self._told(opening, context)) as told:
             async for event in told:
                 yield event

@@ -22,7 +22,8 @@ from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import RequestError, Unavailable
 from a2a_streaming.node import Node
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.modern import sdk_error
 

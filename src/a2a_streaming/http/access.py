@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from starlette.authentication import BaseUser
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from a2a_streaming.caller import ANYBODY, Caller, owner_of
 from a2a_streaming.cards import KEY_HEADER
 from a2a_streaming.errors import Forbidden, Unauthenticated
+from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
 
 
@@ -99,7 +100,7 @@ async def counted(node: Node, caller: Caller, answer: Callable[[], Awaitable[ASG
     Args:
         node: The process's node.
         caller: Who opens the stream.
-        answer: Makes the answer.
+        answer: Makes the answer; what isn't a stream is over at once.
 
     Raises:
         TooManyRequests: The caller holds too many open.
@@ -110,14 +111,11 @@ async def counted(node: Node, caller: Caller, answer: Callable[[], Awaitable[ASG
     except BaseException:
         close()
         raise
-
-    async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await app(scope, receive, send)
-        finally:
-            close()
-
-    return run
+    if isinstance(app, EventStream):
+        app.at_end(close)
+    else:
+        close()
+    return app
 
 
 def _credential(request: Request) -> str:

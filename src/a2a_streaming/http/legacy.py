@@ -16,7 +16,8 @@ from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
 from a2a_streaming.reading import FollowReader, TaskReader, read_position
-from a2a_streaming.service import Sent, TaskService
+from a2a_streaming.sending import Sent
+from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
@@ -83,9 +84,7 @@ class LegacyEndpoint:
         after, malformed = read_position(request.headers.get("last-event-id"))
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
-        session = await self._service.watch(
-            params.id, caller=self._caller, after=after or sent.after, malformed=malformed
-        )
+        session = self._service.watch_turn(sent, after=after or sent.after, malformed=malformed)
         turn = sent.turn if after is None and not malformed else None
         return await self._stream(frames, session, turn)
 
@@ -182,6 +181,7 @@ class LegacyEndpoint:
             message_metadata=params.message.metadata,
             task_metadata=params.metadata,
             dialect=legacy.DIALECT,
+            watched=True,
         )
         if webhook is not None:
             await self._set_webhook(params.id, webhook, str(sent.after or ""))

@@ -88,7 +88,7 @@ class ModernEndpoint:
 
     async def _send(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
         sent = await handler.send(self._read_send(call))
-        opening = await handler.openings.of_turn(sent, request.headers.get("last-event-id"))
+        opening = handler.openings.of_turn(sent, request.headers.get("last-event-id"))
         return await serve(self._node, opening, self._frames(request, call))
 
     def _frames(self, request: Request, call: Call) -> ModernFrames:

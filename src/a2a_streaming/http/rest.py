@@ -172,7 +172,7 @@ class RestEndpoint:
         """Stream the turn of a message or, where the path names one, a task."""
         if task_id is None:
             sent = await handler.send(_read_send(body, handler.dialect))
-            opening = await handler.openings.of_turn(sent, position)
+            opening = handler.openings.of_turn(sent, position)
         else:
             opening = await handler.openings.of_task(task_id, position)
         return await serve(self._node, opening, frames)

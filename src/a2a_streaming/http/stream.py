@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from starlette.types import Message, Receive, Scope, Send
 
 from a2a_streaming import metrics, sse
 from a2a_streaming.errors import RequestError, Unavailable
-from a2a_streaming.http.server import Line, chunked, line_of
+from a2a_streaming.http.server import Line, chunked, chunked_pieces, finish_later, line_of
 from a2a_streaming.node import Node
 from a2a_streaming.opening import Opening
 from a2a_streaming.position import Position
@@ -40,27 +41,76 @@ class EventStream:
         self._node = node
         self._reader = reader
         self._first = True
+        self._task: asyncio.Task[None] | None = None
+        self._why = ""
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call back when the stream is over."""
+        self._at_end.append(callback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; returns when it has ended or the client has gone."""
+        """Send the stream; returns when it has ended or the client has gone.
+
+        On our own server it returns at once, and the stream goes on where nothing of the application is in memory.
+        """
         line = line_of(scope)
-        pump = asyncio.create_task(self._pump(send, line), name=f"stream {self._reader.name}")
-        gone = asyncio.create_task(_disconnected(receive))
-        self._node.track(pump)
-        reason = "error"
-        metrics.STREAMS.inc()
+        if line is None:
+            gone = asyncio.create_task(_disconnected(receive))
+            gone.add_done_callback(lambda _: self.stop("client"))
+            try:
+                await self._run(send, None)
+            finally:
+                gone.cancel()
+            return
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
-            reason = self._why(pump, gone)
+            await send(_START)
+        except BaseException:
+            await self._close("error")
+            raise
+        finish_later(scope, lambda send: self._run(send, line))
+
+    def stop(self, why: str) -> None:
+        """End the stream.
+
+        Args:
+            why: Why: `client` or `drain`.
+        """
+        if self._task is not None and not self._why:
+            self._why = why
+            self._task.cancel()
+
+    async def _run(self, send: Send, line: Line | None) -> None:
+        """Send the stream, in the request's own task."""
+        task = self._task = asyncio.current_task()
+        self._node.track(self)
+        metrics.STREAMS.inc()
+        why = "error"
+        try:
+            if line is None:
+                await send(_START)
+            else:
+                line.on_lost(lambda: self.stop("client"))
+            await self._pump(send, line)
+            why = "end"
+        except asyncio.CancelledError:
+            if not self._why or task is None:
+                raise
+            task.uncancel()  # it was `stop`, not somebody who waits for this task's end
+            why = self._why
+        except TimeoutError:
+            why = "stalled"
+        except RequestError as error:
+            _log.info("a stream ended early", stream=self._reader.name, reason=error.detail)
+            why = "gone"
+        except Exception:  # the client sees an end, and comes back
+            _log.exception("a stream broke", stream=self._reader.name)
         finally:
-            pump.cancel()
-            gone.cancel()
-            await asyncio.gather(pump, gone, return_exceptions=True)
-            await self._reader.aclose()
+            self._task = None
+            self._node.untrack(self)
             metrics.STREAMS.dec()
-            metrics.STREAMS_CLOSED.labels(reason).inc()
-        if reason == "stalled":
+            await self._close(why)
+        if why == "stalled":
             _log.warning("closed a stream whose client reads nothing", stream=self._reader.name)
             if line is not None:
                 line.abort()
@@ -68,22 +118,13 @@ class EventStream:
         with contextlib.suppress(OSError):
             await send(_body(b"", more=False))
 
-    def _why(self, pump: asyncio.Task[None], gone: asyncio.Task[None]) -> str:
-        """Say why the stream is over."""
-        if gone.done():
-            return "client"
-        if pump.cancelled():
-            return "drain"
-        error = pump.exception()
-        if isinstance(error, TimeoutError):
-            return "stalled"
-        if isinstance(error, RequestError):
-            _log.info("a stream ended early", stream=self._reader.name, reason=error.detail)
-            return "gone"
-        if error is not None:
-            _log.error("a stream broke", stream=self._reader.name, exc_info=error)
-            return "error"
-        return "end"
+    async def _close(self, why: str) -> None:
+        try:
+            await self._reader.aclose()
+        finally:
+            metrics.STREAMS_CLOSED.labels(why).inc()
+            for callback in self._at_end:
+                callback()
 
     async def _pump(self, send: Send, line: Line | None) -> None:
         heartbeat = self._node.settings.heartbeat_seconds
@@ -92,37 +133,36 @@ class EventStream:
                 frames = await self._reader.read(heartbeat)
             except Unavailable:
                 # The client keeps its stream; it goes on when Redis is back.
-                await self._write(send, sse.HEARTBEAT)
+                await self._write(send, line, sse.HEARTBEAT)
                 await asyncio.sleep(1)
                 continue
             if not frames:
-                await self._write(send, sse.HEARTBEAT)
+                await self._write(send, line, sse.HEARTBEAT)
                 continue
             if self._first:
                 frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
                 self._first = False
-            metrics.DELIVERIES.inc(len(frames))
             chunk = b"".join(frames)
-            frames.clear()  # a client that stops reading holds them once, not twice
-            await self._write(send, chunk)
+            del frames  # a client that stops reading holds them once, not twice
+            await self._write(send, line, chunk)
+            del chunk  # what follows may last for hours
             if line is not None:
                 await self._follow(line)
 
     async def _follow(self, line: Line) -> None:
         """Let the feed write what comes straight to the connection, as long as the client keeps up."""
-        sink = _Straight(line)
-        if not self._reader.follow(sink, chunked):
+        sink = _Straight(line, self._reader.mark)
+        if not self._reader.follow(sink, chunked_pieces):
             return
-        heartbeat = self._node.settings.heartbeat_seconds
+        heartbeats = self._node.heartbeats
+        place = heartbeats.join(sink)
         try:
-            while not sink.left.done():
-                await asyncio.wait({sink.left}, timeout=heartbeat)
-                if not sink.left.done():
-                    line.write(_HEARTBEAT)
+            await sink.left
         finally:
+            heartbeats.leave(sink, place)
             self._reader.resume(sink, sink.position, over=sink.over)
 
-    async def _write(self, send: Send, chunk: bytes) -> None:
+    async def _write(self, send: Send, line: Line | None, chunk: bytes) -> None:
         """Write bytes, as fast as the client reads them.
 
         Raises:
@@ -130,8 +170,12 @@ class EventStream:
         """
         # In slices: the server's buffer takes one beyond its limit, so it must not be a large one.
         for start in range(0, len(chunk), _CHUNK):
+            part = chunk[start : start + _CHUNK]
+            if line is not None and not line.full:
+                line.write(chunked(part))
+                continue
             async with asyncio.timeout(self._node.settings.stall_seconds):
-                await send(_body(chunk[start : start + _CHUNK]))
+                await send(_body(part))
 
 
 class _Straight:
@@ -139,12 +183,14 @@ class _Straight:
 
     Args:
         line: The connection.
+        mark: What is this watcher's own in what it is told.
     """
 
-    __slots__ = ("left", "over", "position", "write")
+    __slots__ = ("left", "mark", "over", "position", "write")
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, mark: bytes) -> None:
         self.write = line.write
+        self.mark = mark
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it is told nothing more."""
         self.position: Position | None = None
@@ -156,6 +202,10 @@ class _Straight:
         if not self.left.done():
             self.left.set_result(None)
 
+    def beat(self) -> None:
+        """Write a sign of life."""
+        self.write(_HEARTBEAT)
+
 
 async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStream:
     """Return the response that streams what was opened, in 1.0 or 0.3.
@@ -166,6 +216,9 @@ async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStre
         frames: Makes the frames.
     """
     return EventStream(node, await opening.read(frames))
+
+
+_START: Message = {"type": "http.response.start", "status": 200, "headers": HEADERS}
 
 
 def _body(chunk: bytes, *, more: bool = True) -> Message:

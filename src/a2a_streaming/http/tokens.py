@@ -140,8 +140,6 @@ async def give_token(node: Node, caller: Caller, wanted: Any) -> Any:
             owner = owner_of(subject)
         case _:
             raise InvalidRequest('Send {"customer": "<the customer\'s subject>"}.')
-    await node.manager.audit.note(
-        actor=caller.owner, role=caller.role.value, does="act for", task_id="*", owner=owner
-    )
+    await node.manager.audit.note(caller, "act for", "*", owner)
     token = await node.authenticator.acting_token(caller.owner, owner)
     return {"token": token, "expiresIn": int(node.settings.auth_service_seconds)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from a2a_streaming import sse
 from a2a_streaming.event import Event
@@ -25,15 +25,22 @@ class LegacyFrames:
         self, *, task_id: str | None = None, envelope: tuple[RequestId] | None = None
     ) -> None:
         self._tag = f"{task_id}@".encode() if task_id is not None else b""
-        self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
+        self._heads = {
+            kind: sse.head(event=kind.encode(), tag=self._tag) for kind in ("status", "artifact")
+        }
+        self._enveloped = envelope is not None
+        self.mark = jsonrpc.mark(envelope[0]) if envelope else b""
+        """What stands between the pieces of an event's frame."""
+        self.joins = True
+        """Frames that follow one another are a stream's bytes."""
 
     @property
     def key(self) -> Hashable:
-        """What the frames depend on beside the events."""
-        return self._tag, self._before, self._behind
+        """What the pieces depend on beside the events."""
+        return self._tag, self._enveloped
 
-    def event(self, event: Event, final: bool) -> bytes:
-        """Return an event's frame.
+    def event(self, event: Event, final: bool) -> Sequence[bytes]:
+        """Return an event's frame, in pieces.
 
         Args:
             event: The event.
@@ -50,8 +57,10 @@ class LegacyFrames:
             reason: Why the watcher's position can't be continued.
             position: The last event that is in the task.
         """
-        return self._frame("status", legacy.tell_reset(task, reason or ""), position)
+        told = legacy.tell_reset(task, reason or "")
+        return self.mark.join(self._frame("status", told, position))
 
-    def _frame(self, kind: str, told: bytes, position: Position) -> bytes:
-        here = b"%b%d-%d" % (self._tag, *position)
-        return sse.json_frame(self._before, told, self._behind, id=here, event=kind.encode())
+    def _frame(self, kind: str, told: bytes, position: Position) -> Sequence[bytes]:
+        if self._enveloped:
+            return sse.json_frame(self._heads[kind], position, *jsonrpc.enveloped(told))
+        return sse.json_frame(self._heads[kind], position, told)

@@ -6,7 +6,7 @@ and shared by all its watchers.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import orjson
@@ -125,6 +125,9 @@ def read_v03_send(said: v03_pb.SendMessageRequest) -> SendMessageRequest:
         raise InvalidParams(f"The message can't be read: {str(error)[:500]}") from error
 
 
+_HEAD = sse.head()
+
+
 class ModernFrames:
     """Makes the frames of one task in one stream, in 1.0 or 0.3.
 
@@ -146,15 +149,18 @@ class ModernFrames:
         self._dialect = dialect
         self._with_positions = with_positions
         self._rest = envelope is None
-        self._before, self._behind = jsonrpc.envelope(envelope[0]) if envelope else (b"", b"")
+        self.mark = jsonrpc.mark(envelope[0]) if envelope else b""
+        """What stands between the pieces of an event's frame."""
+        self.joins = True
+        """Frames that follow one another are a stream's bytes."""
 
     @property
     def key(self) -> Hashable:
-        """What the frames depend on beside the events."""
-        return self._dialect, self._rest, self._with_positions, self._before, self._behind
+        """What the pieces depend on beside the events."""
+        return self._dialect, self._rest, self._with_positions
 
-    def event(self, event: Event, final: bool) -> bytes:
-        """Return an event's frame.
+    def event(self, event: Event, final: bool) -> Sequence[bytes]:
+        """Return an event's frame, in pieces.
 
         Args:
             event: The event.
@@ -178,7 +184,7 @@ class ModernFrames:
             position: The last event that is in the task.
         """
         payload = tell_whole(task, reason)
-        return self._frame(self._told(payload, position, final=False), position)
+        return self.mark.join(self._frame(self._told(payload, position, final=False), position))
 
     def _told(self, payload: Json, position: Position, *, final: bool) -> bytes:
         if self._with_positions:
@@ -187,8 +193,10 @@ class ModernFrames:
             return orjson.dumps(payload)
         return tell_v03(payload, final=final, rest=self._rest)
 
-    def _frame(self, told: bytes, position: Position) -> bytes:
-        return sse.json_frame(self._before, told, self._behind, id=b"%d-%d" % position)
+    def _frame(self, told: bytes, position: Position) -> Sequence[bytes]:
+        if self._rest:
+            return sse.json_frame(_HEAD, position, told)
+        return sse.json_frame(_HEAD, position, *jsonrpc.enveloped(told))
 
 
 def tell_v03_task(task: Json) -> bytes:
@@ -210,19 +218,22 @@ class Messages:
 
     def __init__(self, *, with_positions: bool) -> None:
         self._with_positions = with_positions
+        self.mark = b""
+        """Nothing: a message is in one piece."""
+        self.joins = False
+        """Each message is handed on by itself."""
 
     @property
     def key(self) -> Hashable:
         """What they depend on beside the events."""
-        return self._with_positions
+        return "proto", self._with_positions
 
-    def event(self, event: Event, final: bool) -> bytes:  # noqa: ARG002 - gRPC's streams just end
+    def event(self, event: Event, final: bool) -> Sequence[bytes]:  # noqa: ARG002 - gRPC's streams just end
         """Return an event as a serialized StreamResponse."""
-        key = ("proto", self._with_positions)
-        told = event.encodings.get(key)
+        told = event.encodings.get(self.key)
         if told is None:
-            told = event.encodings[key] = self._serialized(event.payload, event.position)
-        return told
+            told = event.encodings[self.key] = self._serialized(event.payload, event.position)
+        return (told,)
 
     def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
         """Return a task as it is now as a serialized StreamResponse; arguments as for `ModernFrames.reset`."""

@@ -49,7 +49,7 @@ if not state then
   local about = cjson.encode({ owner = ARGV[1], agent = ARGV[2], context = ARGV[3], dialect = ARGV[10] })
   redis.call('SET', snapshot, '{"position":"' .. position .. '","about":' .. about
              .. ',"task":' .. ARGV[11] .. '}', 'PX', ttl)
-  redis.call('HSET', meta, 'epoch', epoch, 'offset', '1', 'last', position, 'state', state,
+  redis.call('HSET', meta, 'epoch', epoch, 'last', position, 'state', state,
              'owner', ARGV[1], 'agent', ARGV[2], 'context', ARGV[3], 'dialect', ARGV[10],
              'first', fingerprint, 'm:' .. message_id, fingerprint .. ' ', 'e:' .. epoch, '1',
              'attempts', '0', 'snapshot', position)

@@ -21,13 +21,13 @@
 --   { 'IDLE' } (nothing to do) | { 'BUSY', ms left } |
 --   { 'GRANTED', epoch, epoch before, last position, attempts, cancel flag, owner, agent, context,
 --     damage flag, '1' if the task has ended, '1' if a run had its lease before, inbox entry or '',
---     snapshot or '', entries after it }
+--     what turns have stored, snapshot or '', entries after it }
 
 local meta, stream, snapshot, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local length, purpose = tonumber(ARGV[2]), ARGV[4]
 
 local fields = { 'state', 'terminal', 'epoch', 'last', 'attempts', 'cancel', 'owner', 'agent', 'context',
-                 'holder', 'lease_end', 'lease_length', 'offset', 'snapshot', 'cleanup', 'damaged', 'begun' }
+                 'holder', 'lease_end', 'lease_length', 'snapshot', 'cleanup', 'damaged', 'begun' }
 local values = redis.call('HMGET', meta, unpack(fields))
 local known = {}
 for i, field in ipairs(fields) do known[field] = values[i] end
@@ -65,7 +65,7 @@ if purpose == 'run' and not again then attempts = attempts + 1 end
 redis.call('HSET', meta, 'epoch', epoch, 'calls', '0', 'holder', ARGV[1],
            'lease_end', string.format('%.0f', now + length), 'lease_length', ARGV[2],
            'attempts', tostring(attempts),
-           'e:' .. epoch, string.format('%.0f', tonumber(known.offset) + 1))
+           'e:' .. epoch, string.format('%.0f', tonumber(string.match(known.last, '%-(%d+)$')) + 1))
 if not known.terminal then
   if purpose == 'run' then redis.call('HSET', meta, 'begun', '1') end
   for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
@@ -76,5 +76,5 @@ local from = '-'
 if stored then from = '(' .. known.snapshot end
 return { 'GRANTED', epoch, known.epoch, known.last, tostring(attempts), known.cancel or '', known.owner,
          known.agent, known.context, known.damaged or '', known.terminal or '', known.begun or '',
-         head or '', stored or '',
+         head or '', redis.call('HGETALL', KEYS[5]), stored or '',
          redis.call('XRANGE', stream, from, '+') }

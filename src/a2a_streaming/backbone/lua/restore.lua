@@ -20,7 +20,7 @@ if redis.call('EXISTS', KEYS[2], KEYS[3]) == 0 then return 'GONE' end
 local time = redis.call('TIME')
 local epoch = string.format('%.0f', math.max(time[1] * 1000000 + time[2],
                                              tonumber(ARGV[2]) + 1 + tonumber(ARGV[1])))
-redis.call('HSET', meta, 'epoch', epoch, 'calls', '0', 'offset', ARGV[3], 'last', ARGV[2] .. '-' .. ARGV[3],
+redis.call('HSET', meta, 'epoch', epoch, 'calls', '0', 'last', ARGV[2] .. '-' .. ARGV[3],
            'state', ARGV[4], 'owner', ARGV[6], 'agent', ARGV[7], 'context', ARGV[8], 'dialect', ARGV[9],
            'first', '', 'attempts', '0', 'snapshot', ARGV[10])
 if ARGV[5] == '1' then
