@@ -109,24 +109,24 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def started(
-    *arguments: str, data_dir: Path, port: int | None = None, **settings: str
+    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and wait until it is ready; at the end it is killed, if it still runs."""
-    with launched(*arguments, data_dir=data_dir, port=port, **settings) as running:
+    with launched(*arguments, data_dir=data_dir, port=port, cwd=cwd, **settings) as running:
         _until_ready(running)
         yield running
 
 
 @contextmanager
 def launched(
-    *arguments: str, data_dir: Path, port: int | None = None, **settings: str
+    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and don't wait for it."""
     port = port or free_port()
     environ = environment(A2A_DATA_DIR=str(data_dir), **settings)
     process = subprocess.Popen(
         command(*arguments, "--port", str(port)),
-        cwd=TESTS,
+        cwd=cwd,
         env=environ,
         text=True,
         stdout=subprocess.PIPE,

@@ -50,7 +50,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".data")
     """Where the embedded store and SQLite keep their files."""
     agents: Annotated[list[str], NoDecode] = []
-    """Specialists' URLs for the Intent Agent, comma-separated; empty: those that run beside it."""
+    """Specialists' URLs for the Intent Agent, comma-separated: more than those that run beside it, or, under the
+    same name, in their place."""
+    handover_seconds: Seconds = 240.0
+    """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""
@@ -126,6 +129,8 @@ class Settings(BaseSettings):
     """For how long a token is good by which one agent acts for a customer at another."""
     auth_ticket_seconds: Seconds = 60.0
     """For how long a browser's ticket for an EventSource is good."""
+    auth_link_seconds: Seconds = 600.0
+    """For how long a link is good by which a customer goes on with a task on another device."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
     limit_rate: str = "1200/minute"

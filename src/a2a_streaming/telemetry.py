@@ -49,8 +49,8 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # One line a request is for a proxy to log; HTTP clients and SQLite are as talkative.
-    for noisy in ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite"):
+    # One line a request is for a proxy to log; HTTP clients and SQLite are as talkative; a2a-sdk tells each card.
+    for noisy in ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite", "a2a"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

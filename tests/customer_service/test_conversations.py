@@ -11,7 +11,7 @@ import pytest
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.client import Client, RemoteError
-from a2a_streaming.customer_service.intent import child_id
+from a2a_streaming.customer_service.delegation.child import message_id
 from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.settings import Settings
 from customer_service.platforms import artifact, intent_agent, said, served, story, text_of
@@ -375,6 +375,6 @@ async def test_a_delegation_that_a_client_wrote_itself_is_not_followed(
         assert (await booking.get("victim"))["status"]["state"] == "input-required"
 
 
-def test_a_childs_id_differs_by_task_message_and_agent() -> None:
-    ids = {child_id(t, m, a) for t in "ab" for m in "ab" for a in ("x", "y")}
+def test_what_a_specialist_is_sent_is_known_by_task_message_and_agent() -> None:
+    ids = {message_id(t, m, a) for t in "ab" for m in "ab" for a in ("x", "y")}
     assert len(ids) == 8

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL
+from starlette.routing import Route
 
 from a2a_streaming import Agent, Settings
 from a2a_streaming.customer_service.billing import BillingAgent
 from a2a_streaming.customer_service.booking import BookingAgent
 from a2a_streaming.customer_service.claude import Claude
+from a2a_streaming.customer_service.delegation.directory import name_of
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.detection.claude import ClaudeDetector
+from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.records import Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
@@ -31,7 +34,7 @@ class Platform:
 
     Args:
         settings: The settings.
-        base_url: The server's address, under which the specialists are found if the settings name none.
+        base_url: The server's address, under which the specialists are found that run beside the Intent Agent.
         only: The agents to make, by name; all of them by default.
         records: The systems of record; by default those that the settings name.
 
@@ -55,17 +58,34 @@ class Platform:
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
         self._claude = Claude.from_settings(settings)
+        self._authenticates = settings.authenticates
         names = ("intent", *SPECIALISTS) if only is None else only
         if "intent" in names:
-            base = base_url.rstrip("/")
-            urls = settings.agents or [f"{base}/agents/{name}" for name in SPECIALISTS]
+            base = (settings.public_url or base_url).rstrip("/")
             self._detector = _detector(self._claude)
-            self._intent = IntentAgent(urls, self._detector)
+            self._intent = IntentAgent(
+                _specialists(settings, base_url.rstrip("/"), names),
+                self._detector,
+                address=base,
+                limit=settings.handover_seconds,
+                desk=Desk(self.records),
+            )
             self.agents.append(self._intent)
         if "booking" in names:
             self.agents.append(BookingAgent(self.records, claude=self._claude))
         if "billing" in names:
             self.agents.append(BillingAgent(self.records, claude=self._claude))
+
+    def routes(self, door: Door) -> list[Route]:
+        """Return what the platform serves over HTTP beside its agents: the hand-over, where the Intent Agent is.
+
+        Args:
+            door: The way in from outside.
+        """
+        if self._intent is None:
+            return []
+        api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
+        return api.routes()
 
     async def start(self) -> None:
         """Open the systems of record.
@@ -84,6 +104,13 @@ class Platform:
         if self._claude is not None:
             await self._claude.aclose()
         await self.records.aclose()
+
+
+def _specialists(settings: Settings, base_url: str, names: Collection[str]) -> list[str]:
+    """Return the specialists' addresses: those in this process, unless the settings name others in their place."""
+    named = {name_of(url) for url in settings.agents}
+    here = [name for name in SPECIALISTS if name in names and name not in named]
+    return [*(f"{base_url}/agents/{name}" for name in here), *settings.agents]
 
 
 def _detector(claude: Claude | None) -> Detector:

@@ -8,6 +8,7 @@ the message instead, and the reading says so, and why.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -90,7 +91,7 @@ class ClaudeDetector:
             intents = await self._ask(text, routes, ledger if ledger is not None else Purse())
         except ClaudeFailed as failed:
             read = await self._fallback.detect(text, routes)
-            return Reading(read.intents, read.detector, failed.reason.value)
+            return replace(read, reason=failed.reason.value)
         return Reading(intents, "claude")
 
     async def _ask(

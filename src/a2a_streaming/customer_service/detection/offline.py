@@ -33,6 +33,8 @@ _STORY = 25
 _DOUBTFUL = frozenset({"elsewhere", "general"})
 _DOUBT = 0.6
 """What such a concept leaves of a likeness to an example of an agent that rules know."""
+_OTHERS = 3
+"""The most alternatives that are told."""
 _CEILING = 0.97
 """No rule knows for sure."""
 
@@ -64,7 +66,11 @@ class OfflineDetector:
             routes: The specialists that there are.
             ledger: What the task has spent on models; stays as it is.
         """
-        return Reading(tuple(_reader(tuple(routes)).read(text, self._model)), "offline")
+        reader = _reader(tuple(routes))
+        intents = tuple(reader.read(text, self._model))
+        return Reading(
+            intents, "offline", alternatives=reader.alternatives(text, intents, self._model)
+        )
 
     async def aclose(self) -> None:
         """Close nothing: it holds nothing open."""
@@ -143,6 +149,26 @@ class Reader:
             # Two independent reasons: neither holds only if both fail.
             scores[key] = 1 - (1 - scores.get(key, 0.0)) * (1 - p)
         return scores
+
+    def alternatives(
+        self, text: str, intents: tuple[Intent, ...], model: LinearModel | None = None
+    ) -> tuple[Intent, ...]:
+        """Return what else a message may mean, the most probable first.
+
+        Args:
+            text: The message.
+            intents: What it was read as.
+            model: The model that read it, if one did.
+        """
+        if intents[0].route is None and intents[0].intent != OUT_OF_SCOPE:
+            return ()  # small talk
+        known = {(intent.intent, intent.route) for intent in intents}
+        scores = sorted(self.scores(text, model).items(), key=lambda item: -item[1])
+        return tuple(
+            Intent(intent, min(p, _CEILING), route)
+            for (intent, route), p in scores
+            if (intent, route) not in known and p >= _NOTHING
+        )[:_OTHERS]
 
     def _by_model(self, model: LinearModel, look: Look, ruled: Scores, alike: Scores) -> Scores:
         """Return the scores by a trained model, whose routes rules and cards give intents' names."""

@@ -108,11 +108,13 @@ class Reading:
         intents: What the customer wants, at least one, in the order in which to see to it.
         detector: Which detector read it.
         reason: Why not Claude, although there is a key for it; empty where there is nothing to say.
+        alternatives: What else the customer may want, the most probable first.
     """
 
     intents: tuple[Intent, ...]
     detector: Literal["claude", "offline"]
     reason: str = ""
+    alternatives: tuple[Intent, ...] = ()
 
 
 class Detector(Protocol):
