@@ -1,30 +1,13 @@
-"""Fixtures: databases with the demo company's books, made once for each test process."""
+"""Fixtures: settings of processes that find the demo company's books."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
 
 from a2a_streaming.settings import Settings
-from customer_service.records.databases import Filled, postgresql, program
-
-
-@pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    """Copies databases that were filled before."""
-    return Filled(tmp_path_factory.mktemp("filled"))
-
-
-@pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL of this test process's own; a URL without a database's name."""
-    if program("postgres") is None and os.environ.get("CI") != "true":
-        pytest.skip("not on PATH: postgres")
-    with postgresql() as url:
-        yield url
+from customer_service.records.databases import Filled
 
 
 @pytest.fixture

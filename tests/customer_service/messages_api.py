@@ -206,16 +206,19 @@ class Obliging:
     Args:
         forms: What it fills in at a specialist's, by what the customer says. Of other messages it says that it
             can't tell, so that they are read offline.
+        specialists: What it knows of those that messages are routed to, by name.
     """
 
     forms: Mapping[str, Use] = field(default_factory=dict[str, Use])
+    specialists: Mapping[str, Specialist] = field(default_factory=dict[str, Specialist])
 
     async def __call__(self, body: Json) -> Response:
         names = [tool["name"] for tool in body.get("tools", ())]
         said = _between(said_by_customer(body), "message")
         if names == ["tell_intents"]:
             items = body["tools"][0]["input_schema"]["properties"]["intents"]["items"]
-            routes = [Specialist(n) for n in items["properties"]["route"]["enum"][:-2]]
+            names = items["properties"]["route"]["enum"][:-2]
+            routes = [self.specialists.get(name, Specialist(name)) for name in names]
             reading = await OfflineDetector().detect(said[-1], routes)
             told = [{**i.to_json(), "route": i.route or "none"} for i in reading.intents]
             return stream(frames(Use("tell_intents", {"intents": told})))
