@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from a2a_streaming.customer_service.detection.training import train
 from a2a_streaming.settings import Settings
 from customer_service.records.databases import Filled, postgresql, program
 
@@ -16,6 +18,14 @@ from customer_service.records.databases import Filled, postgresql, program
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     """Copies databases that were filled before."""
     return Filled(tmp_path_factory.mktemp("filled"))
+
+
+@pytest.fixture
+def kazoo_model(tmp_path: Path) -> Path:
+    """An intent model that sends kazoos to people."""
+    path = tmp_path / "intents.model"
+    train([("kazoo", "human"), ("weather", "other")] * 20, bits=8).save(path)
+    return path
 
 
 @pytest.fixture(scope="session")
