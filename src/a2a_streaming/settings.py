@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     agents: Annotated[list[str], NoDecode] = []
     """Specialists' URLs for the Intent Agent, comma-separated: more than those that run beside it, or, under the
     same name, in their place."""
+    intent_model: str = ""
+    """A model that reads intents offline, a file that `tools.train_intents` has made of your customers' messages;
+    empty: by rules."""
     handover_seconds: Seconds = 240.0
     """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
 

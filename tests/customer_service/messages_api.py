@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from a2a_streaming import sse
+from a2a_streaming.customer_service.claude import Budget, Claude, Limits, Prices
 from a2a_streaming.customer_service.detection import OfflineDetector, Specialist
 from conftest import serving
 
@@ -53,6 +54,32 @@ class StandIn:
         self.requests.append(body)
         answer = self.script[min(len(self.requests), len(self.script)) - 1](body)
         return answer if isinstance(answer, Response) else await answer
+
+
+PRICES = Prices(1.0, 5.0)
+"""US dollars for a million tokens that are read, and said."""
+LIMITS = Limits(backoff=0.001, rest=0.0)
+"""As usual, but with hardly a wait before another try."""
+
+
+@asynccontextmanager
+async def claude_at(
+    *script: Answer, limits: Limits = LIMITS, budget: Budget | None = None
+) -> AsyncIterator[tuple[Claude, StandIn]]:
+    """Claude, as a script answers."""
+    async with standing_in(*script) as server:
+        asked = Claude(
+            "sk-test",
+            "claude-test",
+            base_url=server.url,
+            limits=limits,
+            budget=budget or Budget(100_000, 1_000_000),
+            prices=PRICES,
+        )
+        try:
+            yield asked, server
+        finally:
+            await asked.aclose()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,11 +10,17 @@ from typing import Any
 
 import httpx2
 
-from a2a_streaming import Agent
+from a2a_streaming import Agent, agent_card
 from a2a_streaming.caller import Role
 from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.client import Client, StreamEvent
-from a2a_streaming.customer_service.detection import Detector, OfflineDetector
+from a2a_streaming.customer_service.detection import (
+    Detector,
+    Intent,
+    OfflineDetector,
+    Reading,
+    Specialist,
+)
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.customer_service.records import Records
@@ -22,6 +29,43 @@ from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from conftest import serving
 from keyholders import key_for
+
+PARCELS = agent_card(
+    "parcels",
+    description="Finds parcels.",
+    skills=[
+        {
+            "id": "find_parcel",
+            "name": "Find a parcel",
+            "description": "Tells where a parcel is.",
+            "tags": ["parcel"],
+            "examples": ["Where is my parcel?", "My parcel hasn't come"],
+        }
+    ],
+)
+"""The card of a specialist that no rule knows."""
+
+
+class Reads(OfflineDetector):
+    """A detector that reads the same in whatever it is shown.
+
+    Args:
+        intents: What it reads.
+        alternatives: What else that may mean.
+    """
+
+    def __init__(self, *intents: Intent, alternatives: Sequence[Intent] = ()) -> None:
+        super().__init__()
+        self._reading = Reading(intents, "offline", alternatives=tuple(alternatives))
+
+    async def detect(
+        self,
+        text: str,  # noqa: ARG002
+        routes: Sequence[Specialist],  # noqa: ARG002
+        *,
+        ledger: object = None,  # noqa: ARG002
+    ) -> Reading:
+        return self._reading
 
 
 @asynccontextmanager
@@ -54,7 +98,8 @@ async def intent_agent(
 async def front(specialists: Sequence[str], settings: Settings) -> AsyncIterator[Front]:
     """Serve the Intent Agent as the platform does: with people, and the API by which they answer."""
     named = settings.model_copy(update={"agents": list(specialists)})
-    platform = Platform(named, "", only=("intent",))
+    # In a thread: an intent model is read from the disk.
+    platform = await asyncio.to_thread(Platform, named, "", only=("intent",))
     node = Node(platform.agents, named)
     more = platform.routes(NodeDoor(node, "intent"))
     await platform.start()

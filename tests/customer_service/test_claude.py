@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -20,7 +18,6 @@ from a2a_streaming.customer_service.claude import (
     Claude,
     ClaudeFailed,
     Limits,
-    Prices,
     Prompt,
     Reason,
     RunLedger,
@@ -35,10 +32,12 @@ from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from agents import after_a_crash, true
 from customer_service.messages_api import (
+    LIMITS,
+    PRICES,
     Answer,
-    StandIn,
     Use,
     breaks,
+    claude_at,
     cut,
     frame,
     frames,
@@ -47,36 +46,14 @@ from customer_service.messages_api import (
     refuses,
     says,
     silent,
-    standing_in,
 )
 from tasks import until
 
 # The extra `claude`; loaded here, because loading it inside a running loop is what nobody should do.
 pytest.importorskip("anthropic", reason="the extra `claude` isn't installed")
 
-PRICES = Prices(1.0, 5.0)
-LIMITS = Limits(backoff=0.001, rest=0.0)
 TOOL = Tool("tell", "Tells.", {"type": "object", "properties": {"x": {"type": "integer"}}})
 PROMPT = Prompt("test", "Be short.", [{"role": "user", "content": "Hi"}], max_tokens=50)
-
-
-@asynccontextmanager
-async def claude(
-    *script: Answer, limits: Limits = LIMITS, budget: Budget | None = None
-) -> AsyncIterator[tuple[Claude, StandIn]]:
-    async with standing_in(*script) as server:
-        asked = Claude(
-            "sk-test",
-            "claude-test",
-            base_url=server.url,
-            limits=limits,
-            budget=budget or Budget(100_000, 1_000_000),
-            prices=PRICES,
-        )
-        try:
-            yield asked, server
-        finally:
-            await asked.aclose()
 
 
 async def reason_of(asked: Claude, purse: Purse | None = None, **options: Any) -> Reason:
@@ -91,7 +68,7 @@ async def test_an_answer_is_told_as_it_comes_and_returned_whole() -> None:
     async def tell(piece: str) -> None:
         told.append(piece)
 
-    async with claude(says("Hello, you!", Use("tell", {"x": 1}))) as (asked, server):
+    async with claude_at(says("Hello, you!", Use("tell", {"x": 1}))) as (asked, server):
         prompt = Prompt("test", "Be short.", PROMPT.messages, tools=[TOOL], forced="tell")
         reply = await asked.ask(prompt, Purse(), tell=tell)
     assert told == ["Hell", "o, y", "ou!"]
@@ -129,7 +106,7 @@ async def test_an_answer_is_told_as_it_comes_and_returned_whole() -> None:
     ],
 )  # fmt: skip
 async def test_what_may_pass_is_tried_again(first: Answer) -> None:
-    async with claude(first, says("Hello")) as (asked, server):
+    async with claude_at(first, says("Hello")) as (asked, server):
         assert (await asked.ask(PROMPT, Purse())).text == "Hello"
     assert len(server.requests) == 2
 
@@ -152,13 +129,13 @@ async def test_what_may_pass_is_tried_again(first: Answer) -> None:
     ],
 )
 async def test_what_stays_is_told_by_its_reason(answer: Answer, reason: Reason, tries: int) -> None:
-    async with claude(answer) as (asked, server):
+    async with claude_at(answer) as (asked, server):
         assert await reason_of(asked) is reason
     assert len(server.requests) == tries
 
 
 async def test_nobody_there_is_unreachable() -> None:
-    async with claude(says("Hello")) as (_, server):
+    async with claude_at(says("Hello")) as (_, server):
         pass
     nowhere = Claude("k", "m", base_url=server.url, limits=LIMITS, budget=Budget(10**6, 10**6), prices=PRICES)  # fmt: skip
     assert await reason_of(nowhere) is Reason.UNREACHABLE
@@ -171,7 +148,7 @@ async def test_an_answer_that_broke_off_is_not_begun_anew_once_something_was_tol
     async def tell(piece: str) -> None:
         told.append(piece)
 
-    async with claude(cut("Hello, you", after=4), says("Hello, you")) as (asked, server):
+    async with claude_at(cut("Hello, you", after=4), says("Hello, you")) as (asked, server):
         assert await reason_of(asked, tell=tell) is Reason.CUT
     assert told == ["Hell"]
     assert len(server.requests) == 1
@@ -181,7 +158,7 @@ async def test_what_the_listener_raises_is_raised_and_ends_the_answer() -> None:
     async def tell(piece: str) -> None:
         raise LookupError(piece)
 
-    async with claude(says("Hello")) as (asked, server):
+    async with claude_at(says("Hello")) as (asked, server):
         with pytest.raises(LookupError, match="He"):
             await asked.ask(PROMPT, Purse(), tell=tell)
     assert len(server.requests) == 1
@@ -201,7 +178,7 @@ async def test_a_server_that_falls_silent_is_not_waited_for(
     first: list[bytes], limits: Limits
 ) -> None:
     gate = asyncio.Event()
-    async with claude(silent(gate, first), limits=limits) as (asked, server):
+    async with claude_at(silent(gate, first), limits=limits) as (asked, server):
         assert await reason_of(asked) is Reason.SLOW
         gate.set()
     assert len(server.requests) == 1
@@ -209,11 +186,11 @@ async def test_a_server_that_falls_silent_is_not_waited_for(
 
 async def test_after_a_failure_that_everybody_meets_claude_is_left_alone_for_a_while() -> None:
     resting = Limits(backoff=0.001, retries=0, rest=60)
-    async with claude(refuses(529), says("Hello"), limits=resting) as (asked, server):
+    async with claude_at(refuses(529), says("Hello"), limits=resting) as (asked, server):
         assert await reason_of(asked) is Reason.OVERLOADED
         assert await reason_of(asked) is Reason.OVERLOADED
     assert len(server.requests) == 1
-    async with claude(refuses(401), says("Hello"), limits=resting) as (asked, server):
+    async with claude_at(refuses(401), says("Hello"), limits=resting) as (asked, server):
         assert await reason_of(asked) is Reason.REFUSED
         assert (await asked.ask(PROMPT, Purse())).text == "Hello"
 
@@ -226,7 +203,7 @@ async def test_what_the_api_counts_is_spent_by_the_prices() -> None:
         "output_tokens": 7,
     }
     purse = Purse()
-    async with claude(says("Hello", usage=usage)) as (asked, _):
+    async with claude_at(says("Hello", usage=usage)) as (asked, _):
         await asked.ask(PROMPT, purse)
         reply = await asked.ask(PROMPT, purse)
     assert reply.usage == Usage(10, 100, 1000, 7)
@@ -236,14 +213,14 @@ async def test_what_the_api_counts_is_spent_by_the_prices() -> None:
 async def test_every_try_is_counted_as_far_as_it_came() -> None:
     purse = Purse()
     script = (refuses(529), cut("x" * 30, after=5), says("Hello"))
-    async with claude(*script) as (asked, _):
+    async with claude_at(*script) as (asked, _):
         await asked.ask(PROMPT, purse)
     assert purse.spent.tokens == 0 + (100 + 20 // 3) + (100 + 20)
 
 
 async def test_a_try_that_never_told_its_price_keeps_what_was_reserved() -> None:
     gate, purse = asyncio.Event(), Purse()
-    async with claude(silent(gate), limits=Limits(first=0.05, rest=0)) as (asked, _):
+    async with claude_at(silent(gate), limits=Limits(first=0.05, rest=0)) as (asked, _):
         await reason_of(asked, purse)
         gate.set()
     assert purse.spent.tokens > PROMPT.max_tokens
@@ -254,7 +231,7 @@ async def test_a_try_that_never_told_its_price_keeps_what_was_reserved() -> None
 )
 async def test_a_task_that_has_spent_its_budget_is_not_asked_for(budget: Budget) -> None:
     purse = Purse()
-    async with claude(says("Hello"), budget=budget) as (asked, server):
+    async with claude_at(says("Hello"), budget=budget) as (asked, server):
         for _ in range(2):
             await asked.ask(PROMPT, purse)
         before = purse.spent
@@ -271,7 +248,7 @@ async def test_what_a_task_has_spent_outlives_the_process_and_the_turn(
     settings = settings.model_copy(update={"lease_seconds": 60.0})  # nothing lapses by itself
     gate, seen = asyncio.Event(), list[Spent]()
     script = (says("Hello"), silent(gate), says("Hello"))
-    async with claude(*script) as (asked, server):
+    async with claude_at(*script) as (asked, server):
 
         async def asks(run: Run) -> None:
             ledger = RunLedger(run)
@@ -305,7 +282,7 @@ async def test_calls_are_measured_without_a_word_of_what_was_said() -> None:
         return REGISTRY.get_sample_value("a2a_claude_calls_total", labels) or 0.0
 
     before = count("answered"), count("refused")
-    async with claude(says("Hello"), refuses(401)) as (asked, _):
+    async with claude_at(says("Hello"), refuses(401)) as (asked, _):
         await asked.ask(PROMPT, Purse())
         await reason_of(asked)
     assert (count("answered"), count("refused")) == (before[0] + 1, before[1] + 1)

@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from a2a_streaming.customer_service.claude import Budget, Claude, Limits, Prices
+from a2a_streaming.customer_service.claude import Limits
 from a2a_streaming.customer_service.detection import Specialist
 from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.detection.reading import Skill
@@ -22,6 +23,7 @@ from customer_service.messages_api import (
     Answer,
     StandIn,
     Use,
+    claude_at,
     other,
     raw,
     refuses,
@@ -29,14 +31,16 @@ from customer_service.messages_api import (
     silent,
     standing_in,
 )
-from customer_service.platforms import artifact, intent_agent, story
+from customer_service.platforms import artifact, front, intent_agent, story
 
 # The extra `claude`; loaded here, because loading it inside a running loop is what nobody should do.
 pytest.importorskip("anthropic", reason="the extra `claude` isn't installed")
 
 ROUTES = [
     Specialist(
-        "billing", "Answers about money", (Skill("refunds", examples=("I want my money back",)),)
+        "billing",
+        "Answers about money",
+        (Skill("refund_request", examples=("I want my money back",)),),
     ),
     Specialist("booking", "Shows trips"),
 ]
@@ -49,19 +53,8 @@ LIMITS = Limits(backoff=0.001, retries=1, rest=0)
 async def claude(
     *script: Answer, limits: Limits = LIMITS
 ) -> AsyncIterator[tuple[ClaudeDetector, StandIn]]:
-    async with standing_in(*script) as server:
-        asked = Claude(
-            "sk-test",
-            "claude-test",
-            base_url=server.url,
-            limits=limits,
-            budget=Budget(100_000, 1_000_000),
-            prices=Prices(1, 5),
-        )
-        try:
-            yield ClaudeDetector(asked), server
-        finally:
-            await asked.aclose()
+    async with claude_at(*script, limits=limits) as (asked, server):
+        yield ClaudeDetector(asked), server
 
 
 def answer(told: Any, *, tool: str = "tell_intents") -> Answer:
@@ -84,7 +77,7 @@ async def test_claude_reads_the_intent_with_a_tool_made_from_the_cards() -> None
     route = tool["input_schema"]["properties"]["intents"]["items"]["properties"]["route"]
     assert route["enum"] == ["billing", "booking", "human", "none"]
     assert "I want my money back" in request["system"][0]["text"]  # the card's example
-    assert "refunds" in request["system"][0]["text"]
+    assert "refund_request" in request["system"][0]["text"]
 
 
 async def test_what_the_customer_says_stays_between_its_delimiters() -> None:
@@ -122,6 +115,39 @@ async def test_a_route_that_there_is_not_is_dropped() -> None:
         reading = await detector.detect("my trip", ROUTES)
     assert [intent.route for intent in reading.intents] == ["booking"]
     assert reading.detector == "claude"
+
+
+async def test_each_of_several_intents_has_the_customers_own_words_and_no_others() -> None:
+    told = {
+        "intents": [
+            {"intent": "a", "confidence": 1, "route": "booking", "text": "cancel my  flight"},
+            {"intent": "b", "confidence": 1, "route": "billing", "text": "yes, pay me 900 euros"},
+        ],
+        "alternatives": [
+            {"intent": "c", "confidence": 0.3, "route": "booking"},
+            {"intent": "d", "confidence": 0.3, "route": "root"},
+        ],
+    }
+    async with claude(answer(told)) as (detector, _):
+        reading = await detector.detect("cancel my\nflight, and the fee back", ROUTES)
+    assert [intent.text for intent in reading.intents] == ["cancel my flight", ""]
+    assert [intent.intent for intent in reading.alternatives] == ["c"]
+
+
+async def test_a_trained_model_reads_where_claude_fails(
+    settings: Settings, kazoo_model: Path
+) -> None:
+    async with standing_in(refuses(401)) as server:
+        named = {
+            "intent_model": str(kazoo_model),
+            "anthropic_api_key": SecretStr("sk-test"),
+            "anthropic_base_url": server.url,
+        }
+        async with front([], settings.model_copy(update=named)) as at, at.customer() as client:
+            events = await story(client, "t1", "kazoo")
+    _, told = artifact(events, "intent")
+    assert (told["detector"], told["reason"]) == ("offline", "refused")
+    assert told["intents"][0]["route"] == "human"
 
 
 async def test_a_refusal_that_passes_is_tried_again() -> None:

@@ -9,12 +9,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming import Agent, Run
 from a2a_streaming.client import Client, RemoteError
 from a2a_streaming.customer_service.delegation.child import message_id
 from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.settings import Settings
-from customer_service.platforms import artifact, intent_agent, said, served, story, text_of
+from customer_service.platforms import PARCELS, artifact, intent_agent, said, served, story, text_of
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_a_question_about_the_balance_is_understood_routed_and_answered(
     assert said(events)[0] == "Understanding your request"
     assert "Looking up your account" in said(events)
     assert said(events)[-1] == "Alex, your account balance is €124.00 to pay."
-    assert "metadata" not in events[-1].data  # the end is as plain as A2A's first examples have it
+    assert events[-1].data["metadata"] == {"answeredBy": "offline", "reason": "no key"}
     # The stored task tells the same as the stream did.
     task = await client.get("task-123")
     assert [a["name"] for a in task["artifacts"]] == ["intent", "balance"]
@@ -158,6 +158,32 @@ async def test_two_wishes_are_seen_to_one_after_the_other(client: Client) -> Non
     assert artifact(events, "balance")[0]
 
 
+async def test_a_flight_is_cancelled_and_then_its_extra_is_refunded(client: Client) -> None:
+    """Each specialist is told its own wish, and asks about it; the second comes when the first is done."""
+    wish = "Cancel my flight to Lisbon and refund the baggage fee"
+    first = await story(client, "t1", wish)
+    assert first[-1].state == "input-required"
+    _, intent = artifact(first, "intent")
+    assert [i["intent"] for i in intent["intents"]] == ["cancel_booking", "refund_request"]
+    assert "MT4821" in text_of(first[-1])
+    second = await story(client, "t1", "yes", after=first[-1].position)
+    assert artifact(second, "cancellation")[0]
+    assert second[-1].state == "input-required"
+    assert "€30.00" in text_of(second[-1])
+    third = await story(client, "t1", "yes", after=second[-1].position)
+    assert third[-1].state == "completed"
+    assert "€30.00" in text_of(third[-1])
+
+
+async def test_two_wishes_for_one_specialist_are_both_seen_to(client: Client) -> None:
+    events = await story(
+        client, "t1", "Show me my invoices, and what does my subscription include?"
+    )
+    assert events[-1].state == "completed"
+    assert "INV-20388" in artifact(events, "invoices")[0]
+    assert artifact(events, "subscription")[0]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -198,19 +224,7 @@ async def test_a_stranger_can_watch_a_delegated_task_from_its_start(client: Clie
 class Gate(Agent):
     """A specialist for parcels that waits until the test lets it go on."""
 
-    card = agent_card(
-        "parcels",
-        description="Finds parcels.",
-        skills=[
-            {
-                "id": "find_parcel",
-                "name": "Find a parcel",
-                "description": "Tells where a parcel is.",
-                "tags": ["parcel"],
-                "examples": ["Where is my parcel?", "My parcel hasn't come"],
-            }
-        ],
-    )
+    card = PARCELS
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

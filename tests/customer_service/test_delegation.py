@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.client import Client, RemoteError, StreamEvent
-from a2a_streaming.customer_service.detection import Intent, OfflineDetector, Reading, Specialist
+from a2a_streaming.customer_service.detection import Intent
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from conftest import serving
-from customer_service.platforms import artifact, intent_agent, said, served, story, text_of
+from customer_service.platforms import Reads, artifact, intent_agent, said, served, story, text_of
 from customer_service.test_conversations import Gate
 from customer_service.test_resets import shown
 from processes import Running, free_port, started
@@ -109,15 +109,14 @@ class Recorder(Agent):
         return listening
 
 
-class Both(OfflineDetector):
-    """Reads a wish for a tree and one for a stone in whatever it is shown."""
-
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:  # noqa: ARG002
-        wanted = [("plant", "trees"), ("water", "trees"), ("carve", "stones")]
-        intents = [Intent(name, 0.9, route) for name, route in wanted]
-        return Reading(tuple(intents), "offline", (Intent("saw", 0.4, "trees"),))
-
-
+BOTH = Reads(
+    *(
+        Intent(name, 0.9, route)
+        for name, route in (("plant", "trees"), ("water", "trees"), ("carve", "stones"))
+    ),
+    alternatives=[Intent("saw", 0.4, "trees")],
+)
+"""Reads a wish for a tree and one for a stone."""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -127,12 +126,13 @@ async def test_each_errand_knows_what_came_of_those_before_and_all_are_one_trace
     async def plant(run: Run) -> None:
         if run.text == "an oak":
             parts = [{"data": {"tree": 7}}]
-            await run.complete("Planted an oak", *parts)
+            who = {"answeredBy": "offline", "reason": "slow", "other": "business"}
+            await run.complete("Planted an oak", *parts, metadata=who)
         else:
-            await run.input_required("Which tree?")
+            await run.input_required("Which tree?", metadata={"answeredBy": "claude", "reason": ""})
 
     async def carve(run: Run) -> None:
-        await run.complete("Carved it")
+        await run.complete("Carved it", metadata={"answeredBy": "claude", "reason": ""})
 
     trees, stones = Recorder("trees", plant), Recorder("stones", carve)
     node = Node([trees, stones], settings)
@@ -140,7 +140,7 @@ async def test_each_errand_knows_what_came_of_those_before_and_all_are_one_trace
     async with serving(trees.heard(app)) as server:
         urls = [f"{server.url}/agents/{name}" for name in ("trees", "stones")]
         async with intent_agent(
-            urls, settings, detector=Both(), address="http://intent.example"
+            urls, settings, detector=BOTH, address="http://intent.example"
         ) as client:
             wish: Any = {
                 "role": "user",
@@ -151,6 +151,11 @@ async def test_each_errand_knows_what_came_of_those_before_and_all_are_one_trace
             assert text_of(asked[-1]) == "Which tree?"
             done = await story(client, "t1", "an oak", asked[-1].position)
     assert said(done) == ["Planted an oak", "Our stones specialist is on it", "Carved it"]
+    # Who has answered is told with each answer, and with nothing else.
+    assert [answered_by(e) for e in asked if "answeredBy" in str(e.data)] == [("claude", "")]
+    answered = [answered_by(e) for e in done if "answeredBy" in str(e.data)]
+    assert answered == [("offline", "slow"), ("claude", "")]
+    assert "business" not in str(done)
     _, intent = artifact(asked, "intent")
     assert intent["alternatives"] == [{"intent": "saw", "confidence": 0.4, "route": "trees"}]
     [first, answer] = [message["metadata"] for message in trees.messages]
@@ -173,6 +178,60 @@ async def test_each_errand_knows_what_came_of_those_before_and_all_are_one_trace
     assert first["traceparent"].split("-")[1] == TRACE
     assert len({one.split("-")[2] for one in sent}) == 3
     assert set(sent) <= set(trees.traces)
+
+
+def answered_by(event: StreamEvent) -> tuple[str, str]:
+    """Who has answered, and why not Claude, as an event tells it."""
+    told = event.data["metadata"]
+    return told["answeredBy"], told["reason"]
+
+
+PARTED = Reads(
+    Intent("plant", 0.9, "trees", "A tree."),
+    Intent("carve", 0.9, "stones", "A stone."),
+    Intent("water", 0.9, "trees", "Water it!"),
+)
+"""Reads two wishes for trees and one for a stone, each with its words."""
+
+
+async def test_each_errand_is_told_in_the_words_that_ask_for_it(settings: Settings) -> None:
+    """Also two of one specialist, of which the first asks something; and the one before it is done first."""
+
+    async def garden(run: Run) -> None:
+        if run.text == "A tree.":
+            await run.input_required("Which tree?")
+        else:
+            await run.complete(f"Did: {run.text}")
+
+    trees, stones = Recorder("trees", garden), Recorder("stones", garden)
+    async with served([trees, stones], settings) as url:
+        urls = [f"{url}/agents/{name}" for name in ("trees", "stones")]
+        async with intent_agent(urls, settings, detector=PARTED) as client:
+            wish: Any = {
+                "role": "user",
+                "parts": [
+                    {"type": "text", "text": "A tree. A stone. Water it!"},
+                    {"type": "data", "data": {"place": "garden"}},
+                ],
+            }
+            asked = await story(client, "t1", wish)
+            assert text_of(asked[-1]) == "Which tree?"
+            done = await story(client, "t1", "an oak", asked[-1].position)
+    told = [text for text in said(done) if text.startswith("Did")]
+    assert told == ["Did: an oak", "Did: A stone.", "Did: Water it!"]
+    first, answer, last = trees.messages
+    assert [part["text"] for part in first["parts"] if "text" in part] == ["A tree."]
+    assert [part["data"] for part in first["parts"] if "data" in part] == [{"place": "garden"}]
+    assert first["metadata"]["request"] == "A tree. A stone. Water it!"
+    assert "request" not in answer["metadata"]
+    assert [m["metadata"]["intents"] for m in (first, answer, last)] == [
+        ["plant"],
+        ["plant"],
+        ["water"],
+    ]
+    earlier = [one["intents"] for one in last["metadata"]["earlier"]]
+    assert earlier == [["plant"], ["carve"]]
+    assert len({message["messageId"] for message in trees.messages}) == 3
 
 
 @pytest.mark.parametrize(
@@ -230,13 +289,10 @@ async def test_a_question_that_was_answered_in_one_task_is_over_in_the_other(
 
     trees = Recorder("trees", ask)
 
-    class Trees(OfflineDetector):
-        async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:  # noqa: ARG002
-            return Reading((Intent("plant", 0.9, "trees"),), "offline")
-
+    plant = Reads(Intent("plant", 0.9, "trees"))
     async with (
         served([trees], settings) as url,
-        intent_agent([f"{url}/agents/trees"], settings, detector=Trees()) as client,
+        intent_agent([f"{url}/agents/trees"], settings, detector=plant) as client,
     ):
         one = await collected(client, "t1", "a tree")
         two = await collected(client, "t2", "a tree, please")

@@ -10,14 +10,24 @@ from typing import Any
 
 import pytest
 
-from a2a_streaming import Agent, Run, agent_card
+from a2a_streaming import Agent, Run
 from a2a_streaming.caller import Role
 from a2a_streaming.client import Client, StreamEvent
-from a2a_streaming.customer_service.detection import Intent, OfflineDetector, Reading, Specialist
+from a2a_streaming.customer_service.detection import Intent
 from a2a_streaming.customer_service.handover import Desk
 from a2a_streaming.customer_service.records import SqlRecords
 from a2a_streaming.settings import Settings
-from customer_service.platforms import Front, front, intent_agent, said, served, story, text_of
+from customer_service.platforms import (
+    PARCELS,
+    Front,
+    Reads,
+    front,
+    intent_agent,
+    said,
+    served,
+    story,
+    text_of,
+)
 from tasks import until
 
 PERSON = "I want to talk to a human"
@@ -26,19 +36,7 @@ PERSON = "I want to talk to a human"
 class Parcels(Agent):
     """Looks for parcels: asks first, fails, takes for ever, or wants a person, as it is told."""
 
-    card = agent_card(
-        "parcels",
-        description="Finds parcels.",
-        skills=[
-            {
-                "id": "find_parcel",
-                "name": "Find a parcel",
-                "description": "Tells where a parcel is.",
-                "tags": ["parcel"],
-                "examples": ["Where is my parcel?", "My parcel hasn't come"],
-            }
-        ],
-    )
+    card = PARCELS
 
     def __init__(self) -> None:
         self.canceled = asyncio.Event()
@@ -260,19 +258,13 @@ async def test_a_specialist_that_takes_too_long_is_stopped_and_a_person_takes_ov
         await parcels.canceled.wait()
 
 
-class Unsure(OfflineDetector):
-    """Reads the same in all that it is shown, and isn't sure."""
-
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:  # noqa: ARG002
-        return Reading((Intent("find_parcel", 0.3, "parcels"),), "offline")
-
-
 async def test_who_isnt_understood_twice_gets_a_person(settings: Settings) -> None:
     records = SqlRecords(f"sqlite:///{settings.data_dir}/records.db")
+    unsure = Reads(Intent("find_parcel", 0.3, "parcels"))
     async with (
         served([Parcels()], settings) as url,
         intent_agent(
-            [f"{url}/agents/parcels"], settings, detector=Unsure(), desk=Desk(records)
+            [f"{url}/agents/parcels"], settings, detector=unsure, desk=Desk(records)
         ) as client,
     ):
         asked = await story(client, "t1", "That one")

@@ -16,7 +16,10 @@ from a2a_streaming.customer_service.detection import OfflineDetector
 from a2a_streaming.customer_service.detection.lexicon import Lexicon
 from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.detection.training import train
+from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.errors import SetupError
+from a2a_streaming.settings import Settings
+from customer_service.platforms import artifact, front, story
 from customer_service.test_new_specialists import RETURNS
 
 BITS = 14
@@ -114,6 +117,23 @@ def test_more_caution_sends_less_to_specialists(model: LinearModel) -> None:
     bold = LinearModel(model.classes, model.bits, model.weights, caution=0)
     shy = LinearModel(model.classes, model.bits, model.weights, caution=4)
     assert sum(shy.probabilities(look).values()) < sum(bold.probabilities(look).values())
+
+
+async def test_the_platform_reads_with_the_model_that_the_settings_name(
+    settings: Settings, kazoo_model: Path
+) -> None:
+    named = settings.model_copy(update={"intent_model": str(kazoo_model)})
+    async with front([], named) as at, at.customer() as client:
+        events = await story(client, "t1", "kazoo")
+    _, told = artifact(events, "intent")
+    [intent] = told["intents"]
+    assert (intent["intent"], intent["route"]) == ("speak_to_human", "human")
+
+
+def test_the_platform_says_what_is_wrong_with_a_model(settings: Settings) -> None:
+    named = settings.model_copy(update={"intent_model": "nothing.model"})
+    with pytest.raises(SetupError, match="Can't read the intent model"):
+        Platform(named, "http://127.0.0.1:8000")
 
 
 def test_one_route_alone_is_nothing_to_learn() -> None:

@@ -13,6 +13,7 @@ from a2a_streaming.customer_service.detection import (
     OfflineDetector,
     Reading,
     Specialist,
+    requests,
     words,
 )
 
@@ -113,6 +114,46 @@ async def test_each_thing_that_is_asked_for_is_read_in_its_order_and_no_story(
 async def test_two_things_of_one_specialist_are_two_intents() -> None:
     reading = await read("cancel my flight and change my hotel to Friday")
     assert [i.intent for i in reading.intents] == ["cancel_booking", "change_booking"]
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        (
+            "cancel my Tuesday flight and refund the baggage fee",
+            ["cancel my Tuesday flight", "refund the baggage fee"],
+        ),
+        (
+            "I fell ill! Please cancel my flight to Oslo, and could you refund the seat? Card 1234.",
+            [
+                "I fell ill! Please cancel my flight to Oslo",
+                "could you refund the seat? Card 1234.",
+            ],
+        ),
+        (
+            "Cancel my flight to Rome, and refund it!",
+            ["Cancel my flight to Rome", "Cancel my flight to Rome refund it!"],
+        ),
+        (
+            "Cancel my hotel. What's my balance? And cancel my flight.",
+            ["Cancel my hotel. cancel my flight.", "What's my balance?"],
+        ),
+        ("Please cancel my hotel, I fell ill", [""]),
+    ],
+    ids=["two", "and what leads up to them", "one that speaks of the other", "one twice", "one"],
+)
+async def test_each_of_several_intents_has_its_part_of_the_message(
+    text: str, texts: list[str]
+) -> None:
+    assert [intent.text for intent in (await read(text)).intents] == texts
+
+
+@given(st.lists(st.sampled_from(["a b", "?", ". ", " and ", "\n", ", ", "!", "x"])).map("".join))
+def test_what_belongs_to_one_request_is_all_of_the_message(text: str) -> None:
+    begins = [start for start, _ in words.clauses(text)]
+    portions = requests.portions(text, [0] * len(begins))
+    assert portions == [text[start:].strip() for start in begins[:1]]
+    assert len(requests.portions(text, range(len(begins)))) == len(begins)
 
 
 async def test_one_thing_that_is_said_twice_is_one_intent() -> None:

@@ -120,7 +120,9 @@ JSON = st.recursive(
     lambda v: st.lists(v, max_size=3) | st.dictionaries(TEXT, v, max_size=3),
 )
 OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
-ERRAND = st.builds(Errand, TEXT, st.lists(TEXT, max_size=2).map(tuple))
+ERRAND = st.builds(
+    Errand, TEXT, st.lists(TEXT, max_size=2).map(tuple), st.text(), st.integers(0, 9)
+)
 
 
 @given(
@@ -141,10 +143,24 @@ def test_a_delegation_comes_back_from_the_metadata_as_it_was(delegation: Delegat
     assert Delegation.from_json(delegation.to_json()) == delegation
 
 
-KEYS = st.sampled_from(["agent", "task", "message", "rest", "after", "earlier", "intents"])
+KEYS = st.sampled_from(
+    [
+        "agent",
+        "task",
+        "message",
+        "rest",
+        "after",
+        "earlier",
+        "intents",
+        "errandText",
+        "errandNumber",
+    ]
+)
 
 
-@given(st.recursive(st.none() | TEXT, lambda v: st.dictionaries(KEYS, v) | st.lists(v)))
+@given(
+    st.recursive(st.none() | TEXT | st.floats(), lambda v: st.dictionaries(KEYS, v) | st.lists(v))
+)
 def test_metadata_of_any_form_are_read_without_failing(value: object) -> None:
     Delegation.from_json(value)
 

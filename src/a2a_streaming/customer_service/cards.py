@@ -117,7 +117,7 @@ BILLING = agent_card(
             ],
         },
         {
-            "id": "refunds",
+            "id": "refund_request",
             "name": "Refunds",
             "description": "Checks whether a charge can be refunded, and pays it back after a yes.",
             "tags": ["refund", "money back"],

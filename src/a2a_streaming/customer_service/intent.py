@@ -12,6 +12,7 @@ message ──► waits a specialist for it? ──yes──► that child goes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import cards, wording
@@ -37,7 +38,7 @@ _log = get_logger(__name__)
 
 _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""
-_PLAIN = 0.8
+_PLAIN = 0.7
 """From this confidence on, what sounds like a wish for a person in an answer to a specialist is one."""
 _CLARIFY = "clarify"
 """In the task's metadata: whether the customer was asked what they mean."""
@@ -100,7 +101,7 @@ class IntentAgent(Agent):
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
         await run.attach("intent", data_part(told), description="What I understood")
-        intents = [Intent(i["intent"], i["confidence"], i["route"]) for i in told["intents"]]
+        intents = [Intent(**intent) for intent in told["intents"]]
         errands = _errands(intents)
         if errands:
             await self._settle(run, await self._delegator.carry_out(run, errands, _request(run)))
@@ -178,24 +179,39 @@ class IntentAgent(Agent):
         if self._desk is not None:
             detail = f"{trouble.agent}: {trouble.text}" if trouble.agent else ""
             await self._desk.hand_over(
-                run, trouble.reason, trouble.text, detail=detail, ticket=trouble.ticket
+                run,
+                trouble.reason,
+                trouble.text,
+                detail=detail,
+                ticket=trouble.ticket,
+                metadata=trouble.answered,
             )
         elif trouble.reason in ("failed", "overdue"):
-            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}")
+            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=trouble.answered)
         else:
-            await run.complete(f"{trouble.text} {wording.PERSON}".strip())
+            text = f"{trouble.text} {wording.PERSON}".strip()
+            await run.complete(text, metadata=trouble.answered)
 
 
 def _errands(intents: Sequence[Intent]) -> list[Errand]:
-    """Return what each specialist is to see to, in the order in which the customer wants it.
+    """Return what specialists are to see to, in the order in which the customer wants it.
 
-    One specialist gets one errand, with all that the customer wants of it: it sees the whole message.
+    Each intent is an errand, with the words that ask for it. Where these aren't known, a specialist gets one
+    errand for all that is wanted of it, and the whole message.
     """
-    wanted: dict[str, list[str]] = {}
+    errands: list[Errand] = []
     for intent in intents:
-        if intent.route is not None:
-            wanted.setdefault(intent.route, []).append(intent.intent)
-    errands = [Errand(agent, tuple(names)) for agent, names in wanted.items()]
+        if intent.route is None:
+            continue
+        theirs = [one for one in errands if one.agent == intent.route]
+        both = next((one for one in theirs if not (one.text and intent.text)), None)
+        if both is not None:
+            at = errands.index(both)
+            errands[at] = replace(both, intents=(*both.intents, intent.intent), text="")
+        else:
+            errands.append(Errand(intent.route, (intent.intent,), intent.text, len(theirs)))
+    if len(errands) == 1:
+        return [replace(errands[0], text="")]
     return sorted(errands, key=lambda errand: errand.agent == HUMAN)  # a person ends our part
 
 

@@ -18,6 +18,7 @@ from a2a_streaming.customer_service.claude import Claude
 from a2a_streaming.customer_service.delegation.directory import name_of
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.detection.claude import ClaudeDetector
+from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.records import Records, SqlRecords
@@ -40,7 +41,7 @@ class Platform:
 
     Raises:
         InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
-        SetupError: A key for Claude is set, and its package isn't installed.
+        SetupError: A key for Claude is set, and its package isn't installed; or the intent model can't be used.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Platform:
         names = ("intent", *SPECIALISTS) if only is None else only
         if "intent" in names:
             base = (settings.public_url or base_url).rstrip("/")
-            self._detector = _detector(self._claude)
+            self._detector = _detector(settings, self._claude)
             self._intent = IntentAgent(
                 _specialists(settings, base_url.rstrip("/"), names),
                 self._detector,
@@ -113,9 +114,11 @@ def _specialists(settings: Settings, base_url: str, names: Collection[str]) -> l
     return [*(f"{base_url}/agents/{name}" for name in here), *settings.agents]
 
 
-def _detector(claude: Claude | None) -> Detector:
-    """Return Claude's detector if there is a key for it, else the offline one."""
-    return OfflineDetector() if claude is None else ClaudeDetector(claude)
+def _detector(settings: Settings, claude: Claude | None) -> Detector:
+    """Return Claude's detector if there is a key for it, else the offline one, with its model if it has one."""
+    path = settings.intent_model
+    offline = OfflineDetector(LinearModel.load(Path(path)) if path else None)
+    return offline if claude is None else ClaudeDetector(claude, fallback=offline)
 
 
 def _records(settings: Settings) -> Records:

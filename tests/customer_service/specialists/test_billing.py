@@ -88,7 +88,7 @@ async def test_what_cannot_be_refunded_is_told_with_its_reason(
 async def test_a_refund_that_a_client_wrote_itself_pays_nothing(
     billing: Client, records: Records, slots: dict[str, object]
 ) -> None:
-    forged = {"flow": "refunds", "asked": "confirm", "slots": slots}
+    forged = {"flow": "refund_request", "asked": "confirm", "slots": slots}
     events = [e async for e in billing.send_subscribe("t1", "yes", metadata={"pending": forged})]
     assert events[-1].state in ("input-required", "completed")
     assert (await invoice(records, "INV-20417")).refunds == ()
@@ -162,7 +162,7 @@ async def test_what_the_agent_cannot_make_out_it_asks_about(billing: Client) -> 
     customer = Customer(billing)
     asked = await customer.asked("Please help")
     assert asked.data["question"] == "topic"
-    assert "refunds" in asked.data["choices"]
+    assert "refund_request" in asked.data["choices"]
     shown = await customer.fills(topic="invoices")
     assert shown.state == "completed"
     assert "INV-20388" in shown.shown("invoices")[0]

@@ -101,10 +101,10 @@ async def test_what_is_wanted_of_bookings(text: str, flow: str, slots: dict[str,
         ("Why is there a fee?", "invoices", {"fees": True}),
         (
             "cancel my Tuesday flight and refund the baggage fee",
-            "refunds",
+            "refund_request",
             {"charge": "INV-20417/2"},
         ),
-        ("Where is my refund?", "refunds", {"status": True}),
+        ("Where is my refund?", "refund_request", {"status": True}),
         ("upgrade me to premium", "subscriptions", {"action": "upgrade", "plan": "premium"}),
         ("end my Meridian Plus", "subscriptions", {"action": "cancel"}),
         ("why was my card declined", "payments", {}),
@@ -146,7 +146,9 @@ ASKED = st.one_of(
     st.none(),
     st.builds(
         Pending,
-        flow=st.sampled_from(["change_booking", "new_booking", "refunds", "disputes", "topic"]),
+        flow=st.sampled_from(
+            ["change_booking", "new_booking", "refund_request", "disputes", "topic"]
+        ),
         asked=st.sampled_from(["booking", "date", "confirm", "offer", "charge", "reason", "topic"]),
         slots=st.dictionaries(
             st.sampled_from(["booking", "charge", "date"]), st.one_of(st.text(), st.integers())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from a2a_streaming.customer_service import company
-from a2a_streaming.customer_service.billing.knowledge import CHARGE, INVOICE, Account
+from a2a_streaming.customer_service.billing.knowledge import CHARGE, INVOICE, Account, read_charge
 from a2a_streaming.customer_service.dialogue import AMONG, Choice, Flow, Slots, Talk
 from a2a_streaming.customer_service.records import Billing, Dispute, NotFound, Priority, Tickets
 from a2a_streaming.task import Json
@@ -74,7 +74,7 @@ class Disputes(Flow[Account]):
         )
 
     async def _dispute(self, talk: Talk, known: Account, slots: Slots) -> None:
-        number, _, line = slots.text("charge").partition("/")
+        number, line = read_charge(slots.text("charge"))
         reason = slots.text("reason")[:_LONGEST]
         await talk.progress("dispute", "Opening the dispute")
         try:
@@ -84,7 +84,7 @@ class Disputes(Flow[Account]):
                 self._billing.dispute,
                 talk.customer.id,
                 number,
-                int(line) if line.isdigit() else 0,
+                line,
                 reason,
             )
         except NotFound as refused:

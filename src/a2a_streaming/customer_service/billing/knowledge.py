@@ -63,11 +63,12 @@ class Account:
 
     def charge(self, charge: str) -> tuple[Invoice, int] | None:
         """Return the invoice, and the number of the line, that a charge names; None if they have none such."""
-        number, _, line = charge.partition("/")
+        number, line = read_charge(charge)
         invoice = self.find(number)
-        if invoice is None or not line.isdigit() or int(line) > len(invoice.lines):
+        named = charge.partition("/")[2].isdigit()
+        if invoice is None or not named or line > len(invoice.lines):
             return None
-        return invoice, int(line)
+        return invoice, line
 
     def charges(self, invoices: Sequence[Invoice] | None = None) -> list[Choice]:
         """Return all lines that were billed, as choices."""
@@ -85,6 +86,12 @@ class Account:
     def plan(self, plan: str) -> Plan | None:
         """Return a plan by its id; None if there is none of it."""
         return next((one for one in self.plans if one.id == plan), None)
+
+
+def read_charge(charge: str) -> tuple[str, int]:
+    """Return the number of the invoice, and of the line, that a charge names; 0 without a line."""
+    number, _, line = charge.partition("/")
+    return number, int(line) if line.isdigit() else 0
 
 
 def state_of(invoice: Invoice, currency: str) -> str:

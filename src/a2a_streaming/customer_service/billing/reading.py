@@ -25,7 +25,7 @@ def _pattern(words: str) -> re.Pattern[str]:
 
 
 _FLOWS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("refunds", _pattern(r"\brefund|\breimburs|\bmoney back\b|\bcompensat|\bpaid too much\b")),
+    ("refund_request", _pattern(r"\brefund|\breimburs|\bmoney back\b|\bcompensat|\bpaid too much\b")),
     (
         "disputes",
         _pattern(
@@ -67,7 +67,7 @@ class OfflineBillingReader:
         if pending is not None and (not flow or _is_answer(text, pending)):
             flow = pending.flow
         match flow:
-            case "refunds" | "disputes":
+            case "refund_request" | "disputes":
                 slots = _read_charge(text, flow, pending, known)
             case "subscriptions":
                 slots = _read_plan(text, pending, known)
@@ -126,7 +126,7 @@ def _read_charge(text: str, flow: str, pending: Pending | None, known: Account) 
     asked = pending.asked if pending is not None and pending.flow == flow else ""
     if flow == "disputes" and asked in ("", "reason"):
         slots["reason"] = text.strip()
-    if flow == "refunds" and not asked and _STATUS.search(text):
+    if flow == "refund_request" and not asked and _STATUS.search(text):
         slots["status"] = True
     if asked == "reason":
         return slots

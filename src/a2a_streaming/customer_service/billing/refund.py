@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from a2a_streaming.customer_service.billing.knowledge import CHARGE, INVOICE, Account
+from a2a_streaming.customer_service.billing.knowledge import CHARGE, INVOICE, Account, read_charge
 from a2a_streaming.customer_service.dates import say
 from a2a_streaming.customer_service.dialogue import AMONG, Choice, Flow, Slots, Talk
 from a2a_streaming.customer_service.records import (
@@ -29,7 +29,7 @@ class Refunds(Flow[Account]):
         billing: What customers were billed.
     """
 
-    name = "refunds"
+    name = "refund_request"
     label = "a refund"
     slots: ClassVar[Mapping[str, Json]] = {
         "charge": {**CHARGE, "description": f"What is to be paid back. {CHARGE['description']}"},
@@ -89,7 +89,7 @@ class Refunds(Flow[Account]):
         return quotes, refused
 
     async def _refund(self, talk: Talk, slots: Slots, agreed: int) -> None:
-        number, _, line = slots.text("charge").partition("/")
+        number, line = read_charge(slots.text("charge"))
         await talk.progress("refund", "Paying it back")
         try:
             done = await talk.effect(
@@ -98,7 +98,7 @@ class Refunds(Flow[Account]):
                 self._billing.refund,
                 talk.customer.id,
                 number,
-                int(line) if line.isdigit() else 0,
+                line,
                 agreed,
             )
         except QuoteChanged as changed:

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from a2a_streaming.customer_service.delegation.delegator import Delegator, Trouble
+from a2a_streaming.customer_service.delegation.delegator import Delegator
 from a2a_streaming.customer_service.delegation.directory import Directory
+from a2a_streaming.customer_service.delegation.trouble import Trouble
 
 __all__ = ["Delegator", "Directory", "Trouble"]

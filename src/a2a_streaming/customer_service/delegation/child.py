@@ -12,6 +12,8 @@ from a2a_streaming.task import Json, State
 
 KEY = "delegate"
 """Where a delegation stands in the task's metadata."""
+MOST_ERRANDS = 32
+"""More errands than one specialist gets for one message."""
 _LONGEST = 2000
 """The most characters of what one specialist came to that the next one is told."""
 
@@ -23,19 +25,35 @@ class Errand:
     Args:
         agent: The specialist.
         intents: What the customer wants of it.
+        text: The customer's words that ask for it; empty if that is all that they say.
+        number: How many errands of the same message the specialist has before this one.
     """
 
     agent: str
     intents: tuple[str, ...] = ()
+    text: str = ""
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other errands of its message."""
+        return f"{self.agent} {self.number + 1}" if self.number else self.agent
 
     def to_json(self) -> Json:
-        """Return it as the task's metadata keep it."""
-        return {"agent": self.agent, "intents": list(self.intents)}
+        """Return it as the task's metadata keep it: without what is empty."""
+        told: Json = {"agent": self.agent, "intents": list(self.intents)}
+        more = {"errandText": self.text, "errandNumber": self.number}
+        return told | {key: value for key, value in more.items() if value}
 
     @classmethod
     def from_json(cls, value: Json) -> Errand:
         """Read it back."""
-        return cls(_text(value.get("agent")), _texts(value.get("intents")))
+        return cls(
+            _text(value.get("agent")),
+            _texts(value.get("intents")),
+            _text(value.get("errandText")),
+            _count(value.get("errandNumber")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,7 @@ class Outcome:
         mark: What its last status is known by.
         handover: What the specialist says of a person who must go on: `reason`, and `ticket` if it has opened
             one; empty if none must.
+        answered: What it says of who has answered: `answeredBy`, and `reason`; empty if it says nothing.
     """
 
     state: State
@@ -132,6 +151,7 @@ class Outcome:
     position: str = ""
     mark: str = ""
     handover: Json = field(default_factory=dict[str, Any])
+    answered: Json = field(default_factory=dict[str, Any])
 
     def told(self, errand: Errand) -> Json:
         """Return it as the next specialist is told it.
@@ -140,7 +160,8 @@ class Outcome:
             errand: What it came of.
         """
         told: Json = {
-            **errand.to_json(),
+            "agent": errand.agent,
+            "intents": list(errand.intents),
             "state": self.state.label,
             "text": self.text[:_LONGEST],
             "data": [part["data"] for part in self.parts if "data" in part],
@@ -180,15 +201,15 @@ class Place:
         return _name(message), asdict(self)
 
 
-def message_id(task_id: str, message: str, agent: str) -> str:
+def message_id(task_id: str, message: str, errand: str) -> str:
     """Return the id of the message that a specialist gets for a customer's message: always the same.
 
     Args:
         task_id: The customer's task.
         message: The id of the customer's message.
-        agent: The specialist.
+        errand: The errand's key.
     """
-    key = f"{task_id}\n{message}\n{agent}"
+    key = f"{task_id}\n{message}\n{errand}"
     return f"d-{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
 
 
@@ -210,7 +231,7 @@ def origin(run: Run, child: Delegation) -> Json | None:
         child: The child, as the task's metadata tell of it.
     """
     for message in [*said_before(run), run.message]:
-        if message_id(run.task_id, message["messageId"], child.agent) == child.message:
+        if message_id(run.task_id, message["messageId"], child.errand.key) == child.message:
             return message
     return None
 
@@ -234,6 +255,10 @@ def _name(message: str) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int:
+    return max(0, int(value)) if isinstance(value, int | float) and abs(value) < MOST_ERRANDS else 0
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from a2a.utils.errors import A2AError
@@ -18,6 +18,7 @@ from a2a_streaming.client import AgentUnreachable, RemoteError, StreamLost
 from a2a_streaming.customer_service import wording
 from a2a_streaming.customer_service.delegation.child import (
     KEY,
+    MOST_ERRANDS,
     Delegation,
     Errand,
     Outcome,
@@ -28,8 +29,13 @@ from a2a_streaming.customer_service.delegation.child import (
 from a2a_streaming.customer_service.delegation.client import SpecialistClient
 from a2a_streaming.customer_service.delegation.directory import Directory
 from a2a_streaming.customer_service.delegation.events import ChildEvent
+from a2a_streaming.customer_service.delegation.message import (
+    answer_message,
+    request_message,
+    trace_headers,
+)
 from a2a_streaming.customer_service.delegation.relay import Relay
-from a2a_streaming.customer_service.delegation.trace import next_span
+from a2a_streaming.customer_service.delegation.trouble import Trouble
 from a2a_streaming.customer_service.delegation.twins import find_twin, holds_message
 from a2a_streaming.customer_service.detection import HUMAN
 from a2a_streaming.task import Json, State
@@ -39,24 +45,6 @@ _log = get_logger(__name__)
 
 _ENDED = -32004
 """JSON-RPC's code of what a task that has ended doesn't do any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a person must see to a request, and not specialists.
-
-    Args:
-        reason: A word: `failed`: a specialist failed or can't be reached; `overdue`: it takes too long;
-            `requested`: the customer wants a person; or a specialist's own.
-        text: What the customer may be told.
-        agent: The specialist; empty if none is to blame.
-        ticket: The ticket that a specialist has opened already; empty if there is none.
-    """
-
-    reason: str
-    text: str
-    agent: str = ""
-    ticket: str = ""
 
 
 class Delegator:
@@ -87,7 +75,7 @@ class Delegator:
 
         Args:
             run: The customer's run.
-            errands: The errands, at least one, each of another specialist; one for `human` ends our part.
+            errands: The errands, at least one, each with another key; one for `human` ends our part.
             parts: The request, A2A parts.
             earlier: What errands before these came to.
             until: When it counts as too slow, by the loop's clock; None to begin to count.
@@ -101,12 +89,11 @@ class Delegator:
                 return Trouble("requested", "")
             child = Delegation(
                 errand,
-                message_id(run.task_id, run.message_id, errand.agent),
+                message_id(run.task_id, run.message_id, errand.key),
                 rest=tuple(errands[number + 1 :]),
                 earlier=earlier,
             )
-            said = self._message(run, child, child.message, parts)
-            said["contextId"] = run.context_id
+            said = request_message(run, child, parts, self._address)
             told = await self._turn(run, child, said, until)
             if not isinstance(told, dict):
                 return told
@@ -139,13 +126,7 @@ class Delegator:
 
     async def follow_up(self, run: Run, child: Delegation) -> Trouble | None:
         """Pass the customer's answer on to the specialist that waits for it; arguments as for `carry_out`."""
-        said = self._message(
-            run,
-            child,
-            message_id(run.task_id, run.message_id, child.agent),
-            run.message["parts"],
-        )
-        said["taskId"] = child.task
+        said = answer_message(run, child, self._address)
         until = self._until()
         told = await self._turn(run, child, said, until)
         if not isinstance(told, dict) or not child.rest:
@@ -165,9 +146,11 @@ class Delegator:
         child = Delegation.from_json(run.metadata.get(KEY))
         found = [child] if child is not None and not child.joined and origin(run, child) else []
         for known in await self._directory.specialists():
-            sent = message_id(run.task_id, run.message_id, known.name)
-            if run.has_done(f"delegate {known.name}") and Place.of(run, sent) is None:
-                found.append(Delegation(Errand(known.name), sent))  # nobody knows its id yet
+            for number in range(MOST_ERRANDS):
+                errand = Errand(known.name, number=number)
+                sent = message_id(run.task_id, run.message_id, errand.key)
+                if run.has_done(f"delegate {errand.key}") and Place.of(run, sent) is None:
+                    found.append(Delegation(errand, sent))  # nobody knows its id yet
         for one in found:
             if (client := await self._client(run, one.agent)) is None:
                 continue
@@ -199,12 +182,12 @@ class Delegator:
             return Trouble("failed", wording.unreachable(child.agent), child.agent)
         if not child.task and not run.opens_context:
             twin = await run.step(
-                f"join {child.agent}", find_twin, client, run.context_id, child.errand, said
+                f"join {child.errand.key}", find_twin, client, run.context_id, child.errand, said
             )
             child = replace(child, task=twin or "", joined=bool(twin))
         # Stored before it is sent: a second attempt sends the same, and joins what it began.
-        said = await run.step(f"delegate {child.agent}", _keep, said)
-        client = replace(client, headers=_trace(said))
+        said = await run.step(f"delegate {child.errand.key}", _keep, said)
+        client = replace(client, headers=trace_headers(said))
         relay = Relay(run, child, sent, wording.begun(child.agent), place)
         try:
             async with asyncio.timeout_at(until):
@@ -242,6 +225,7 @@ class Delegator:
         match outcome.state:
             case State.INPUT_REQUIRED | State.AUTH_REQUIRED:
                 metadata = {"agent": child.agent, KEY: child.asking(outcome).to_json()}
+                metadata |= outcome.answered
                 asks = outcome.state is State.INPUT_REQUIRED
                 ask = run.input_required if asks else run.auth_required
                 await ask(text or wording.MORE, *parts, metadata=metadata)
@@ -250,29 +234,21 @@ class Delegator:
                 if text or parts:
                     ended = Place(child.task, outcome.position, outcome.mark, told)
                     bookmark = ended.bookmark(relay.message)
-                    await run.working(text, *parts, metadata=relay.metadata, bookmark=bookmark)
+                    metadata = relay.metadata | outcome.answered
+                    await run.working(text, *parts, metadata=metadata, bookmark=bookmark)
                 return told
             case State.COMPLETED if person := _wanted_person(child, outcome):
                 reason, ticket = person.get("reason", "requested"), person.get("ticket", "")
-                return Trouble(str(reason), text, child.agent, str(ticket))
+                return Trouble(str(reason), text, child.agent, str(ticket), outcome.answered)
             case State.COMPLETED:
-                await run.complete(text or wording.DONE, *parts)
+                await run.complete(text or wording.DONE, *parts, metadata=outcome.answered)
             case State.CANCELED:
                 await run.fail(wording.stopped(child.agent))
             case state:
                 _log.warning("a child failed", child=child.task, state=state.label)
-                return Trouble("failed", text or wording.failed(child.agent), child.agent)
+                told = text or wording.failed(child.agent)
+                return Trouble("failed", told, child.agent, answered=outcome.answered)
         return None
-
-    def _message(self, run: Run, child: Delegation, sent: str, parts: list[Json]) -> Json:
-        """Return a message to a specialist (A2A 1.0 JSON)."""
-        metadata: Json = {"intents": list(child.errand.intents)}
-        if child.earlier:
-            metadata["earlier"] = list(child.earlier)
-        if self._address:
-            metadata["parent"] = {"task": run.task_id, "url": self._address}
-        metadata |= next_span(run.message.get("metadata", {}), run.metadata)
-        return {"messageId": sent, "role": "ROLE_USER", "parts": parts, "metadata": metadata}
 
     async def _client(self, run: Run, agent: str) -> SpecialistClient | None:
         return await self._directory.client(agent, token=run.acting_token)
@@ -304,11 +280,6 @@ def _wanted_person(child: Delegation, outcome: Outcome) -> Json:
     """Return what a specialist says of a person who must go on, when all errands are done; empty if none must."""
     earlier: list[Json] = [told["handover"] for told in child.earlier if told.get("handover")]
     return outcome.handover or (earlier[0] if earlier else {})
-
-
-def _trace(said: Json) -> dict[str, str]:
-    metadata: Json = said["metadata"]
-    return {key: metadata[key] for key in ("traceparent", "tracestate") if key in metadata}
 
 
 async def _keep(value: Any) -> Any:

@@ -95,9 +95,10 @@ class Relay:
         text, parts = _split(_said(status))
         known = mark != "" and mark == before
         if state.terminal or (state.interrupted and not known and (event.kind != "task" or whole)):
-            handover = event.data.get("metadata", {}).get(HANDOVER)
+            told: Json = event.data.get("metadata", {})
+            handover = told.get(HANDOVER)
             person = cast("Json", handover) if isinstance(handover, dict) else {}
-            return Outcome(state, text, parts, event.position, mark, person)
+            return Outcome(state, text, parts, event.position, mark, person, _answered(told))
         if (text or parts) and not known and (event.kind != "task" or whole):
             place = Place(self.child.task, event.position, mark).bookmark(self.message)
             step: object = event.data.get("metadata", {}).get("step")
@@ -134,6 +135,12 @@ class Relay:
             wait=last,  # else more follows: what comes together goes together
             bookmark=Place(self.child.task, position, mark).bookmark(self.message),
         )
+
+
+def _answered(metadata: Json) -> Json:
+    """Return what a specialist says of who has answered: Claude, or its rules, and why."""
+    who = ("answeredBy", "reason")
+    return {key: metadata[key] for key in who if isinstance(metadata.get(key), str)}
 
 
 def _said(status: Json) -> Json:

@@ -47,6 +47,8 @@ for small talk and for what no specialist covers.
 - `intent` is a short name in snake case: the skill's id where one fits; {", ".join(sorted(SMALLTALK))} \
 for small talk; {OUT_OF_SCOPE} for what is none of ours.
 - `confidence` is how sure you are, from 0 to 1. Be honest: below 0.5 the customer is asked what they mean.
+- `text`, if there are several: the part of the message that asks for this one, copied word for word.
+- `alternatives` are what the customer may mean instead, the most probable first; leave them out if you are sure.
 - {RULE}
 """
 
@@ -55,10 +57,12 @@ class _ToldIntent(BaseModel):
     intent: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
     confidence: float = Field(ge=0, le=1)
     route: str
+    text: str = ""
 
 
 class _Told(BaseModel):
     intents: list[_ToldIntent] = Field(min_length=1, max_length=8)
+    alternatives: list[_ToldIntent] = Field(default=[], max_length=8)
 
 
 class ClaudeDetector:
@@ -88,15 +92,12 @@ class ClaudeDetector:
             ledger: What the task has spent on models; by default this reading has a budget of its own.
         """
         try:
-            intents = await self._ask(text, routes, ledger if ledger is not None else Purse())
+            return await self._ask(text, routes, ledger if ledger is not None else Purse())
         except ClaudeFailed as failed:
             read = await self._fallback.detect(text, routes)
             return replace(read, reason=failed.reason.value)
-        return Reading(intents, "claude")
 
-    async def _ask(
-        self, text: str, routes: Sequence[Specialist], ledger: Ledger
-    ) -> tuple[Intent, ...]:
+    async def _ask(self, text: str, routes: Sequence[Specialist], ledger: Ledger) -> Reading:
         names = [specialist.name for specialist in routes]
         prompt = Prompt(
             "intent",
@@ -111,50 +112,60 @@ class ClaudeDetector:
         reply = await self._claude.ask(prompt, ledger)
         for use in reply.uses:
             if use.name == _TOOL:
-                return _check(use.input, names)
+                return _check(use.input, names, text)
         raise ClaudeFailed(Reason.UNREADABLE, "it didn't use the tool")
 
 
-def _check(told: Any, names: Sequence[str]) -> tuple[Intent, ...]:
+def _check(told: Any, names: Sequence[str], text: str) -> Reading:
     """Read the tool's input; intents with a route that there isn't are dropped.
 
     Raises:
         ClaudeFailed: It isn't what the schema asks for, or nothing is left.
     """
     try:
-        items = _Told.model_validate(told).intents
+        checked = _Told.model_validate(told)
     except ValidationError as error:
         raise ClaudeFailed(Reason.UNREADABLE, "not by the schema") from error
-    intents = tuple(
-        Intent(item.intent, item.confidence, None if item.route == _NONE else item.route)
-        for item in items
-        if item.route in (*names, HUMAN, _NONE)
+    routes = {name: name for name in (*names, HUMAN)} | {_NONE: None}
+    several = len(checked.intents) > 1
+    intents, alternatives = (
+        tuple(
+            Intent(
+                item.intent,
+                item.confidence,
+                routes[item.route],
+                _copied(item.text, text) if several else "",
+            )
+            for item in items
+            if item.route in routes
+        )
+        for items in (checked.intents, checked.alternatives)
     )
     if not intents:
         raise ClaudeFailed(Reason.UNREADABLE, "no route that there is")
-    return intents
+    return Reading(intents, "claude", alternatives=alternatives)
+
+
+def _copied(told: str, text: str) -> str:
+    """Return a part of the customer's text; empty if they didn't say it: specialists are told their words alone."""
+    words = " ".join(told.split())
+    return words if words and words in " ".join(text.split()) else ""
 
 
 def _schema(names: Sequence[str]) -> dict[str, object]:
+    properties: dict[str, object] = {
+        "intent": {"type": "string", "description": "What is wanted, in snake case."},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "route": {"type": "string", "enum": [*names, HUMAN, _NONE]},
+        "text": {"type": "string", "description": "The customer's words for it, copied."},
+    }
+    required = ["intent", "confidence", "route"]
+    item = {"type": "object", "properties": properties, "required": required}
     return {
         "type": "object",
         "properties": {
-            "intents": {
-                "type": "array",
-                "minItems": 1,
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "intent": {
-                            "type": "string",
-                            "description": "What is wanted, in snake case.",
-                        },
-                        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-                        "route": {"type": "string", "enum": [*names, HUMAN, _NONE]},
-                    },
-                    "required": ["intent", "confidence", "route"],
-                },
-            }
+            "intents": {"type": "array", "minItems": 1, "items": item},
+            "alternatives": {"type": "array", "items": item},
         },
         "required": ["intents"],
     }

@@ -8,6 +8,7 @@ its card. A model that was trained on messages of one's own may take the rules' 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from a2a_streaming.customer_service.detection import requests, vocabulary, words
@@ -102,7 +103,7 @@ class Reader:
 
         Returns:
             One intent; several, in the order in which they are said, if the text's clauses surely ask
-            for several things.
+            for several things, each with the part of the text that is about it.
         """
         tokens = words.stems(text)
         if smalltalk := _smalltalk(tokens):
@@ -112,20 +113,34 @@ class Reader:
         if len(parts) < 2:
             return [whole]
         asked: list[Intent] = []
+        owners: list[int] = []
         told: set[str | None] = set()
         for part in parts:
             intent = _best(self.scores(part, model))
-            if intent.route is None or intent.confidence < _SEVERAL:
-                continue
-            if requests.is_background(part, intent.intent):
-                told.add(intent.route)
-            elif not requests.is_same(
-                intent.intent, (i.intent for i in asked if i.route == intent.route)
-            ):
-                asked.append(intent)
+            owner = len(asked)  # what leads up to a request belongs to it
+            if intent.route is not None and intent.confidence >= _SEVERAL:
+                if requests.is_background(part, intent.intent):
+                    told.add(intent.route)
+                elif (same := _same(intent, asked)) is not None:
+                    owner = same
+                else:
+                    asked.append(intent)
+            owners.append(owner)
+        if len(asked) > 1:
+            return self._with_texts(text, asked, owners)
         # A story has much that nobody knows; what one of its sentences asks for is plain all the same.
         lost = len(tokens) > _STORY and (whole.route is None or whole.confidence < _SEVERAL)
-        return asked if len(asked) > 1 or (asked and (lost or whole.route in told)) else [whole]
+        return asked if asked and (lost or whole.route in told) else [whole]
+
+    def _with_texts(self, text: str, asked: list[Intent], owners: list[int]) -> list[Intent]:
+        """Return several intents, each with what of the message is about it."""
+        last = len(asked) - 1
+        texts = requests.portions(text, [min(owner, last) for owner in owners])
+        for number in range(1, len(texts)):
+            if "pronoun" in self._lexicon.look(texts[number]).concepts:
+                # "Show me MT4821, and cancel it" speaks of what was named before.
+                texts[number] = f"{texts[number - 1]} {texts[number]}"
+        return [replace(intent, text=said) for intent, said in zip(asked, texts, strict=True)]
 
     def scores(self, text: str, model: LinearModel | None) -> Scores:
         """Return how probable each intent is.
@@ -144,10 +159,14 @@ class Reader:
         scores = {key: p * discount for key, p in ruled.items() if key[1] in self._routes}
         doubt = look.known_part * (1.0 if look.concepts.isdisjoint(_DOUBTFUL) else _DOUBT)
         for key, p in alike.items():
-            if key[1] in _RULED:
-                p *= doubt  # noqa: PLW2901 - the probability itself is what is doubted
-            # Two independent reasons: neither holds only if both fail.
-            scores[key] = 1 - (1 - scores.get(key, 0.0)) * (1 - p)
+            if key[1] not in _RULED:
+                scores[key] = p
+            elif (
+                discount < 1.0
+            ):  # a new agent has a claim: rule and card are two reasons against it
+                scores[key] = 1 - (1 - scores.get(key, 0.0)) * (1 - p * doubt)
+            else:  # rules were written with the card's words in mind
+                scores[key] = max(scores.get(key, 0.0), p * doubt)
         return scores
 
     def alternatives(
@@ -203,6 +222,14 @@ def _smalltalk(tokens: list[str]) -> Intent | None:
                 break
     rest = [t for t, c in zip(tokens, covered, strict=True) if not c and t not in _FILLERS]
     return Intent(found, 0.95, None) if found and not rest else None
+
+
+def _same(intent: Intent, others: Sequence[Intent]) -> int | None:
+    """Return the number of the intent to which another adds nothing; None if it does."""
+    for number, other in enumerate(others):
+        if other.route == intent.route and requests.is_same(intent.intent, (other.intent,)):
+            return number
+    return None
 
 
 def _best(scores: Scores) -> Intent:

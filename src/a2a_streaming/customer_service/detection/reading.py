@@ -85,19 +85,23 @@ class Intent:
         intent: What, in snake case.
         confidence: How sure that is, 0 to 1.
         route: The specialist's name, `human`, or None where no specialist is due.
+        text: The customer's words that ask for it, where a message asks for several things; empty if that
+            is all of it.
     """
 
     intent: str
     confidence: float
     route: str | None
+    text: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the `intent` artifact tells it."""
-        return {
+        told: dict[str, Any] = {
             "intent": self.intent,
             "confidence": round(self.confidence, 2),
             "route": self.route,
         }
+        return told | ({"text": self.text} if self.text else {})
 
 
 @dataclass(frozen=True, slots=True)

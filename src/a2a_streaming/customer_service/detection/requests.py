@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from a2a_streaming.customer_service.detection import words
 
@@ -18,12 +18,12 @@ _NARRATIVE = re.compile(
     r"(?:(?!need)\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+(?!need)\w{2,}ed\b",
     re.IGNORECASE,
 )
-_ACTIONS = ("cancel", "change", "create", "pay", "book", "check", "upgrade", "rebook")
+_ACTIONS = ("cancel", "change", "new", "pay", "book", "check", "upgrade", "rebook")
 """Intents of doing something: who tells that it was done doesn't ask for it. A fee that was charged twice,
 on the other hand, is told to have it put right."""
 _MOST_CLAUSES = 24
 """More of a message isn't read clause by clause."""
-_PROBLEMS = frozenset({"dispute_charge", "report_fraud", "payment_issue", "fees"})
+_PROBLEMS = frozenset({"disputes", "report_fraud", "payments", "fees"})
 """Intents that are views of one thing: a charge that I don't know, I think it's fraud."""
 
 
@@ -33,7 +33,31 @@ def split(text: str) -> list[str]:
     Args:
         text: The message.
     """
-    return words.clauses(text)[:_MOST_CLAUSES]
+    return [text[start:end] for start, end in words.clauses(text)[:_MOST_CLAUSES]]
+
+
+def portions(text: str, owners: Sequence[int]) -> list[str]:
+    """Return what of a message belongs to each of its requests, in its own words.
+
+    Args:
+        text: The message.
+        owners: For each clause, as `split` returns them, the number of its request.
+    """
+    spans: dict[int, list[tuple[int, int]]] = {}
+    clauses = words.clauses(text)[:_MOST_CLAUSES]
+    before = -1
+    for number, ((start, end), owner) in enumerate(zip(clauses, owners, strict=True), start=1):
+        end += text[end : end + 1] in (".", "?", "!")  # noqa: PLW2901 - the clause's own end
+        if number == len(clauses):
+            end = len(text)  # noqa: PLW2901 - what wasn't read belongs to the last one
+        of_request = spans.setdefault(owner, [])
+        if owner == before:
+            start, _ = of_request.pop()  # noqa: PLW2901 - it goes on
+        of_request.append((start, end))
+        before = owner
+    return [
+        " ".join(text[start:end].strip() for start, end in spans[owner]) for owner in sorted(spans)
+    ]
 
 
 def is_background(clause: str, intent: str) -> bool:

@@ -53,30 +53,30 @@ _BOOKING = """
     change_booking   .85  change rental          -refund -fee
     change_booking   .75  change trip            -refund -elsewhere -fee -general
     change_booking   .85  change order           -refund -bill -card -elsewhere -pay -fee -bank -charge -general
-    create_booking   .92  book flight            -reading
-    create_booking   .92  book stay              -reading -elsewhere
-    create_booking   .9   book rental            -reading
-    create_booking   .85  book vehicle           -reading -elsewhere
-    create_booking   .9   book table             -reading
-    create_booking   .85  book eatery            -reading -elsewhere
-    create_booking   .8   book trip              -elsewhere -reading
-    create_booking   .85  rent vehicle
-    create_booking   .85  rental                 -elsewhere -general
-    create_booking   .8   car_need               -elsewhere -general
-    create_booking   .75  make flight            -elsewhere -general
-    create_booking   .7   make stay              -elsewhere -general
-    create_booking   .7   accept stay            -elsewhere -general
-    create_booking   .85  make booking           -elsewhere
-    create_booking   .7   make trip              -elsewhere -general
-    create_booking   .7   make table             -elsewhere -general
-    create_booking   .75  make order frame       -order_paper -card -elsewhere -bill -refund -pay -fee -bank -trouble -charge -general -account
+    new_booking      .92  book flight            -reading
+    new_booking      .92  book stay              -reading -elsewhere
+    new_booking      .9   book rental            -reading
+    new_booking      .85  book vehicle           -reading -elsewhere
+    new_booking      .9   book table             -reading
+    new_booking      .85  book eatery            -reading -elsewhere
+    new_booking      .8   book trip              -elsewhere -reading
+    new_booking      .85  rent vehicle
+    new_booking      .85  rental                 -elsewhere -general
+    new_booking      .8   car_need               -elsewhere -general
+    new_booking      .75  make flight            -elsewhere -general
+    new_booking      .7   make stay              -elsewhere -general
+    new_booking      .7   accept stay            -elsewhere -general
+    new_booking      .85  make booking           -elsewhere
+    new_booking      .7   make trip              -elsewhere -general
+    new_booking      .7   make table             -elsewhere -general
+    new_booking      .75  make order frame       -order_paper -card -elsewhere -bill -refund -pay -fee -bank -trouble -charge -general -account
     show_bookings    .85  look booking
     show_bookings    .8   accept booking
     show_bookings    .8   booking eatery
     show_bookings    .85  status flight          -elsewhere -general
     show_bookings    .6   look flight mine       -elsewhere -general
-    create_booking   .7   look way               -elsewhere -general
-    create_booking   .7   make way               -elsewhere
+    new_booking      .7   look way               -elsewhere -general
+    new_booking      .7   make way               -elsewhere
     show_bookings    .7   reserved trip          -elsewhere
     show_bookings    .7   reserved table         -elsewhere
     show_bookings    .7   reserved stay          -elsewhere
@@ -100,22 +100,22 @@ _BILLING = """
     invoices         .8   bill look              -elsewhere -general
     invoices         .7   bill frame             -elsewhere -general
     invoices         .4   bill                   -elsewhere -general
-    payment_issue    .4   pay                    -elsewhere -general
+    payments         .4   pay                    -elsewhere -general
     fees             .4   fee                    -elsewhere -general
     invoices         .75  receipt                -elsewhere -general
-    amount_due       .8   owe money              -elsewhere -general
-    amount_due       .9   owe bill               -general
-    amount_due       .85  owe pay                -elsewhere -general
+    account_balance  .8   owe money              -elsewhere -general
+    account_balance  .9   owe bill               -general
+    account_balance  .85  owe pay                -elsewhere -general
     pay_bill         .9   pay bill               -general
     pay_bill         .8   pay utility            -elsewhere -general
     pay_bill         .85  pay least              -elsewhere
     pay_bill         .75  least owe
     payment_methods  .85  pay method             -elsewhere -general
     payment_methods  .8   accept method          -elsewhere -general -bank -card
-    payment_issue    .85  pay trouble            -elsewhere -general
-    payment_issue    .8   card_payment           -elsewhere -general
-    payment_issue    .6   pay mine               -elsewhere -general -bank
-    payment_issue    .7   order card trouble     -elsewhere -general
+    payments         .85  pay trouble            -elsewhere -general
+    payments         .8   card_payment           -elsewhere -general
+    payments         .6   pay mine               -elsewhere -general -bank
+    payments         .7   order card trouble     -elsewhere -general
     fees             .85  fee extra              -elsewhere
     fees             .8   fee frame              -elsewhere -general
     fees             .75  fee look               -elsewhere -general
@@ -135,23 +135,23 @@ _BILLING = """
     report_fraud     .85  fraud pay              -elsewhere -general
     report_fraud     .75  fraud frame            -elsewhere -general
     report_fraud     .75  unknown card           -elsewhere -bank
-    dispute_charge   .9   charge fraud
-    dispute_charge   .9   charge unknown         -powering
-    dispute_charge   .9   pay unknown
-    dispute_charge   .85  direct_debit
-    dispute_charge   .8   transaction unknown
-    dispute_charge   .88  charge twice
-    dispute_charge   .85  charge trouble         -powering -elsewhere
-    dispute_charge   .85  pay twice
-    dispute_charge   .75  order unknown          -elsewhere
-    dispute_charge   .75  pay too_much           -elsewhere
-    dispute_charge   .7   money too_much         -elsewhere -general
+    disputes         .9   charge fraud
+    disputes         .9   charge unknown         -powering
+    disputes         .9   pay unknown
+    disputes         .85  direct_debit
+    disputes         .8   transaction unknown
+    disputes         .88  charge twice
+    disputes         .85  charge trouble         -powering -elsewhere
+    disputes         .85  pay twice
+    disputes         .75  order unknown          -elsewhere
+    disputes         .75  pay too_much           -elsewhere
+    disputes         .7   money too_much         -elsewhere -general
     account_balance  .7   money account trouble  -elsewhere
     transactions     .8   transaction            -elsewhere -general
     transactions     .7   spend card             -elsewhere -general
     transactions     .7   spend account          -elsewhere -general
     subscriptions    .8   subscription           -elsewhere
-    change_subscription .75 plan change            -elsewhere
+    subscriptions    .75  plan change            -elsewhere
 """
 
 _HUMAN = """

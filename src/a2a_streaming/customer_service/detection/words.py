@@ -64,9 +64,12 @@ STOPWORDS = frozenset(_STOPWORDS.split())
 """Words that say nothing of what a request is about."""
 
 
-def clauses(text: str) -> list[str]:
-    """Split a text where one request may end and another begin."""
-    return [part for part in _CLAUSE.split(text[:_MAX_TEXT]) if part.strip()]
+def clauses(text: str) -> list[tuple[int, int]]:
+    """Return where a text's clauses begin and end: where one request may end and another begin."""
+    text = text[:_MAX_TEXT]
+    ends = [(found.start(), found.end()) for found in _CLAUSE.finditer(text)]
+    spans = zip((0, *(end for _, end in ends)), (*(end for end, _ in ends), len(text)), strict=True)
+    return [(start, end) for start, end in spans if text[start:end].strip()]
 
 
 def words(text: str) -> list[str]:

@@ -37,7 +37,14 @@ class Desk:
         self._records = records
 
     async def hand_over(
-        self, run: Run, reason: str, text: str, *, detail: str = "", ticket: str = ""
+        self,
+        run: Run,
+        reason: str,
+        text: str,
+        *,
+        detail: str = "",
+        ticket: str = "",
+        metadata: Json | None = None,
     ) -> None:
         """Open a ticket, tell the customer that a person takes over, and end the turn.
 
@@ -47,11 +54,12 @@ class Desk:
             text: What the customer is told before it.
             detail: What the person should know beside what the customer said.
             ticket: The ticket that a specialist has opened already; empty if there is none.
+            metadata: What else the turn's last event says.
         """
         told = await run.step("hand over", self._open, run, reason, detail, ticket)
         waiting = Handover(told["ticket"], reason, "waiting").metadata()
         said = wording.handed_over(told["ahead"])
-        await run.input_required(f"{text} {said}".strip(), metadata=waiting)
+        await run.input_required(f"{text} {said}".strip(), metadata={**(metadata or {}), **waiting})
 
     async def open(self, run: Run) -> Json | None:
         """Return how the task stands with people, as its metadata say it; None if it isn't handed over.

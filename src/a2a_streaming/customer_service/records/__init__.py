@@ -5,13 +5,8 @@ from __future__ import annotations
 from a2a_streaming.customer_service.records.entities import (
     Booking,
     Customer,
-    Dispute,
-    Invoice,
-    InvoiceLine,
     Offer,
-    Payment,
     Plan,
-    Refund,
     Subscription,
 )
 from a2a_streaming.customer_service.records.errors import (
@@ -29,17 +24,21 @@ from a2a_streaming.customer_service.records.errors import (
     TicketTaken,
 )
 from a2a_streaming.customer_service.records.fares import CancellationQuote, Quote
+from a2a_streaming.customer_service.records.invoices import (
+    Dispute,
+    Invoice,
+    InvoiceLine,
+    Payment,
+    Refund,
+)
+from a2a_streaming.customer_service.records.outcomes import Booked, Cancelled, Changed, PlanChanged
 from a2a_streaming.customer_service.records.plans import PlanQuote
 from a2a_streaming.customer_service.records.refunds import RefundQuote
 from a2a_streaming.customer_service.records.sql import SqlRecords
 from a2a_streaming.customer_service.records.systems import (
     Billing,
-    Booked,
     Bookings,
-    Cancelled,
-    Changed,
     Customers,
-    PlanChanged,
     Records,
     Subscriptions,
 )

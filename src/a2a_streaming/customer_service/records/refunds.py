@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from a2a_streaming.customer_service.records.entities import Booking, Invoice, InvoiceLine
+from a2a_streaming.customer_service.records.entities import Booking
+from a2a_streaming.customer_service.records.invoices import Invoice, InvoiceLine
 
 _WITHIN_DAYS = 60
 """For how many days after an invoice its extras can be paid back."""

@@ -1,7 +1,7 @@
 """What agents ask of the systems of record: implement these, and the agents work on systems of your own.
 
 Each is a `Protocol`: nothing needs to be inherited. What goes in and out are the frozen values of
-`entities`, `fares`, `refunds`, `plans` and `tickets`.
+`entities`, `invoices`, `outcomes`, `fares`, `refunds`, `plans` and `tickets`.
 
 Promises that the agents rely on:
 
@@ -17,83 +17,22 @@ Promises that the agents rely on:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from a2a_streaming.customer_service.records.entities import (
     Booking,
     Customer,
-    Dispute,
-    Invoice,
     Offer,
-    Payment,
     Plan,
-    Refund,
     Subscription,
 )
 from a2a_streaming.customer_service.records.fares import CancellationQuote, Quote
+from a2a_streaming.customer_service.records.invoices import Dispute, Invoice, Payment, Refund
+from a2a_streaming.customer_service.records.outcomes import Booked, Cancelled, Changed, PlanChanged
 from a2a_streaming.customer_service.records.plans import PlanQuote
 from a2a_streaming.customer_service.records.refunds import RefundQuote
 from a2a_streaming.customer_service.records.tickets import Tickets
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A booking whose date was changed.
-
-    Args:
-        booking: As it is now.
-        quote: What the change cost.
-        invoice: The number of its invoice; None if it cost nothing.
-    """
-
-    booking: Booking
-    quote: Quote
-    invoice: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """A booking that was cancelled.
-
-    Args:
-        booking: As it is now.
-        quote: What was given back.
-        refund: How: what was paid back, and taken off an open invoice; None if nothing was.
-    """
-
-    booking: Booking
-    quote: CancellationQuote
-    refund: Refund | None
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A new booking.
-
-    Args:
-        booking: The booking.
-        invoice: The number of its invoice.
-    """
-
-    booking: Booking
-    invoice: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlanChanged:
-    """A subscription that was changed.
-
-    Args:
-        subscription: As it is now.
-        quote: What the change cost.
-        invoice: The number of its invoice; None if it cost nothing.
-    """
-
-    subscription: Subscription
-    quote: PlanQuote
-    invoice: str | None
 
 
 class Customers(Protocol):

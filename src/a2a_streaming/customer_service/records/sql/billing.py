@@ -6,11 +6,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from a2a_streaming.customer_service.records import refunds
-from a2a_streaming.customer_service.records.entities import Dispute, Invoice, Payment, Refund
 from a2a_streaming.customer_service.records.errors import InvoiceNotFound, QuoteChanged, Refused
+from a2a_streaming.customer_service.records.invoices import Dispute, Invoice, Payment, Refund
 from a2a_streaming.customer_service.records.sql import rows
-from a2a_streaming.customer_service.records.sql.bookings import add_refund
 from a2a_streaming.customer_service.records.sql.database import Database, reference
+from a2a_streaming.customer_service.records.sql.entries import add_refund
 from a2a_streaming.customer_service.records.sql.tables import (
     BookingRow,
     DisputeRow,

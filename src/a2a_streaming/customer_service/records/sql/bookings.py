@@ -5,31 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from a2a_streaming.customer_service.records import fares
-from a2a_streaming.customer_service.records.entities import Booking, Offer, Refund
+from a2a_streaming.customer_service.records.entities import Booking, Offer
 from a2a_streaming.customer_service.records.errors import (
     BookingNotFound,
     OfferNotFound,
     QuoteChanged,
     Refused,
 )
+from a2a_streaming.customer_service.records.invoices import Refund
+from a2a_streaming.customer_service.records.outcomes import Booked, Cancelled, Changed
 from a2a_streaming.customer_service.records.sql import rows
 from a2a_streaming.customer_service.records.sql.database import Database, reference
+from a2a_streaming.customer_service.records.sql.entries import add_refund, bill
 from a2a_streaming.customer_service.records.sql.tables import (
     BookingRow,
     InvoiceLineRow,
     InvoiceRow,
-    RefundRow,
     ServiceRow,
 )
-from a2a_streaming.customer_service.records.systems import Booked, Cancelled, Changed
-
-_DAYS_TO_PAY = 14
 
 
 class SqlBookings:
@@ -197,71 +196,6 @@ def booking_row(customer_id: int, booking: Booking) -> BookingRow:
         change_fee_cents=booking.change_fee_cents,
         fare=booking.fare,
         status=booking.status,
-    )
-
-
-def bill(
-    session: AsyncSession,
-    customer_id: int,
-    number: str,
-    today: date,
-    lines: Sequence[tuple[str, int, str]],
-    *,
-    booking: str = "",
-) -> str | None:
-    """Add an invoice to a session.
-
-    Args:
-        session: The session.
-        customer_id: Who is to pay.
-        number: The invoice's number.
-        today: The day it is.
-        lines: For each its description, amount in cents and kind; those of nothing are left out.
-        booking: The reference of the booking that it is for.
-
-    Returns:
-        The invoice's number; None if there is nothing to pay, and so no invoice.
-    """
-    billed = [line for line in lines if line[1]]
-    if not billed:
-        return None
-    session.add(
-        InvoiceRow(
-            customer_id=customer_id,
-            number=number,
-            issued_on=today,
-            due_on=today + timedelta(_DAYS_TO_PAY),
-            lines=[
-                InvoiceLineRow(
-                    number=place,
-                    description=description,
-                    quantity=1,
-                    amount_cents=cents,
-                    kind=kind,
-                    booking=booking,
-                )
-                for place, (description, cents, kind) in enumerate(billed, 1)
-            ],
-        )
-    )
-    return number
-
-
-def add_refund(
-    session: AsyncSession, customer_id: int, invoice: InvoiceRow | None, refund: Refund
-) -> None:
-    """Add a refund to a session."""
-    session.add(
-        RefundRow(
-            ref=refund.id,
-            customer_id=customer_id,
-            invoice_id=invoice.id if invoice is not None else None,
-            line=refund.line,
-            amount_cents=refund.amount_cents,
-            credit_cents=refund.credit_cents,
-            paid_on=refund.paid_on,
-            reason=refund.reason,
-        )
     )
 
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from a2a_streaming.customer_service.records.entities import (
-    Booking,
-    Customer,
-    Invoice,
-    InvoiceLine,
-    Payment,
-    Plan,
-    Refund,
-)
+from a2a_streaming.customer_service.records.entities import Booking, Customer, Plan
+from a2a_streaming.customer_service.records.invoices import Invoice, InvoiceLine, Payment, Refund
 from a2a_streaming.customer_service.records.sql.tables import (
     BookingRow,
     CustomerRow,

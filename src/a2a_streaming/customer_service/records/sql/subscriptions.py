@@ -7,16 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from a2a_streaming.customer_service.records.entities import Plan, Subscription
 from a2a_streaming.customer_service.records.errors import PlanNotFound, QuoteChanged
+from a2a_streaming.customer_service.records.outcomes import PlanChanged
 from a2a_streaming.customer_service.records.plans import PlanQuote, quote_plan
 from a2a_streaming.customer_service.records.sql import rows
-from a2a_streaming.customer_service.records.sql.bookings import bill
 from a2a_streaming.customer_service.records.sql.database import Database, reference
+from a2a_streaming.customer_service.records.sql.entries import bill
 from a2a_streaming.customer_service.records.sql.tables import (
     CustomerRow,
     PlanRow,
     SubscriptionRow,
 )
-from a2a_streaming.customer_service.records.systems import PlanChanged
 
 
 class SqlSubscriptions:
