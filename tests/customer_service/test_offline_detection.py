@@ -181,6 +181,16 @@ async def test_nearly_all_of_the_projects_own_messages_are_routed_as_they_should
     assert len(wrong) <= 6, "\n".join(wrong)
 
 
+async def test_a_reference_alone_is_no_request_of_its_own() -> None:
+    for text in ("Refund my flight to Oslo, INV-20455", "Cancel my hotel: MT4822, please"):
+        assert len((await read(text)).intents) == 1
+    both = (await read("Refund the seat, INV-20417, and cancel my hotel, MT4822")).intents
+    assert [intent.text for intent in both] == [
+        "Refund the seat, INV-20417",
+        "cancel my hotel, MT4822",
+    ]
+
+
 async def test_a_specialist_that_is_not_there_is_never_a_route() -> None:
     for texts in BY_ROUTE.values():
         for text in texts:

@@ -116,6 +116,9 @@ class Reader:
         owners: list[int] = []
         told: set[str | None] = set()
         for part in parts:
+            if asked and requests.is_reference(part):
+                owners.append(owners[-1])
+                continue
             intent = _best(self.scores(part, model))
             owner = len(asked)  # what leads up to a request belongs to it
             if intent.route is not None and intent.confidence >= _SEVERAL:

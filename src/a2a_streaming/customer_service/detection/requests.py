@@ -72,6 +72,15 @@ def is_background(clause: str, intent: str) -> bool:
     return intent.startswith(_ACTIONS) and _NARRATIVE.search(clause) is not None
 
 
+def is_reference(clause: str) -> bool:
+    """Say whether a clause only names something, as in "refund my flight, INV-20455": it asks for nothing.
+
+    Args:
+        clause: The clause.
+    """
+    return all(any(sign.isdigit() for sign in word) for word in clause.split())
+
+
 def is_same(intent: str, others: Iterable[str]) -> bool:
     """Say whether an intent adds nothing to others of the same route.
 
