@@ -55,7 +55,9 @@ class Report:
     """What a run did and found."""
 
     plays: Counter[str] = field(default_factory=Counter[str])
+    killed: Counter[str] = field(default_factory=Counter[str])
     inside: Counter[str] = field(default_factory=Counter[str])
+    again: Counter[str] = field(default_factory=Counter[str])
     events: Counter[str] = field(default_factory=Counter[str])
     faults: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     broken: Counter[str] = field(default_factory=Counter[str])
@@ -64,23 +66,27 @@ class Report:
         """Note how a play went."""
         name = play.conversation.name
         self.plays[name] += 1
+        self.killed[name] += play.kill is not None
         self.inside[name] += playing.killed_inside
         self.events[name] += playing.frames
+        self.again[name] += playing.begun_again
         if playing.faults:
             self.faults[str(play)] = playing.faults
             self.broken[name] += 1
 
     def table(self) -> str:
         """The figures, in Markdown."""
-        counts = (self.plays, self.inside, self.events, self.broken)
+        counts = (self.plays, self.killed, self.inside, self.again, self.events, self.broken)
         rows = [(name, *(count[name] for count in counts)) for name in self.plays]
         total = ("in all", *(count.total() for count in counts))
         head = (
             "conversation",
             "plays",
-            "killed inside a turn",
-            "events told",
-            "plays with a fault",
+            "with a kill",
+            "inside a turn",
+            "turns begun again",
+            "events",
+            "faults",
         )
         lines = [head, ("---",) * len(head), *sorted(rows), total]
         return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

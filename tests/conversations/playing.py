@@ -26,8 +26,8 @@ from conversations.script import Conversation, Turn, unseen
 from conversations.telling import artifacts, contents, plain, sights
 
 _TERMINAL = frozenset({"completed", "failed", "canceled", "rejected"})
-_FRAMES = 8
-"""Most turns have so many events, or some less."""
+_MORE = 2
+"""A turn has some events more than its conversation's file names."""
 _PATIENCE = 40.0
 """Seconds that a turn may take, with a kill in its midst."""
 
@@ -48,7 +48,8 @@ class Kill:
     def draw(cls, conversation: Conversation, chance: random.Random) -> Self:
         """Draw one."""
         told = [number for number, turn in enumerate(conversation.turns) if turn.sees]
-        return cls(chance.choice(told), chance.randint(1, _FRAMES))
+        turn = chance.choice(told)
+        return cls(turn, chance.randint(1, len(conversation.turns[turn].sees) + _MORE))
 
 
 class _Stuck(Exception):
@@ -102,8 +103,8 @@ class Playing:
         self._before = before
         self._kill = kill
         self._tasks: list[Told] = []
-        self.attempts = 0
-        """Under how many leases the tasks were written: one a turn at least, and one for each time that it was taken over."""
+        self.begun_again = 0
+        """How many turns another run went on with."""
         self.frames = 0
         """How many events the customer was told."""
         self.faults: list[str] = []
@@ -129,9 +130,6 @@ class Playing:
             for told in self._tasks:
                 await self._judge(told, client)
                 self.frames += len(told.events)
-                self.attempts += len(
-                    {Position.parse(event.position).epoch for event in told.events}
-                )
 
     async def _play(
         self, number: int, turn: Turn, client: Client, http: httpx2.AsyncClient
@@ -154,6 +152,9 @@ class Playing:
         first = len(told.events)
         if turn.sees:  # a private note is none of the customer's business
             await self._follow(number, told, events)
+            # The first event of a task is written by whoever accepts it.
+            positions = [Position.parse(event.position) for event in told.events[first:]]
+            self.begun_again += len({p.epoch for p in positions if p.offset > 1}) - 1
         missing = unseen(turn.sees, sights(told.events, first))
         if missing is not None:
             shown = "\n    ".join(str(sight) for sight in sights(told.events, first))
