@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -27,7 +28,7 @@ from conversations.forks import Forks
 from conversations.playing import Kill, Playing
 from conversations.script import CONVERSATIONS, Conversation
 from conversations.stage import Database, Reader, Stage
-from customer_service.records.databases import Filled, postgresql
+from customer_service.records.databases import Filled, postgresql, program
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,18 @@ class Report:
         return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def matrix(seed: int, kills: int, only: str = "") -> list[Play]:
+def matrix(seed: int, kills: int, databases: Sequence[Database], only: str = "") -> list[Play]:
     """Return all plays of a run.
 
     Args:
         seed: Draws where platforms are killed.
         kills: How many points a conversation is killed at, on each database with each reader.
+        databases: The databases.
         only: The conversation to play; empty for all.
     """
     chance = random.Random(seed)
     plays: list[Play] = []
-    for name, database, reader in itertools.product(
-        CONVERSATIONS, get_args(Database), get_args(Reader)
-    ):
+    for name, database, reader in itertools.product(CONVERSATIONS, databases, get_args(Reader)):
         conversation = CONVERSATIONS[name]
         points = [Kill.draw(conversation, chance) for _ in range(kills)]
         if only in ("", name):
@@ -124,8 +124,10 @@ async def conversation_run(plays: list[Play], *, at_once: int) -> Report:
     with (
         tempfile.TemporaryDirectory(prefix="a2a-conversations-") as made,
         Forks() as forks,
-        postgresql() as server,
+        ExitStack() as servers,
     ):
+        databases: set[Database] = {play.database for play in plays}
+        server = servers.enter_context(postgresql()) if "postgresql" in databases else ""
         directory = Path(made)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(StoreProcess(directory / "redis"))
@@ -144,7 +146,7 @@ async def conversation_run(plays: list[Play], *, at_once: int) -> Report:
                         print(f"{play}\n  " + "\n  ".join(playing.faults))
                         print((place / "log").read_text()[-4000:])
 
-            await stage.prepare(directory)
+            await stage.prepare(directory, databases)
             async with asyncio.TaskGroup() as group:
                 for _ in range(at_once):
                     group.create_task(take())
@@ -160,7 +162,11 @@ def main() -> int:
     options.add_argument("--at-once", type=int, default=4)
     asked = options.parse_args()
     began = time.monotonic()
-    plays = matrix(asked.seed, asked.kills, asked.only)
+    databases: Sequence[Database] = get_args(Database)
+    if program("postgres") is None:
+        databases = ("sqlite",)
+        print("There is no PostgreSQL on this machine: this is half of the matrix.")
+    plays = matrix(asked.seed, asked.kills, databases, asked.only)
     report = run(conversation_run(plays, at_once=asked.at_once))
     print(report.table())
     print(f"\nseconds: {time.monotonic() - began:.0f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -52,15 +52,15 @@ class Stage:
         self._numbers = itertools.count()
         self._before: Books | None = None
 
-    async def prepare(self, directory: Path) -> None:
+    async def prepare(self, directory: Path, databases: Collection[Database]) -> None:
         """Fill the databases that are copied, before several plays ask for them at once.
 
         Args:
             directory: For the files.
+            databases: Those that will be asked for.
         """
-        url = await self._copy("sqlite", "first", directory)
-        await self._copy("postgresql", "first", directory)
-        self._before = await books(url)
+        for database in databases:
+            self._before = await books(await self._copy(database, "first", directory))
 
     async def play(
         self,
