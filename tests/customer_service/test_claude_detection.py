@@ -224,6 +224,9 @@ async def test_the_intent_artifact_says_who_read_it_and_the_task_what_it_cost(
         task = await agent.get("t1")
     _, told = artifact(events, "intent")
     assert told["intents"][0]["intent"] == "greeting"
+    [read] = [a["metadata"] for a in task["artifacts"] if a["name"] == "intent"]
+    assert read["answeredBy"] == told["detector"]
+    assert read["reason"] == told.get("reason", "")
     if status is None:
         assert told["detector"] == "claude"
         assert "reason" not in told

@@ -44,6 +44,10 @@ async def test_a_question_about_the_balance_is_understood_routed_and_answered(
     assert kinds[0] == "intent"
     _, intent = artifact(events, "intent")
     assert intent["detector"] == "offline"
+    [told] = [
+        e.data["artifact"] for e in events if e.data.get("artifact", {}).get("name") == "intent"
+    ]
+    assert told["metadata"] == {"answeredBy": "offline", "reason": "no key"}
     assert intent["intents"][0]["route"] == "billing"
     text, data = artifact(events, "balance")
     assert text.startswith("Your account balance is €124.00 to pay.\nINV-20431")

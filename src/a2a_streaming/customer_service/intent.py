@@ -100,7 +100,9 @@ class IntentAgent(Agent):
         await run.working("Understanding your request")
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
-        await run.attach("intent", data_part(told), description="What I understood")
+        await run.attach(
+            "intent", data_part(told), description="What I understood", metadata=_read_by(told)
+        )
         intents = [Intent(**intent) for intent in told["intents"]]
         errands = _errands(intents)
         if errands:
@@ -213,6 +215,12 @@ def _errands(intents: Sequence[Intent]) -> list[Errand]:
     if len(errands) == 1:
         return [replace(errands[0], text="")]
     return sorted(errands, key=lambda errand: errand.agent == HUMAN)  # a person ends our part
+
+
+def _read_by(told: Json) -> Json:
+    """Return who has read the message, and why not Claude, as specialists tell who has answered."""
+    none = "" if told["detector"] == "claude" else "no key"
+    return {"answeredBy": told["detector"], "reason": told.get("reason", none)}
 
 
 def _request(run: Run) -> list[Json]:
