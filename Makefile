@@ -8,12 +8,13 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-runs chaos-mutants conformance bench bench-page check docs format lock clean
+.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance bench bench-page check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
-	@echo "make chaos   the fault run: SEED=, FAULTS=, MINUTES="
+	@echo "make chaos   the fault runs of streams and of conversations: SEED=, FAULTS=, MINUTES=, KILLS="
+	@echo "make chaos-conversations  the latter alone: SEED=, KILLS="
 	@echo "make chaos-runs  the fault runs of killed processes: SEED="
 	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
@@ -43,12 +44,18 @@ up: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest
 
-# SEED draws the schedule; FAULTS and MINUTES bound the stream run.
+# SEED draws the schedule; FAULTS and MINUTES bound the stream run, KILLS the conversations' (for each, on each).
 SEED ?= 1
 FAULTS ?= 500
 MINUTES ?= 10
+KILLS ?= 6
 chaos: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.streams --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
+	@cd tests && ../$(BIN)/python -m chaos.conversations --seed $(SEED) --kills $(KILLS)
+
+# Every conversation of tests/conversations on every database with every reader, unharmed and killed.
+chaos-conversations: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.conversations --seed $(SEED) --kills $(KILLS)
 
 # Processes that are killed, stopped and ended while they run agents.
 chaos-runs: $(READY)

@@ -29,6 +29,7 @@ from starlette.types import ASGIApp
 
 from a2a_streaming.backbone.server import find_server
 from a2a_streaming.settings import Settings
+from customer_service.records.databases import Filled, postgresql, program
 
 hypothesis_settings.register_profile(
     "suite",
@@ -83,6 +84,8 @@ def no_blocking() -> Iterator[None]:
         for function in buster.functions.values():
             function.can_block_in("importlib/metadata/__init__.py", "mtime")
             function.can_block_in("importlib/metadata/__init__.py", "read_text")
+            # asyncpg looks for a file of passwords when a connection is made.
+            function.can_block_in("asyncpg/connect_utils.py", "_parse_connect_arguments")
         yield
 
 
@@ -175,3 +178,18 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
     """An HTTP client."""
     async with httpx2.AsyncClient(timeout=20) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """Copies databases that were filled with the demo company's books before."""
+    return Filled(tmp_path_factory.mktemp("filled"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL of this test process's own; a URL without a database's name."""
+    if program("postgres") is None and os.environ.get("CI") != "true":
+        pytest.skip("not on PATH: postgres")
+    with postgresql() as url:
+        yield url

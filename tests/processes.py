@@ -17,6 +17,8 @@ from pathlib import Path
 
 import httpx2
 
+from warm import Forked, fork
+
 TESTS = Path(__file__).parent
 
 
@@ -24,7 +26,7 @@ TESTS = Path(__file__).parent
 class Running:
     """A server process."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     url: str
     data_dir: Path
 
@@ -109,29 +111,37 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def started(
-    *arguments: str, data_dir: Path, port: int | None = None, **settings: str
+    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
 ) -> Iterator[Running]:
-    """Start `up` or `serve`, and wait until it is ready; at the end it is killed, if it still runs."""
-    with launched(*arguments, data_dir=data_dir, port=port, **settings) as running:
+    """Start `up` or `serve`, and wait until it is ready; at the end it is killed, if it still runs.
+
+    What is served is forked from a process that has its imports behind it; `up` is started as users start it.
+    """
+    with launched(*arguments, data_dir=data_dir, port=port, cwd=cwd, **settings) as running:
         _until_ready(running)
         yield running
 
 
 @contextmanager
 def launched(
-    *arguments: str, data_dir: Path, port: int | None = None, **settings: str
+    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and don't wait for it."""
     port = port or free_port()
     environ = environment(A2A_DATA_DIR=str(data_dir), **settings)
-    process = subprocess.Popen(
-        command(*arguments, "--port", str(port)),
-        cwd=TESTS,
-        env=environ,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    arguments = (*arguments, "--port", str(port))
+    process: subprocess.Popen[str] | Forked
+    if arguments[0] == "serve":
+        process = fork(arguments, cwd=cwd, environment=environ)
+    else:
+        process = subprocess.Popen(
+            command(*arguments),
+            cwd=cwd,
+            env=environ,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     running = Running(process, f"http://127.0.0.1:{port}", data_dir)
     try:
         yield running

@@ -35,6 +35,15 @@ def new_task_id(owner: str, agent: str, context: str | None, message_id: str | N
     return hashlib.blake2b(identity, digest_size=16).hexdigest()
 
 
+def new_context_id(stored: str) -> str:
+    """Return the id of the context that a task opens whose client named none: the same however often sent.
+
+    Args:
+        stored: The id under which the task is stored.
+    """
+    return hashlib.blake2b(b"context\n" + stored.encode(), digest_size=16).hexdigest()
+
+
 def fingerprint(parts: list[Json], metadata: Json | None) -> str:
     """Return a digest of a message's content.
 

@@ -35,7 +35,7 @@ class Caller:
             everybody's.
         role: What they may do.
         actor: Who acts in the owner's place; empty if they do so themselves.
-        task: The one task that they may read, if their ticket is for one.
+        task: The one task that is there for them, if they came by a ticket, to read it, or by a link.
     """
 
     owner: str = ""

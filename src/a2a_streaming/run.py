@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+from a2a_streaming.accepting import new_context_id
 from a2a_streaming.answers import Answers
 from a2a_streaming.attempt import noted
 from a2a_streaming.backbone.inbox import InboxEntry
@@ -19,7 +20,7 @@ from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import InvalidTransition, RunEnded, StepRepeated
 from a2a_streaming.event import check_answer, check_event
-from a2a_streaming.task import Json, State, artifact_index, find_artifact
+from a2a_streaming.task import INTERNAL, Json, State, artifact_index, find_artifact
 
 _inside: ContextVar[str | None] = ContextVar("step", default=None)
 """The step whose function is running."""
@@ -106,6 +107,22 @@ class Run(Answers):
     def metadata(self) -> Json:
         """The task's metadata: what the client and earlier statuses said; a copy."""
         return copy.deepcopy(self._writer.task.get("metadata", {}))
+
+    @property
+    def stored_id(self) -> str:
+        """The id under which the task is stored: the one that others than its owner know it by."""
+        return self._stored_id
+
+    @property
+    def human(self) -> str | None:
+        """Who sent the message, if it was a person who answers customers (role `agent`); None for its customer."""
+        told = self.message.get("metadata", {}).get(INTERNAL, {}).get("human")
+        return told if isinstance(told, str) else None
+
+    @property
+    def opens_context(self) -> bool:
+        """Whether the conversation began with this task: its client named no context, so it knew none."""
+        return self.context_id == new_context_id(self._stored_id)
 
     @property
     def ended(self) -> bool:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 
-from a2a_streaming.accepting import check_depth, fingerprint, new_task_id, refusal
+from a2a_streaming.accepting import (
+    check_depth,
+    fingerprint,
+    new_context_id,
+    new_task_id,
+    refusal,
+)
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.caller import Caller
-from a2a_streaming.errors import Unavailable
+from a2a_streaming.caller import Caller, Role
+from a2a_streaming.errors import Unavailable, UnsupportedOperation
 from a2a_streaming.event import Event, encode, message, new_task, task_event, timestamp
 from a2a_streaming.feed import Feed
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
-from a2a_streaming.task import Json, State
+from a2a_streaming.task import INTERNAL, Json, State
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -90,7 +96,7 @@ class Sender:
             InvalidParams: The ids don't fit what there is, or the message's was sent with other content.
             TaskNotFound: There is no such task, and a client doesn't choose ids of tasks together with those
                 of messages.
-            UnsupportedOperation: The task has ended.
+            UnsupportedOperation: The task has ended, or isn't the one that the caller came for.
             InboxFull: Too many messages wait.
             Unavailable: Redis is away; send again.
         """
@@ -100,26 +106,32 @@ class Sender:
             check_id(message_id, "The message's id")
         may_create = task_id is None or (message_id is None and caller.may_create(task_id))
         owner = caller.owner
+        if caller.task not in ("", task_id):
+            raise UnsupportedOperation(
+                f"Who comes by a link speaks in task {caller.task!r} alone: name it with the message."
+            )
         if task_id is None:
             stored = told = caller.made_id(new_task_id(owner, self._agent, context, message_id))
         else:
             told = check_id(task_id, "The task's id")
             stored = caller.stored_id(told)
             owner = await self._owner_of(stored, caller)
-        context_id = context or uuid.uuid4().hex
+        context_id = context or new_context_id(stored)
         said = message(
             "user",
             parts,
             task_id=told,
             context_id=context_id,
             message_id=message_id,
-            metadata=message_metadata,
+            metadata=_noted(message_metadata, caller, owner),
         ) | (message_extras or {})
         offer = Offer(
             owner=owner,
             agent=self._agent,
             task_id=stored,
-            task=new_task(told, context_id, said, at=timestamp(), metadata=task_metadata),
+            task=new_task(
+                told, context_id, said, at=timestamp(), metadata=_bare(task_metadata or {})
+            ),
             message=said,
             fingerprint=fingerprint(parts, message_metadata),
             context=context,
@@ -157,11 +169,14 @@ class Sender:
 
     async def _owner_of(self, stored: str, caller: Caller) -> str:
         """Return whose task a message is for: the caller's, or one that their role opens to them."""
-        if caller.sees_all and (meta := await self._feeds.meta(stored)) is not None:
-            if meta.owner != caller.owner:
-                await self._manager.audit.note(caller, "send", stored, meta.owner)
-            return meta.owner
-        return caller.owner
+        if not caller.sees_all and caller.role is not Role.AGENT:
+            return caller.owner
+        meta = await self._feeds.meta(stored)
+        if meta is None or not await may_see(self._manager, stored, meta, caller, "send"):
+            return caller.owner
+        if meta.owner != caller.owner:
+            await self._manager.audit.note(caller, "send", stored, meta.owner)
+        return meta.owner
 
     async def _wake(self, offer: Offer, accepted: Accepted, feed: Feed | None = None) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
@@ -186,3 +201,15 @@ class Sender:
         except Unavailable:
             # The message is accepted all the same; the sweep finds it when Redis is back.
             _log.warning("Redis went away between a message and its hint", task=task_id)
+
+
+def _noted(metadata: Json | None, caller: Caller, owner: str) -> Json:
+    """Return a message's metadata with a note of ours, which no client makes: which person answers there."""
+    bare = _bare(metadata or {})
+    if caller.role is Role.AGENT and (caller.owner != owner or not owner):
+        return {**bare, INTERNAL: {"human": caller.owner}}
+    return bare
+
+
+def _bare(metadata: Json) -> Json:
+    return {key: value for key, value in metadata.items() if key != INTERNAL}

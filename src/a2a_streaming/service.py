@@ -13,6 +13,7 @@ from a2a_streaming.caller import Caller
 from a2a_streaming.canceling import Canceling
 from a2a_streaming.errors import TaskNotCancelable, TaskNotFound
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
 from a2a_streaming.sending import Sender, Sent
 from a2a_streaming.session import Reset, StreamSession
@@ -138,6 +139,8 @@ class TaskService:
         if state is not None:
             wanted.append(("state", state.label))
         found = await self._manager.index.tasks(wanted, changed_after=changed_after)
+        if caller.task:
+            found = [one for one in found if one[1] == caller.stored_id(caller.task)]
         rest = found if token is None else [one for one in found if one < read_token(token)]
         page, more = rest[:size], len(rest) > size
         snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]
@@ -158,10 +161,11 @@ class TaskService:
         Raises:
             Unavailable: Redis is away.
         """
-        meta = await self._feeds.meta(caller.stored_id(task_id))
-        if meta is None or meta.agent != self._agent or not caller.may_see(meta.owner):
+        stored = caller.stored_id(task_id)
+        meta = await self._feeds.meta(stored)
+        if meta is None or meta.agent != self._agent:
             return None
-        return meta.dialect
+        return meta.dialect if await may_see(self._manager, stored, meta, caller) else None
 
     async def watch(
         self,
@@ -295,8 +299,12 @@ class TaskService:
         check_id(task_id, "The task's id")
         stored = caller.stored_id(task_id)
         meta = await self._feeds.meta(stored)
-        known = meta is not None and meta.agent == self._agent and caller.may_see(meta.owner)
-        if not known or meta is None or caller.task not in ("", task_id):
+        known = meta is not None and meta.agent == self._agent and caller.task in ("", task_id)
+        if (
+            not known
+            or meta is None
+            or not await may_see(self._manager, stored, meta, caller, does)
+        ):
             raise TaskNotFound(task_id)
         if meta.owner != caller.owner:
             await self._manager.audit.note(caller, does, stored, meta.owner)

@@ -42,11 +42,21 @@ class Settings(BaseSettings):
     key_prefix: str = ""
     """Put before every Redis key and channel, so that several installations can share a Redis."""
     database_url: str = ""
-    """Systems of record, an async SQLAlchemy URL; empty: SQLite in `data_dir`."""
+    """Systems of record, an SQLAlchemy URL of SQLite or PostgreSQL; empty: SQLite in `data_dir`."""
+    demo_data: bool = True
+    """Whether systems of record without any customer are filled with a demo company's."""
+    records: str = ""
+    """Systems of record of your own, as package.module:name; empty: those at `database_url`."""
     data_dir: Path = Path(".data")
     """Where the embedded store and SQLite keep their files."""
     agents: Annotated[list[str], NoDecode] = []
-    """Specialists' URLs for the Intent Agent, comma-separated; empty: those that run beside it."""
+    """Specialists' URLs for the Intent Agent, comma-separated: more than those that run beside it, or, under the
+    same name, in their place."""
+    intent_model: str = ""
+    """A model that reads intents offline, a file that `tools.train_intents` has made of your customers' messages;
+    empty: by rules."""
+    handover_seconds: Seconds = 240.0
+    """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""
@@ -122,6 +132,8 @@ class Settings(BaseSettings):
     """For how long a token is good by which one agent acts for a customer at another."""
     auth_ticket_seconds: Seconds = 60.0
     """For how long a browser's ticket for an EventSource is good."""
+    auth_link_seconds: Seconds = 600.0
+    """For how long a link is good by which a customer goes on with a task on another device."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
     limit_rate: str = "1200/minute"
@@ -132,11 +144,29 @@ class Settings(BaseSettings):
     """Seconds that accesses to other owners' tasks stay noted."""
 
     anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
-    """Switches Claude on for intent detection."""
+    """Switches Claude on: intents, what specialists must know, and their wording; empty: all offline."""
     anthropic_base_url: str | None = Field(default=None, validation_alias="ANTHROPIC_BASE_URL")
     """Another address for the Messages API."""
-    anthropic_model: str = "claude-haiku-4-5"
-    """The model that detects intents."""
+    anthropic_model: str = "claude-haiku-5-5"
+    """The model; one that can do without thinking."""
+    anthropic_connect_seconds: Seconds = 3.0
+    """How long a connection to Claude may take."""
+    anthropic_first_seconds: Seconds = 8.0
+    """How long Claude may be silent: until the first byte of an answer, and between two."""
+    anthropic_seconds: Seconds = 20.0
+    """How long a request to Claude may take, tries together; then the offline path answers."""
+    anthropic_retries: Annotated[int, Field(ge=0)] = 2
+    """How often a request to Claude is tried again, where that may help."""
+    anthropic_rest_seconds: Annotated[float, Field(ge=0)] = 10.0
+    """For how long Claude isn't asked after a request that it couldn't be had for."""
+    anthropic_task_tokens: Count = 60_000
+    """Tokens that a task may spend on Claude, of every kind; then the offline path answers."""
+    anthropic_task_usd: Annotated[float, Field(gt=0)] = 0.05
+    """US dollars that a task may spend on Claude, by the prices below."""
+    anthropic_input_usd: Annotated[float, Field(ge=0)] = 0.10
+    """The model's price for a million tokens that it reads."""
+    anthropic_output_usd: Annotated[float, Field(ge=0)] = 0.50
+    """The model's price for a million tokens that it says."""
 
     log_format: Literal["console", "json"] = "console"
     """Logs for people or for machines."""

@@ -13,7 +13,7 @@ they stand in the log: plain dicts, no classes of their own.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from a2a_streaming.errors import InvalidTransition
 
@@ -89,6 +89,16 @@ def state_of(task: Json) -> State:
 def answered_by_message(task: Json) -> bool:
     """Say whether a task ended with a message alone, so that 1.0 and 0.3 know the message, but no task."""
     return task.get("metadata", {}).get(INTERNAL, {}).get("answer") == "message"
+
+
+HANDOVER = "handover"
+"""Key in a task's metadata that says that people see to it: an object, `open` true for as long as they do."""
+
+
+def is_handed_over(task: Json) -> bool:
+    """Say whether a task is handed over to people, so that those of the role `agent` may see it."""
+    told = task.get("metadata", {}).get(HANDOVER)
+    return isinstance(told, dict) and cast("Json", told).get("open") is True
 
 
 def apply(task: Json | None, event: Json) -> Json:

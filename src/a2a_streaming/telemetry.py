@@ -49,9 +49,11 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # One line a request is for a proxy to log; HTTP clients and SQLite are as talkative.
-    for noisy in ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # One line a request is for a proxy to log; HTTP clients and SQLite are as talkative; a2a-sdk tells each card,
+    # and Alembic what it takes the database for.
+    noisy = ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite", "a2a", "alembic")
+    for name in noisy:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

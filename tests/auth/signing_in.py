@@ -94,9 +94,9 @@ class Front:
 
 @asynccontextmanager
 async def front(
-    settings: Settings, http: httpx2.AsyncClient, **changed: Any
+    settings: Settings, http: httpx2.AsyncClient, *, agent: Agent | None = None, **changed: Any
 ) -> AsyncIterator[Front]:
-    """Serve the asking agent to callers who sign in."""
-    node = Node([Asking()], settings.model_copy(update={"auth_keys": True, **changed}))
+    """Serve an agent, by default one that asks, to callers who sign in."""
+    node = Node([agent or Asking()], settings.model_copy(update={"auth_keys": True, **changed}))
     async with serving(node_app(node, {"": node.agents[0]})) as served:
         yield Front(node, served.url, http)

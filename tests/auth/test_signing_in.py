@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import httpx2
 import pytest
@@ -158,7 +159,7 @@ async def test_without_authentication_there_are_no_tokens_to_give(
 async def test_an_agent_acts_for_its_customer_at_another_agent(
     settings: Settings, http: httpx2.AsyncClient, secret: str | None
 ) -> None:
-    changed = {} if secret is None else {"auth_secret": tokens_secret(secret)}
+    changed: dict[str, Any] = {} if secret is None else {"auth_secret": tokens_secret(secret)}
     async with front(settings, http, **changed) as specialist:
         page = example("docs/authentication.md", "acting")
         page["FrontDeskAgent"].run.__globals__["BACK_OFFICE"] = specialist.url

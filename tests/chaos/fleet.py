@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 
-from processes import TESTS, command, environment, free_port
+from processes import TESTS, environment, free_port
+from warm import Forked, fork
 
 Role = Literal["front", "worker"]
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Member:
     """
 
     role: Role
-    process: subprocess.Popen[bytes]
+    process: Forked
     url: str
     log: Path
     ready: bool = False
@@ -125,13 +125,11 @@ class Fleet:
         port = free_port()
         log = self._directory / f"{role}-{len(self._members)}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command("serve", self._target, "--role", role, "--port", str(port)),
+            process = fork(
+                ("serve", self._target, "--role", role, "--port", str(port)),
                 cwd=TESTS,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                environment=self._environment,
+                output=output.fileno(),
             )
         member = Member(role, process, f"http://127.0.0.1:{port}", log)
         self._members.append(member)

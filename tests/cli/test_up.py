@@ -50,8 +50,8 @@ def test_the_readmes_walk_tells_the_whole_story(tmp_path: Path) -> None:
         again = run_blocks("walk", up)
     assert first.count('"state":"submitted"') >= 3
     assert '{"id":"task-123","status":{"state":"submitted","timestamp":"' in first
-    assert re.search(r'"id":"task-123","status":\{"state":"completed".*?"final":true\}', first)
-    assert re.search(r'"id":"task-124","status":\{"state":"completed".*?"final":true\}', first)
+    assert re.search(r'"id":"task-123","status":\{"state":"completed".*?"final":true,', first)
+    assert re.search(r'"id":"task-124","status":\{"state":"completed".*?"final":true,', first)
     assert '"name":"intent"' in first
     assert re.search(r'"id":"6","result":\{"id":"task-123"', first)
     assert re.search(r'"id":"7","result":\{"id":"task-125".*?"state":"input-required"', first)

@@ -157,16 +157,17 @@ async def test_a_stream_that_is_cut_goes_on_with_the_task_as_it_is_and_live(
         assert known + chunks_of(rest) == "one two three four"
 
 
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
-async def test_over_grpc_a_stream_that_is_cut_goes_on_after_the_last_position(
-    counted: Counted, version: str
+@every
+async def test_a_stream_that_is_cut_goes_on_after_the_last_position_if_the_client_knows_of_them(
+    counted: Counted, transport: str, version: str
 ) -> None:
     knowing = {"A2A-Extensions": RESUME}
-    async with sdk_client(counted, "GRPC", version) as client:
+    async with sdk_client(counted, transport, version) as client:
         context = ClientCallContext(service_parameters=dict(knowing))
         seen = await cut(client, sending("wait", "m1"), context=context)
         counted.agent.go.set()
         [last] = MessageToDict(seen[-1]).values()
+        assert "a2a_streaming" not in str(last)  # what is told so is told without our notes
         position = last["metadata"][RESUME]["position"]
         context = ClientCallContext(service_parameters={**knowing, "Last-Event-ID": position})
         request = SubscribeToTaskRequest(id=seen[0].task.id)

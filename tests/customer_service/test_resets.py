@@ -193,11 +193,17 @@ async def scripted_specialist(*answers: Sequence[bytes]) -> AsyncIterator[str]:
     """A specialist for parcels whose streams are these, one after the other; gives its address."""
     left = list(answers)
 
-    async def card(_: Request) -> Response:
+    async def card(request: Request) -> Response:
         skill = {"id": "p", "name": "Find a parcel", "examples": ["Where is my parcel?"]}
-        return JSONResponse({"name": "Parcels", "description": "Parcels.", "skills": [skill]})
+        url = str(request.url_for("stream"))
+        spoken = {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+        card = {"name": "Parcels", "description": "Parcels.", "skills": [skill]}
+        more = {"capabilities": {"streaming": True}, "supportedInterfaces": [spoken]}
+        return JSONResponse(card | more)
 
-    async def stream(_: Request) -> Response:
+    async def stream(request: Request) -> Response:
+        if (await request.json())["method"] == "ListTasks":
+            return JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {"tasks": []}})
         frames = left.pop(0)
 
         async def body() -> AsyncGenerator[bytes]:
@@ -208,37 +214,49 @@ async def scripted_specialist(*answers: Sequence[bytes]) -> AsyncIterator[str]:
 
     path = "/agents/parcels"
     routes = [
-        Route(f"{path}/.well-known/agent.json", card),
-        Route(f"{path}/", stream, methods=["POST"]),
+        Route(f"{path}/.well-known/agent-card.json", card),
+        Route(f"{path}/", stream, methods=["POST"], name="stream"),
     ]
     async with serving(Starlette(routes=routes)) as server:
         yield f"{server.url}{path}"
 
 
-def frame(offset: int, state: str, text: str, at: str, **more: Any) -> bytes:
-    message = {"role": "agent", "parts": [{"type": "text", "text": text}]}
-    told = {"id": "c", "status": {"state": state, "message": message, "timestamp": at}, **more}
-    return sse.frame(json.dumps(told).encode(), event="status", id=f"7-{offset}")
+def frame(result: Any) -> bytes:
+    told = {"jsonrpc": "2.0", "id": 1, "result": result}
+    return sse.frame(json.dumps(told).encode(), id="not handed on")
 
 
-def reset(offset: int, state: str, text: str, at: str) -> bytes:
-    parts = [{"type": "text", "text": "whole"}]
-    task = {"status": {"state": state}, "artifacts": [{"name": "r", "index": 0, "parts": parts}]}
-    told = {"reset": {"reason": "forked", "task": task}}
-    return frame(offset, state, text, at, metadata=told)
+def resume(offset: int, **more: Any) -> Any:
+    return {"urn:a2a-streaming:resume:v1": {"position": f"7-{offset}", **more}}
+
+
+def status_of(state: str, text: str) -> Any:
+    said = {"messageId": f"m {text}", "role": "ROLE_AGENT", "parts": [{"text": text}]}
+    return {"state": f"TASK_STATE_{state}", "message": said}
+
+
+def status(offset: int, state: str, text: str) -> bytes:
+    told = {"taskId": "c", "contextId": "x", "status": status_of(state, text)}
+    return frame({"statusUpdate": {**told, "metadata": resume(offset)}})
+
+
+def reset(offset: int, state: str, text: str) -> bytes:
+    artifact = {"artifactId": "r", "name": "r", "parts": [{"text": "whole"}]}
+    task = {"id": "c", "contextId": "x", "status": status_of(state, text), "artifacts": [artifact]}
+    return frame({"task": {**task, "metadata": resume(offset, reset="forked")}})
 
 
 async def test_a_reset_to_the_question_that_was_just_answered_is_not_asked_again(
     settings: Settings,
 ) -> None:
     turns = [
-        [frame(1, "input-required", "Which one?", "T1", final=True)],
+        [status(1, "INPUT_REQUIRED", "Which one?")],
         [
-            reset(2, "input-required", "Which one?", "T1"),
-            frame(3, "working", "Looking", "T2"),
-            reset(4, "working", "Looking", "T2"),
-            reset(5, "working", "Found a trace", "T3"),
-            frame(6, "completed", "Found", "T4", final=True),
+            reset(2, "INPUT_REQUIRED", "Which one?"),
+            status(3, "WORKING", "Looking"),
+            reset(4, "WORKING", "Looking"),
+            reset(5, "WORKING", "Found a trace"),
+            status(6, "COMPLETED", "Found"),
         ],
     ]
     async with (

@@ -66,8 +66,9 @@ class Authenticator:
         _check_length(credential)
         if self._settings.auth_keys and credential.startswith(PREFIX):
             return await self._by_key(credential)
-        if tokens.kind_of(credential) == tokens.ACT:
-            return await self._by_token(credential, tokens.ACT)
+        kind = tokens.kind_of(credential)
+        if kind in (tokens.ACT, tokens.LINK):
+            return await self._by_token(credential, kind)
         if self._issuer is not None:
             return await self._issuer.identify(credential)
         raise Unauthenticated("The credential isn't one that is accepted here.")
@@ -112,6 +113,19 @@ class Authenticator:
         await self._read_secret(_SECRET_FRESH)
         seconds = self._settings.auth_ticket_seconds
         return tokens.ticket(self._secret, caller, task=task, seconds=seconds)
+
+    async def link(self, owner: str, task: str) -> str:
+        """Return a token by which a customer goes on with one task elsewhere.
+
+        Args:
+            owner: The customer.
+            task: The task, by the id that they know it by.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._read_secret(_SECRET_FRESH)
+        return tokens.link(self._secret, owner, task=task, seconds=self._settings.auth_link_seconds)
 
     async def _by_key(self, credential: str) -> Caller:
         read = read_key(credential)
@@ -166,7 +180,7 @@ def check_service(caller: Caller) -> None:
     Raises:
         Forbidden: It isn't one.
     """
-    if caller.role is not Role.SERVICE or caller.actor:
+    if caller.role is not Role.SERVICE or caller.actor or caller.task:
         raise Forbidden(
             "Only a service acts for customers: sign in with a key whose role is service."
         )

@@ -1,4 +1,4 @@
-"""Tokens that this installation signs itself: a service acting for a customer, and tickets for browsers.
+"""Tokens that this installation signs itself: a service acting for a customer, tickets for browsers, links to a task.
 
 JWTs under a secret that all processes share (RFC 7519; `act` as in RFC 8693, section 4.1).
 """
@@ -15,7 +15,7 @@ from a2a_streaming.errors import Unauthenticated
 
 _ISSUER = "a2a-streaming"
 _ALGORITHM = "HS256"
-ACT, TICKET = "act+jwt", "ticket+jwt"
+ACT, TICKET, LINK = "act+jwt", "ticket+jwt", "link+jwt"
 """Kinds of tokens."""
 
 
@@ -29,7 +29,7 @@ def kind_of(token: str) -> str | None:
         kind = jwt.get_unverified_header(token).get("typ")
     except jwt.InvalidTokenError:
         return None
-    return kind if kind in (ACT, TICKET) else None
+    return kind if kind in (ACT, TICKET, LINK) else None
 
 
 def acting_token(secret: bytes, *, actor: str, owner: str, seconds: float) -> str:
@@ -58,13 +58,25 @@ def ticket(secret: bytes, caller: Caller, *, task: str, seconds: float) -> str:
     )
 
 
+def link(secret: bytes, owner: str, *, task: str, seconds: float) -> str:
+    """Return a token by which one task's customer goes on with it elsewhere: on it alone.
+
+    Args:
+        secret: What it is signed with.
+        owner: Whose task it is.
+        task: The task, by the id that they know it by.
+        seconds: For how long it is good.
+    """
+    return _sign(secret, LINK, {"sub": owner, "task": task}, seconds)
+
+
 def read_token(secret: bytes, token: str, kind: str) -> Caller:
     """Return whom a token of ours names.
 
     Args:
         secret: What it is to be signed with.
         token: The token.
-        kind: What kind of token it is to be, `ACT` or `TICKET`.
+        kind: What kind of token it is to be: `ACT`, `TICKET` or `LINK`.
 
     Raises:
         Unauthenticated: It isn't ours, or its time is over.
@@ -80,7 +92,8 @@ def read_token(secret: bytes, token: str, kind: str) -> Caller:
         )
         if kind == ACT:
             return Caller(told["sub"], Role.SERVICE, actor=told["act"]["sub"])
-        return Caller(told["sub"], Role(told["role"]), task=told["task"])
+        role = Role.CUSTOMER if kind == LINK else Role(told["role"])
+        return Caller(told["sub"], role, task=told["task"])
     except jwt.ExpiredSignatureError as error:
         raise Unauthenticated("The token's time is over. Get a new one.") from error
     except (jwt.InvalidTokenError, LookupError, TypeError, ValueError) as error:

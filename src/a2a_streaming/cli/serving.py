@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from starlette.routing import BaseRoute
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.cli.signals import asked_to_end
 from a2a_streaming.errors import SetupError
 from a2a_streaming.executors import as_agent
@@ -52,6 +54,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
         banner=f"a2a_streaming is ready at {base}  (Ctrl-C stops it)",
         parts=[platform],
         grpc=_grpc(node, mounts, host, grpc_port),
+        more=platform.routes(NodeDoor(node, "intent")),
     )
 
 
@@ -81,6 +84,7 @@ def serve(
         banner=f"{agent.card.name} is ready at {base}",
         parts=parts,
         grpc=_grpc(node, {"": agent}, host, grpc_port),
+        more=[route for part in parts for route in part.routes(NodeDoor(node, agent.name))],
     )
 
 
@@ -160,6 +164,7 @@ def _run(
     banner: str,
     parts: Sequence[Any],
     grpc: Any,
+    more: Sequence[BaseRoute],
 ) -> None:
     """Run a node behind uvicorn until a signal ends it.
 
@@ -170,8 +175,9 @@ def _run(
         banner: What to tell the user once it is ready.
         parts: What else to start before it and to stop after it, also if its start failed.
         grpc: What serves gRPC beside HTTP; None if nothing does.
+        more: What else is served over HTTP.
     """
-    served = config(node_app(node, mounts, owns_node=False), backlog=_BACKLOG)
+    served = config(node_app(node, mounts, owns_node=False, more=more), backlog=_BACKLOG)
     with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
         process = _Process(runner.get_loop(), StreamServer(served, node), node, parts, grpc)
         with asked_to_end(process.stop):

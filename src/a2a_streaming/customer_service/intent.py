@@ -1,43 +1,45 @@
 """The Intent Agent: finds out what a customer wants, and has specialists see to it.
 
-message ──► waits a specialist for it? ──yes──► that child task goes on
+message ──► waits a specialist for it? ──yes──► that child goes on
                │ no
                ▼
-            detect ──► `intent` artifact ──► small talk, a person, out of scope: answered here
+            detect ──► `intent` artifact ──► small talk, out of scope: answered here
                              │          └──► unsure: the customer is asked
                              ▼
-            for each specialist: child task ──► its progress, artifacts, questions relayed
+            one errand for each specialist that is due ──► Delegator
 """
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from a2a_streaming import Agent, Run
-from a2a_streaming.client import AgentUnreachable, Client, RemoteError, StreamEvent, StreamLost
 from a2a_streaming.customer_service import cards, wording
+from a2a_streaming.customer_service.claude import RunLedger
+from a2a_streaming.customer_service.delegation import Delegator, Directory, Trouble
+from a2a_streaming.customer_service.delegation.child import Delegation, Errand, said_before
 from a2a_streaming.customer_service.detection import (
     HUMAN,
     SMALLTALK,
     Detector,
     Intent,
+    OfflineDetector,
     Reading,
     Specialist,
 )
-from a2a_streaming.customer_service.relay import KEY, Delegation, Outcome, Place, relay, tell_part
-from a2a_streaming.customer_service.specialists import Directory
+from a2a_streaming.customer_service.handover.actions import Handover
+from a2a_streaming.customer_service.handover.desk import Desk
 from a2a_streaming.event import data_part
-from a2a_streaming.task import Json
+from a2a_streaming.task import Json, state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 
 _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""
+_PLAIN = 0.7
+"""From this confidence on, what sounds like a wish for a person in an answer to a specialist is one."""
 _CLARIFY = "clarify"
 """In the task's metadata: whether the customer was asked what they mean."""
 
@@ -48,16 +50,30 @@ class IntentAgent(Agent):
     Args:
         specialists: The specialists' addresses.
         detector: Reads what a customer wants.
+        address: This agent's own address, which specialists are told so that they can watch the customer's
+            task; empty if they aren't to.
+        limit: Seconds that specialists may work in a turn before it counts as too slow.
         patience: Seconds without progress after which a specialist's stream is given up.
+        desk: Hands tasks over to people; None where there are none: then customers are told whom to write to.
     """
 
     card = cards.INTENT
 
     def __init__(
-        self, specialists: Sequence[str], detector: Detector, *, patience: float = 30.0
+        self,
+        specialists: Sequence[str],
+        detector: Detector,
+        *,
+        address: str = "",
+        limit: float = 240.0,
+        patience: float = 30.0,
+        desk: Desk | None = None,
     ) -> None:
         self._directory = Directory(specialists, patience=patience)
+        self._delegator = Delegator(self._directory, address=address, limit=limit)
         self._detector = detector
+        self._listener = OfflineDetector()
+        self._desk = desk
 
     async def aclose(self) -> None:
         """Close the connections to the specialists."""
@@ -65,52 +81,79 @@ class IntentAgent(Agent):
 
     async def run(self, run: Run) -> None:
         """Handle one message."""
-        # As it was when the turn began, in every attempt at it.
-        child = Delegation.from_json(await run.step("waiting", _waiting, run))
-        if child is not None:
-            await self._follow_up(run, child)
+        if run.human is not None and self._desk is not None:
+            await self._serve_person(run, self._desk)
             return
+        # As it was when the turn began, in every attempt at it.
+        begun = await run.step("begun", self._begun, run)
+        handover = Handover.read(begun["handover"] or {})
+        child = Delegation.from_json(begun["child"])
+        if handover is not None and self._desk is not None:
+            await self._desk.keep(run, handover)
+        elif child is not None and not begun["wants person"]:
+            await self._settle(run, await self._delegator.follow_up(run, child))
+        else:
+            await self._route(run)
+
+    async def _route(self, run: Run) -> None:
+        """Read what the customer wants, and have it done."""
         await run.working("Understanding your request")
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
-        await run.attach("intent", data_part(told), description="What I understood")
-        intents = [Intent(i["intent"], i["confidence"], i["route"]) for i in told["intents"]]
-        routes = list(dict.fromkeys(i.route for i in intents if i.route is not None))
-        if routes:
-            routes.sort(key=lambda route: route == HUMAN)  # a person ends the conversation with us
-            await self._delegate(run, routes, _request(run))
+        await run.attach(
+            "intent", data_part(told), description="What I understood", metadata=_read_by(told)
+        )
+        intents = [Intent(**intent) for intent in told["intents"]]
+        errands = _errands(intents)
+        if errands:
+            await self._settle(run, await self._delegator.carry_out(run, errands, _request(run)))
         else:
             await self._answer(run, intents[0], known)
 
+    async def _serve_person(self, run: Run, desk: Desk) -> None:
+        """Tell the customer what a person has done; what waits for an answer is over if they end the task."""
+        await desk.act(run)
+        if state_of(run.task).terminal:
+            await self._delegator.cancel(run)
+
     async def cancel(self, run: Run) -> None:
-        """Cancel the child task that works for a run that is over.
+        """Cancel the child that works for a run that is over, and take it out of the people's queue.
 
         Raises:
             AgentUnreachable: The specialist doesn't answer; to be tried again.
         """
-        child = Delegation.from_json(run.metadata.get(KEY))
-        if child is None or _origin(run, child) is None:
-            return
-        client = await self._directory.client(child.agent, await run.acting_token())
-        if client is None:
-            return
-        try:
-            await client.cancel(child.task)
-        except RemoteError as error:  # it has ended, or never began
-            _log.info("a child task wasn't canceled", child=child.task, reason=str(error))
+        if self._desk is not None:
+            await self._desk.withdraw(run)
+        await self._delegator.cancel(run)
+
+    async def _begun(self, run: Run) -> Json:
+        """Return how the task stands before the turn: with a person, or with a specialist who waits."""
+        handover = await self._desk.open(run) if self._desk is not None else None
+        child = await self._delegator.waiting(run) if handover is None else None
+        # A specialist would take it for an answer. Read offline: it is asked of every answer.
+        wants = child is not None and await self._wants_person(run.text)
+        return {"handover": handover, "child": child, "wants person": wants}
+
+    async def _wants_person(self, text: str) -> bool:
+        [intent, *_] = (await self._listener.detect(text, ())).intents
+        return intent.route == HUMAN and intent.confidence >= _PLAIN
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
         """Read the message; after a question of ours, together with what was asked before."""
-        reading = await self._detector.detect(run.text, known)
+        ledger = RunLedger(run)
+        reading = await self._detector.detect(run.text, known, ledger=ledger)
         if not _routed(reading) and run.metadata.get(_CLARIFY):
-            reading = await self._detector.detect(_whole_text(run), known)
-        return {
+            reading = await self._detector.detect(_whole_text(run), known, ledger=ledger)
+        await ledger.close()
+        told: Json = {
             "intents": [
                 {**intent.to_json(), "route": intent.route if intent.confidence >= _SURE else None}
                 for intent in reading.intents
             ],
             "detector": reading.detector,
+            "alternatives": [intent.to_json() for intent in reading.alternatives],
         }
+        return {**told, "reason": reading.reason} if reading.reason else told
 
     async def _answer(self, run: Run, intent: Intent, known: list[Specialist]) -> None:
         """Answer what no specialist is due for."""
@@ -118,200 +161,76 @@ class IntentAgent(Agent):
             await run.complete(wording.small_talk(intent.intent, known))
         elif not known:
             _log.error("no specialist can be reached", task=run.task_id)
-            await run.fail(wording.NOBODY)
-        elif intent.confidence < _SURE and not run.metadata.get(_CLARIFY):
+            await self._settle(run, Trouble("failed", wording.NOBODY))
+        elif intent.confidence >= _SURE:
+            text = wording.out_of_scope(known)
+            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
+        elif run.metadata.get(_CLARIFY):
+            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE))
+        else:
             await run.input_required(
                 wording.which(known),
                 data_part({"question": "route", "choices": [s.name for s in known] + [HUMAN]}),
                 metadata={_CLARIFY: True},
             )
-        else:
-            text = wording.out_of_scope(known)
-            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
 
-    async def _delegate(self, run: Run, routes: list[str], parts: list[Json]) -> None:
-        """Have specialists see to the request, one after the other.
-
-        Args:
-            run: The customer's run.
-            routes: The specialists' names, at least one.
-            parts: The request (first dialect).
-        """
-        for number, agent in enumerate(routes):
-            if agent == HUMAN:
-                await run.complete(wording.PERSON)
-                return
-            rest = tuple(routes[number + 1 :])
-            client = await self._directory.client(agent, await run.acting_token())
-            if client is None:
-                _log.error("a specialist is gone", agent=agent, task=run.task_id)
-                await run.fail(wording.unreachable(agent))
-                return
-            child = Delegation(agent, child_id(run.task_id, run.message_id, agent), rest=rest)
-            message = {"role": "user", "parts": parts}
-            # Stored before it is sent: a second attempt sends the same, and joins the running child.
-            sent = await run.step(f"delegate {agent}", _keep, message)
-            place = Place.of(run, child.task)
-            if place is None:
-                await run.working(
-                    f"Our {agent} specialist is on it",
-                    metadata={"agent": agent, KEY: child.to_json()},
-                    bookmark=Place().bookmark(child.task),
-                )
-            elif place.ended:
-                continue
-            if place is not None and place.position:
-                events = client.resubscribe(child.task, place.position)
-            else:
-                events = client.send_subscribe(
-                    child.task, sent, session_id=run.context_id, metadata={"parent": run.task_id}
-                )
-            if not await self._relay(run, child, events):
-                return
-
-    async def _follow_up(self, run: Run, child: Delegation) -> None:
-        """Pass the customer's answer on to the child that waits for it."""
-        client = await self._directory.client(child.agent, await run.acting_token())
-        if client is None:
-            _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
-            await run.fail(wording.unreachable(child.agent))
+    async def _settle(self, run: Run, trouble: Trouble | None) -> None:
+        """End the turn if specialists couldn't: a person takes over or, where there is none, is named."""
+        if trouble is None:
             return
-        place = Place.of(run, child.task)
-        over = place is not None and place.ended
-        if (
-            over or await self._relay(run, child, _follow_up_events(run, client, child))
-        ) and child.rest:
-            origin = _origin(run, child) or run.message
-            await self._delegate(run, list(child.rest), _told(origin))
-
-    async def _relay(
-        self, run: Run, child: Delegation, events: AsyncGenerator[StreamEvent]
-    ) -> bool:
-        """Relay a child's turn; end ours as it ended, unless other specialists follow.
-
-        Returns:
-            Whether to go on with the next specialist.
-        """
-        try:
-            outcome = await relay(run, child, events)
-        except (RemoteError, AgentUnreachable, StreamLost) as error:
-            _log.error(
-                "a delegation failed", child=child.task, agent=child.agent, reason=str(error)
+        if self._desk is not None:
+            detail = f"{trouble.agent}: {trouble.text}" if trouble.agent else ""
+            await self._desk.hand_over(
+                run,
+                trouble.reason,
+                trouble.text,
+                detail=detail,
+                ticket=trouble.ticket,
+                metadata=trouble.answered,
             )
-            await run.fail(wording.unreachable(child.agent))
-            return False
-        return await self._conclude(run, child, outcome or Outcome("unknown"))
-
-    async def _conclude(self, run: Run, child: Delegation, outcome: Outcome) -> bool:
-        metadata: Json = {"agent": child.agent, KEY: child.to_json()}
-        text, parts = outcome.text, outcome.parts
-        match outcome.state:
-            case "input-required":
-                asks = Delegation(
-                    child.agent, child.task, outcome.position, outcome.at, rest=child.rest
-                )
-                metadata[KEY] = asks.to_json()
-                await run.input_required(text or wording.MORE, *parts, metadata=metadata)
-            case "completed" if child.rest:
-                if text or parts:
-                    ended = Place(ended=True).bookmark(child.task)
-                    await run.working(text, *parts, metadata=metadata, bookmark=ended)
-                return True
-            case "completed":
-                await run.complete(text or wording.DONE, *parts)
-            case "canceled":
-                await run.fail(wording.stopped(child.agent))
-            case _:
-                _log.warning("a child task failed", child=child.task, state=outcome.state)
-                await run.fail(text or wording.failed(child.agent))
-        return False
+        elif trouble.reason in ("failed", "overdue"):
+            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=trouble.answered)
+        else:
+            text = f"{trouble.text} {wording.PERSON}".strip()
+            await run.complete(text, metadata=trouble.answered)
 
 
-async def _follow_up_events(
-    run: Run, client: Client, child: Delegation
-) -> AsyncGenerator[StreamEvent]:
-    """Send the customer's answer to a child, unless an earlier attempt has, and yield what follows.
+def _errands(intents: Sequence[Intent]) -> list[Errand]:
+    """Return what specialists are to see to, in the order in which the customer wants it.
 
-    An answer that is sent twice is two answers. So before it is sent, this attempt's mark is stored; who
-    finds another's mark looks whether the child still waits.
+    Each intent is an errand, with the words that ask for it. Where these aren't known, a specialist gets one
+    errand for all that is wanted of it, and the whole message.
     """
-    mark = uuid.uuid4().hex
-    again = await run.step("answer", _keep, mark) != mark
-    place = Place.of(run, child.task)
-    if place is not None and place.position:
-        events = client.resubscribe(child.task, place.position)
-    elif again and await _has_moved(client, child):
-        events = client.resubscribe(child.task, child.after)
-    else:
-        message = {"role": "user", "parts": _told(run.message)}
-        events = client.send_subscribe(child.task, message, after=child.after)
-    async with aclosing(events):
-        async for event in events:
-            yield event
+    errands: list[Errand] = []
+    for intent in intents:
+        if intent.route is None:
+            continue
+        theirs = [one for one in errands if one.agent == intent.route]
+        both = next((one for one in theirs if not (one.text and intent.text)), None)
+        if both is not None:
+            at = errands.index(both)
+            errands[at] = replace(both, intents=(*both.intents, intent.intent), text="")
+        else:
+            errands.append(Errand(intent.route, (intent.intent,), intent.text, len(theirs)))
+    if len(errands) == 1:
+        return [replace(errands[0], text="")]
+    return sorted(errands, key=lambda errand: errand.agent == HUMAN)  # a person ends our part
 
 
-async def _has_moved(client: Client, child: Delegation) -> bool:
-    """Say whether a child no longer waits at the question that it asked."""
-    status = (await client.get(child.task))["status"]
-    return (status["state"], status.get("timestamp", "")) != ("input-required", child.asked)
-
-
-def child_id(task_id: str, message_id: str, agent: str) -> str:
-    """Return the id of the child task that a specialist gets for a message: always the same.
-
-    Args:
-        task_id: The customer's task.
-        message_id: The message.
-        agent: The specialist.
-    """
-    key = f"{task_id}:{message_id}:delegate {agent}"
-    return f"c-{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
-
-
-async def _keep(value: Any) -> Any:
-    return value
-
-
-async def _waiting(run: Run) -> Json | None:
-    """Return the delegation that waits for the customer's answer; None if none does."""
-    child = Delegation.from_json(run.metadata.get(KEY))
-    if child is None or not child.after or _origin(run, child) is None:
-        return None
-    return child.to_json()
-
-
-def _origin(run: Run, child: Delegation) -> Json | None:
-    """Return the customer's message for which a child was made; None if it is no child of this task.
-
-    The task's metadata may come from a client, so its word alone isn't taken for a child's id.
-    """
-    for message in [*_said_before(run), run.message]:
-        if child_id(run.task_id, message["messageId"], child.agent) == child.task:
-            return message
-    return None
-
-
-def _said_before(run: Run) -> list[Json]:
-    """Return the customer's messages before this one."""
-    return [
-        message
-        for message in run.task.get("history", ())
-        if message["role"] == "ROLE_USER" and message["messageId"] != run.message_id
-    ]
-
-
-def _told(message: Json) -> list[Json]:
-    return [tell_part(part) for part in message["parts"]]
+def _read_by(told: Json) -> Json:
+    """Return who has read the message, and why not Claude, as specialists tell who has answered."""
+    none = "" if told["detector"] == "claude" else "no key"
+    return {"answeredBy": told["detector"], "reason": told.get("reason", none)}
 
 
 def _request(run: Run) -> list[Json]:
-    """Return the request (first dialect); after a question of ours, with what was asked before."""
-    before = _said_before(run) if run.metadata.get(_CLARIFY) else []
-    return [part for message in [*before, run.message] for part in _told(message)]
+    """Return the request, A2A parts; after a question of ours, with what was asked before."""
+    before = said_before(run) if run.metadata.get(_CLARIFY) else []
+    return [part for message in [*before, run.message] for part in message["parts"]]
 
 
 def _whole_text(run: Run) -> str:
-    parts = [part for message in _said_before(run) for part in message["parts"]]
+    parts = [part for message in said_before(run) for part in message["parts"]]
     return "\n".join([*(part["text"] for part in parts if "text" in part), run.text])
 
 

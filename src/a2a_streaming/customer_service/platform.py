@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Collection
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
+from starlette.routing import Route
 
 from a2a_streaming import Agent, Settings
 from a2a_streaming.customer_service.billing import BillingAgent
 from a2a_streaming.customer_service.booking import BookingAgent
+from a2a_streaming.customer_service.claude import Claude
+from a2a_streaming.customer_service.delegation.directory import name_of
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
+from a2a_streaming.customer_service.detection.claude import ClaudeDetector
+from a2a_streaming.customer_service.detection.model import LinearModel
+from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
-from a2a_streaming.customer_service.records import Records
+from a2a_streaming.customer_service.records import Records, SqlRecords
+from a2a_streaming.errors import InvalidSetting
 
+_PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
+"""What systems of record have."""
 SPECIALISTS = ("booking", "billing")
 """The specialists that come with the platform."""
 
@@ -22,35 +35,58 @@ class Platform:
 
     Args:
         settings: The settings.
-        base_url: The server's address, under which the specialists are found if the settings name none.
+        base_url: The server's address, under which the specialists are found that run beside the Intent Agent.
         only: The agents to make, by name; all of them by default.
+        records: The systems of record; by default those that the settings name.
 
     Raises:
-        InvalidSetting: The database's URL is none.
-        SetupError: A key for Claude is set, and its package isn't installed.
+        InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
+        SetupError: A key for Claude is set, and its package isn't installed; or the intent model can't be used.
     """
 
     def __init__(
-        self, settings: Settings, base_url: str, *, only: Collection[str] | None = None
+        self,
+        settings: Settings,
+        base_url: str,
+        *,
+        only: Collection[str] | None = None,
+        records: Records | None = None,
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
-        self._records: Records | None = None
+        self.records: Records = _records(settings) if records is None else records
+        """The systems of record."""
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
+        self._claude = Claude.from_settings(settings)
+        self._authenticates = settings.authenticates
         names = ("intent", *SPECIALISTS) if only is None else only
         if "intent" in names:
-            base = base_url.rstrip("/")
-            urls = settings.agents or [f"{base}/agents/{name}" for name in SPECIALISTS]
-            self._detector = _detector(settings)
-            self._intent = IntentAgent(urls, self._detector)
+            base = (settings.public_url or base_url).rstrip("/")
+            self._detector = _detector(settings, self._claude)
+            self._intent = IntentAgent(
+                _specialists(settings, base_url.rstrip("/"), names),
+                self._detector,
+                address=base,
+                limit=settings.handover_seconds,
+                desk=Desk(self.records),
+            )
             self.agents.append(self._intent)
-        if "booking" in names or "billing" in names:
-            self._records = Records(_records_url(settings))
-        if self._records is not None and "booking" in names:
-            self.agents.append(BookingAgent(self._records))
-        if self._records is not None and "billing" in names:
-            self.agents.append(BillingAgent(self._records))
+        if "booking" in names:
+            self.agents.append(BookingAgent(self.records, claude=self._claude))
+        if "billing" in names:
+            self.agents.append(BillingAgent(self.records, claude=self._claude))
+
+    def routes(self, door: Door) -> list[Route]:
+        """Return what the platform serves over HTTP beside its agents: the hand-over, where the Intent Agent is.
+
+        Args:
+            door: The way in from outside.
+        """
+        if self._intent is None:
+            return []
+        api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
+        return api.routes()
 
     async def start(self) -> None:
         """Open the systems of record.
@@ -58,8 +94,7 @@ class Platform:
         Raises:
             SetupError: The database can't be reached.
         """
-        if self._records is not None:
-            await self._records.open()
+        await self.records.open()
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -67,21 +102,48 @@ class Platform:
             await self._intent.aclose()
         if self._detector is not None:
             await self._detector.aclose()
-        if self._records is not None:
-            await self._records.aclose()
+        if self._claude is not None:
+            await self._claude.aclose()
+        await self.records.aclose()
 
 
-def _detector(settings: Settings) -> Detector:
-    """Return Claude's detector if there is a key for it, else the offline one."""
-    key = settings.anthropic_api_key
-    if key is None or not key.get_secret_value():
-        return OfflineDetector()
-    from a2a_streaming.customer_service.detection.claude import ClaudeDetector  # noqa: PLC0415 - an extra
-
-    return ClaudeDetector(key, settings.anthropic_model, base_url=settings.anthropic_base_url)
+def _specialists(settings: Settings, base_url: str, names: Collection[str]) -> list[str]:
+    """Return the specialists' addresses: those in this process, unless the settings name others in their place."""
+    named = {name_of(url) for url in settings.agents}
+    here = [name for name in SPECIALISTS if name in names and name not in named]
+    return [*(f"{base_url}/agents/{name}" for name in here), *settings.agents]
 
 
-def _records_url(settings: Settings) -> str | URL:
-    if settings.database_url:
-        return settings.database_url
-    return URL.create("sqlite+aiosqlite", database=str(settings.data_dir / "records.db"))
+def _detector(settings: Settings, claude: Claude | None) -> Detector:
+    """Return Claude's detector if there is a key for it, else the offline one, with its model if it has one."""
+    path = settings.intent_model
+    offline = OfflineDetector(LinearModel.load(Path(path)) if path else None)
+    return offline if claude is None else ClaudeDetector(claude, fallback=offline)
+
+
+def _records(settings: Settings) -> Records:
+    """Return the systems of record that the settings name."""
+    if settings.records:
+        return _own_records(settings.records)
+    default = URL.create("sqlite", database=str(settings.data_dir / "records.db"))
+    return SqlRecords(settings.database_url or default, filled=settings.demo_data)
+
+
+def _own_records(target: str) -> Records:
+    """Load systems of record by their name, also from the working directory."""
+    module, _, name = target.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidSetting(
+            f"A2A_RECORDS names {target!r}, which can't be loaded: {error}. Give package.module:name of an object "
+            "that is made as docs/connect-your-systems.md says."
+        ) from error
+    missing = [part for part in _PARTS if not hasattr(found, part)]
+    if missing:
+        raise InvalidSetting(
+            f"A2A_RECORDS names {target!r}, which lacks {', '.join(missing)}; see docs/connect-your-systems.md."
+        )
+    return found

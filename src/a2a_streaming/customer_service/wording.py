@@ -11,26 +11,75 @@ PERSON = (
     "I can't put you through to a colleague from here yet. "
     f"To reach a person, please {company.CONTACT}."
 )
-NOBODY = (
-    "Our specialists can't be reached right now, so I can't help you with this. Please try again in "
-    f"a minute, or {company.CONTACT}."
-)
+NOBODY = "Our specialists can't be reached right now, so I can't help you with this."
+TRY_AGAIN = f"Please try again in a minute, or {company.CONTACT}."
+STILL_UNSURE = "I still don't understand what you need, and don't want to guess."
 PART = "Part of our service can't be reached right now; if it is about that, please try again in a minute."
 MORE = "We need an answer from you to go on."
 DONE = "That's done."
 
 
+KEPT = "I've put this with your request, for the colleague who takes over."
+
+
+def handed_over(ahead: int) -> str:
+    """Return what to say when a person is to take over.
+
+    Args:
+        ahead: How many wait before this customer.
+    """
+    queue = {0: "You're next", 1: "One customer is before you"}.get(
+        ahead, f"{ahead} customers are before you"
+    )
+    return (
+        f"I've asked a colleague to take over; they answer you here. {queue}. "
+        "Whatever you add meanwhile, they will see."
+    )
+
+
+def joined_by(name: str) -> str:
+    """Return what to say when a person has taken over."""
+    return f"{name} has joined and reads what you've written."
+
+
+def released(name: str) -> str:
+    """Return what to say when a person has put a request back into the queue."""
+    return f"{name} had to leave; another colleague will take over."
+
+
+def handed_back(name: str) -> str:
+    """Return what to say when a person hands the conversation back."""
+    return f"{name} has handed you back to me. What else can I do for you?"
+
+
+def resolved(name: str) -> str:
+    """Return what to say when a person has finished a request."""
+    return f"{name} has finished this. If anything is left, just write again."
+
+
+def begun(agent: str) -> str:
+    """Return what to say when a specialist has taken a request."""
+    return f"Our {agent} specialist is on it"
+
+
+def joined(agent: str) -> str:
+    """Return what to say to a request that a specialist works on already."""
+    return f"You've asked for this already, and our {agent} specialist is still on it; here is how it goes on"
+
+
+def slow(agent: str) -> str:
+    """Return what to say when a specialist takes too long."""
+    return f"Our {agent} specialist takes longer than you should have to wait."
+
+
 def unreachable(agent: str) -> str:
     """Return what to say when a specialist can't be reached."""
-    return (
-        f"I couldn't get through to our {agent} specialist, so this isn't finished. "
-        f"Please try again in a minute, or {company.CONTACT}."
-    )
+    return f"I couldn't get through to our {agent} specialist, so this isn't finished."
 
 
 def failed(agent: str) -> str:
     """Return what to say when a specialist failed without a word."""
-    return f"Our {agent} specialist couldn't finish this. Please try again, or {company.CONTACT}."
+    return f"Our {agent} specialist couldn't finish this."
 
 
 def stopped(agent: str) -> str:
@@ -67,9 +116,7 @@ def which(known: Sequence[Specialist]) -> str:
         known: The specialists that there are.
     """
     choices = "\n".join(f"- {specialist.name}: {specialist.description}" for specialist in known)
-    return (
-        f"I'm not sure I understood you. What is it about?\n{choices}\n- a person: how to reach one"
-    )
+    return f"I'm not sure I understood you. What is it about?\n{choices}\n- a person who helps you"
 
 
 def out_of_scope(known: Sequence[Specialist]) -> str:

@@ -26,7 +26,7 @@ from a2a_streaming.http.cards import CardEndpoint, base_url
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
-from a2a_streaming.http.tokens import TokenEndpoint, give_ticket, give_token
+from a2a_streaming.http.tokens import TokenEndpoint, give_link, give_ticket, give_token
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.wire.dialects import METHODS, Dialect
@@ -78,6 +78,7 @@ def node_app(
     *,
     cards: dict[str, AgentCard] | None = None,
     owns_node: bool = True,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Make an application that serves several agents of one node.
 
@@ -86,13 +87,16 @@ def node_app(
         mounts: The agents by the path under which each is served; `""` is the root.
         cards: Cards that take the place of the agents' own, by path.
         owns_node: Whether the application closes the node when it ends.
+        more: What else it serves; goes before the agents' own paths.
     """
     cards = cards or {}
     routes: list[BaseRoute] = [
+        *more,
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
+        Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):

@@ -92,12 +92,14 @@ def check_extensions(request: Request, card: AgentCard) -> None:
         ExtensionSupportRequired: It doesn't know all.
     """
     required = [one.uri for one in card.capabilities.extensions if one.required]
-    if not required:
-        return
-    said = [value for name in _EXTENSIONS for value in request.headers.getlist(name)]
-    known = {uri.strip() for value in said for uri in value.split(",")}
-    if missing := [uri for uri in required if uri not in known]:
+    if required and (missing := [uri for uri in required if uri not in extensions(request)]):
         raise ExtensionSupportRequired(missing)
+
+
+def extensions(request: Request) -> set[str]:
+    """Return the extensions that a request's client knows and asks for (specification 1.0, section 3.2.6)."""
+    said = [value for name in _EXTENSIONS for value in request.headers.getlist(name)]
+    return {uri.strip() for value in said for uri in value.split(",")}
 
 
 _EXTENSIONS = ("a2a-extensions", "x-a2a-extensions")

@@ -22,10 +22,11 @@ from starlette.types import ASGIApp
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
 from a2a_streaming.handlers import Handler
-from a2a_streaming.http.bodies import json_response, read_again
+from a2a_streaming.http.bodies import extensions, json_response, read_again
 from a2a_streaming.http.cards import base_url
 from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
+from a2a_streaming.wire.cards import RESUME
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.jsonrpc import Call
 from a2a_streaming.wire.modern import ModernFrames, sdk_error
@@ -88,7 +89,11 @@ class ModernEndpoint:
     async def _send(self, request: Request, call: Call, handler: Handler) -> ASGIApp:
         sent = await handler.send(self._read_send(call))
         opening = handler.openings.of_turn(sent, request.headers.get("last-event-id"))
-        return await serve(self._node, opening, ModernFrames(self._dialect, (call.id,)))
+        return await serve(self._node, opening, self._frames(request, call))
+
+    def _frames(self, request: Request, call: Call) -> ModernFrames:
+        asked = RESUME in extensions(request)
+        return ModernFrames(self._dialect, (call.id,), with_positions=asked)
 
     def _read_send(self, call: Call) -> SendMessageRequest:
         try:
@@ -105,4 +110,4 @@ class ModernEndpoint:
         if not isinstance(task_id, str):
             raise InvalidParams("params.id must be the task's id, a string.")
         opening = await handler.openings.of_task(task_id, request.headers.get("last-event-id"))
-        return await serve(self._node, opening, ModernFrames(self._dialect, (call.id,)))
+        return await serve(self._node, opening, self._frames(request, call))

@@ -37,6 +37,7 @@ from a2a_streaming.http.bodies import (
     asked_version,
     check_extensions,
     check_json,
+    extensions,
     for_old_clients,
     json_response,
     load_json,
@@ -49,6 +50,7 @@ from a2a_streaming.http.stream import serve
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
+from a2a_streaming.wire.cards import RESUME
 from a2a_streaming.wire.dialects import Dialect, read_version
 from a2a_streaming.wire.modern import ModernFrames, read_v03_send
 
@@ -150,7 +152,9 @@ class RestEndpoint:
         for method, pattern, operation in _STREAMS:
             if request.method == method and (found := pattern.fullmatch(path)):
                 task_id = found["id"] if operation == "subscribe" else None
-                stream = partial(self._stream, handler, body, task_id, position)
+                asked = RESUME in extensions(request)
+                frames = ModernFrames(dialect, None, with_positions=asked)
+                stream = partial(self._stream, handler, body, task_id, position, frames)
                 return await counted(self._node, caller, stream)
         for method, pattern, name in _UNARY:
             if request.method == method and (found := pattern.fullmatch(path)):
@@ -158,7 +162,12 @@ class RestEndpoint:
         raise MethodNotFound(f"{request.method} /v1{path}", [f"{m} /v1{n}" for m, n in _V1])
 
     async def _stream(
-        self, handler: Handler, body: bytes, task_id: str | None, position: str | None
+        self,
+        handler: Handler,
+        body: bytes,
+        task_id: str | None,
+        position: str | None,
+        frames: ModernFrames,
     ) -> ASGIApp:
         """Stream the turn of a message or, where the path names one, a task."""
         if task_id is None:
@@ -166,7 +175,7 @@ class RestEndpoint:
             opening = handler.openings.of_turn(sent, position)
         else:
             opening = await handler.openings.of_task(task_id, position)
-        return await serve(self._node, opening, ModernFrames(handler.dialect, None))
+        return await serve(self._node, opening, frames)
 
     async def _dispatch(
         self,

@@ -1,9 +1,10 @@
-"""Where callers get tokens: a ticket for a browser's EventSource, and a token by which a service acts for a customer."""
+"""Where callers get tokens: tickets for EventSources, links to other devices, and tokens of services that act for customers."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from a2a_streaming.auth.authenticator import check_service
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.caller import Caller, owner_of
-from a2a_streaming.errors import InvalidRequest, RequestError, UnsupportedOperation
+from a2a_streaming.errors import (
+    Forbidden,
+    InvalidRequest,
+    RequestError,
+    TaskNotFound,
+    UnsupportedOperation,
+)
 from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import json_response, load_json, read_body, rest_error
 from a2a_streaming.node import Node
@@ -67,13 +74,52 @@ async def give_ticket(node: Node, caller: Caller, wanted: Any) -> Any:
         InvalidRequest: It says no task.
         InvalidParams: The task's id can't be one.
     """
+    task = _task(caller, wanted)
+    ticket = await node.authenticator.ticket(caller, task)
+    return {"ticket": ticket, "expiresIn": int(node.settings.auth_ticket_seconds)}
+
+
+async def give_link(node: Node, caller: Caller, wanted: Any) -> Any:
+    """Give a link by which the caller goes on with one task on another device.
+
+    Args:
+        node: The process's node.
+        caller: Who asks.
+        wanted: `{"id": <task>}`.
+
+    Raises:
+        Forbidden: The caller came by a link: else one would be good for ever.
+        InvalidRequest: It says no task.
+        InvalidParams: The task's id can't be one.
+    """
+    if caller.task or caller.actor:
+        raise Forbidden("A link is made by its customer, who signs in; not by another link.")
+    task = _task(caller, wanted)
+    token = await node.authenticator.link(caller.owner, task)
+    return {
+        # Behind the #, so that it stands in no server's log and in no Referer.
+        "link": f"/#{urlencode({'task': task, 'token': token})}",
+        "token": token,
+        "expiresIn": int(node.settings.auth_link_seconds),
+    }
+
+
+def _task(caller: Caller, wanted: Any) -> str:
+    """Return the task that a token is wanted for.
+
+    Raises:
+        InvalidRequest: It says no task.
+        InvalidParams: The task's id can't be one.
+        TaskNotFound: The caller is here for another one alone.
+    """
     match wanted:
         case {"id": str(task)}:
             check_id(task, "The task's id")
         case _:
             raise InvalidRequest('Send {"id": "<the task\'s id>"}.')
-    ticket = await node.authenticator.ticket(caller, task)
-    return {"ticket": ticket, "expiresIn": int(node.settings.auth_ticket_seconds)}
+    if caller.task not in ("", task):
+        raise TaskNotFound(task)
+    return task
 
 
 async def give_token(node: Node, caller: Caller, wanted: Any) -> Any:

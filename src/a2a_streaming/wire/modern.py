@@ -133,12 +133,21 @@ class ModernFrames:
 
     Args:
         dialect: Which of the two.
-        request_id: The request's id, if each event goes in a JSON-RPC response (in a tuple); None for
+        envelope: The request's id, if each event goes in a JSON-RPC response (in a tuple); None for
             REST's bare events.
+        with_positions: Whether each event tells its position also in its metadata, under the resume
+            extension: for clients that don't hand on SSE's ids.
     """
 
-    def __init__(self, dialect: Dialect, envelope: tuple[RequestId] | None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        envelope: tuple[RequestId] | None,
+        *,
+        with_positions: bool = False,
+    ) -> None:
         self._dialect = dialect
+        self._with_positions = with_positions
         self._rest = envelope is None
         self.mark = jsonrpc.mark(envelope[0]) if envelope else b""
         """What stands between the pieces of an event's frame."""
@@ -148,7 +157,7 @@ class ModernFrames:
     @property
     def key(self) -> Hashable:
         """What the pieces depend on beside the events."""
-        return self._dialect, self._rest
+        return self._dialect, self._rest, self._with_positions
 
     def event(self, event: Event, final: bool) -> Sequence[bytes]:
         """Return an event's frame, in pieces.
@@ -157,12 +166,13 @@ class ModernFrames:
             event: The event.
             final: Whether the stream ends with it.
         """
-        if self._dialect is Dialect.V1:
+        v1 = self._dialect is Dialect.V1
+        if v1 and not self._with_positions:
             return self._frame(event.data, event.position)
-        key = (self._dialect, final, self._rest)
+        key = (self._dialect, not v1 and final, not v1 and self._rest, self._with_positions)
         told = event.encodings.get(key)
         if told is None:
-            told = event.encodings[key] = tell_v03(event.payload, final=final, rest=self._rest)
+            told = event.encodings[key] = self._told(event.payload, event.position, final=final)
         return self._frame(told, event.position)
 
     def reset(self, task: Json, reason: str | None, position: Position) -> bytes:
@@ -174,9 +184,14 @@ class ModernFrames:
             position: The last event that is in the task.
         """
         payload = tell_whole(task, reason)
-        v1 = self._dialect is Dialect.V1
-        told = orjson.dumps(payload) if v1 else tell_v03(payload, final=False, rest=self._rest)
-        return self.mark.join(self._frame(told, position))
+        return self.mark.join(self._frame(self._told(payload, position, final=False), position))
+
+    def _told(self, payload: Json, position: Position, *, final: bool) -> bytes:
+        if self._with_positions:
+            payload = _with_position(payload, position)
+        if self._dialect is Dialect.V1:
+            return orjson.dumps(payload)
+        return tell_v03(payload, final=final, rest=self._rest)
 
     def _frame(self, told: bytes, position: Position) -> Sequence[bytes]:
         if self._rest:
@@ -225,14 +240,8 @@ class Messages:
         return self._serialized(tell_whole(task, reason), position)
 
     def _serialized(self, payload: Json, position: Position) -> bytes:
-        [(kind, told)] = _without_notes(payload).items()
-        if kind == "task":
-            told = tell_task(told)
-        if self._with_positions:
-            before = told.get("metadata", {})
-            resume = {**before.get(RESUME, {}), "position": str(position)}
-            told = {**told, "metadata": {**before, RESUME: resume}}
-        response = ParseDict({kind: told}, StreamResponse(), ignore_unknown_fields=True)
+        told = _with_position(payload, position) if self._with_positions else _bare(payload)
+        response = ParseDict(told, StreamResponse(), ignore_unknown_fields=True)
         return response.SerializeToString()
 
 
@@ -253,8 +262,21 @@ def tell_v03(payload: Json, *, final: bool, rest: bool = False) -> bytes:
     return orjson.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
+def _with_position(payload: Json, position: Position) -> Json:
+    """Return an event that tells its position in its metadata, and without our notes."""
+    [(kind, told)] = _bare(payload).items()
+    before = told.get("metadata", {})
+    resume = {**before.get(RESUME, {}), "position": str(position)}
+    return {kind: {**told, "metadata": {**before, RESUME: resume}}}
+
+
+def _bare(payload: Json) -> Json:
+    """Return an event without our notes, a task's included."""
+    return {"task": tell_task(payload["task"])} if "task" in payload else _without_notes(payload)
+
+
 def _without_notes(payload: Json) -> Json:
-    """Return an event without our notes: 0.3's clients have no use for them."""
+    """Return an event without our notes: clients that don't read the log's own bytes have no use for them."""
     for kind in ("statusUpdate", "artifactUpdate"):
         if kind in payload:
             return {kind: _clean(payload[kind])}

@@ -1,16 +1,20 @@
-"""The offline detector: word groups and rules, and likeness to the examples on the agents' cards.
+"""The offline detector: hand-written rules over words, and likeness to what the agents' cards say.
 
-It needs no model and no network, and takes well under a millisecond. An agent that nobody thought of
-when the rules were written is found by its card: by how alike a message is to its skills' examples.
+It needs no download and no network, and takes well under a millisecond. Rules read what booking and
+billing agents and people are asked for; an agent that nobody thought of when they were written is found by
+its card. A model that was trained on messages of one's own may take the rules' place.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from a2a_streaming.customer_service.detection import vocabulary, words
+from a2a_streaming.customer_service.detection import requests, vocabulary, words
+from a2a_streaming.customer_service.detection.lexicon import Lexicon, Look, phrase
+from a2a_streaming.customer_service.detection.likeness import Cards
+from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.detection.reading import (
     HUMAN,
     OUT_OF_SCOPE,
@@ -18,56 +22,193 @@ from a2a_streaming.customer_service.detection.reading import (
     Reading,
     Specialist,
 )
+from a2a_streaming.customer_service.detection.rules import RULES
 
 _LONGEST_PHRASE = 6
-_SEVERAL = 0.7
+_SEVERAL = 0.6
 """How sure each of several intents must be to be read beside the others."""
 _NOTHING = 0.25
 """What is less probable than this isn't meant at all."""
-_TAG = 0.35
-"""How probable a skill is from one of its tags alone."""
+_STORY = 25
+"""Words of a message that tells a story."""
+_DOUBTFUL = frozenset({"elsewhere", "general"})
+_DOUBT = 0.6
+"""What such a concept leaves of a likeness to an example of an agent that rules know."""
+_OTHERS = 3
+"""The most alternatives that are told."""
 _CEILING = 0.97
 """No rule knows for sure."""
 
+Scores = dict[tuple[str, str], float]
+"""How probable each intent is, by intent and route."""
+
 
 class OfflineDetector:
-    """Reads intents by rules and by the agents' cards."""
+    """Reads intents by rules and by the agents' cards.
 
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:
+    Args:
+        model: Trained on messages of one's own (`python -m tools.train_intents`); None to go by rules.
+    """
+
+    def __init__(self, model: LinearModel | None = None) -> None:
+        self._model = model
+
+    async def detect(
+        self,
+        text: str,
+        routes: Sequence[Specialist],
+        *,
+        ledger: object = None,  # noqa: ARG002 - it costs nothing
+    ) -> Reading:
         """Read a message.
 
         Args:
             text: What the customer says.
             routes: The specialists that there are.
+            ledger: What the task has spent on models; stays as it is.
         """
-        return Reading(tuple(read(text, tuple(routes))), "offline")
+        reader = _reader(tuple(routes))
+        intents = tuple(reader.read(text, self._model))
+        return Reading(
+            intents, "offline", alternatives=reader.alternatives(text, intents, self._model)
+        )
 
     async def aclose(self) -> None:
         """Close nothing: it holds nothing open."""
 
 
-def read(text: str, routes: tuple[Specialist, ...]) -> list[Intent]:
-    """Read what a customer wants.
+class Reader:
+    """Reads messages for a set of specialists.
 
     Args:
-        text: What they say.
-        routes: The specialists that there are.
-
-    Returns:
-        One intent; several if the text's clauses surely want things of different routes.
+        routes: The specialists.
+        concepts: The vocabulary.
     """
-    tokens = words.stems(text)
-    if smalltalk := _smalltalk(tokens):
-        return [smalltalk]
-    whole = _scores(text, routes)
-    several: dict[str | None, Intent] = {}
-    for clause in words.clauses(text):
-        part = _best(_scores(clause, routes))
-        # What the rest of the message excludes isn't wanted: "I cancelled. May I have a refund?"
-        meant = whole.get((part.intent, part.route), 0.0) >= _SEVERAL / 2
-        if part.route is not None and part.confidence >= _SEVERAL and meant:
-            several.setdefault(part.route, part)
-    return list(several.values()) if len(several) > 1 else [_best(whole)]
+
+    def __init__(
+        self,
+        routes: tuple[Specialist, ...],
+        concepts: Mapping[str, str] = vocabulary.CONCEPTS,
+    ) -> None:
+        self._routes = {specialist.name for specialist in routes} | {HUMAN}
+        self._cards = Cards(routes)
+        self._lexicon = Lexicon(concepts, extra=self._cards.known, claimed=self._cards.keywords)
+
+    def read(self, text: str, model: LinearModel | None = None) -> list[Intent]:
+        """Read what a customer wants.
+
+        Args:
+            text: What they say.
+            model: A trained model, if there is one.
+
+        Returns:
+            One intent; several, in the order in which they are said, if the text's clauses surely ask
+            for several things, each with the part of the text that is about it.
+        """
+        tokens = words.stems(text)
+        if smalltalk := _smalltalk(tokens):
+            return [smalltalk]
+        whole = _best(self.scores(text, model))
+        parts = requests.split(text)
+        if len(parts) < 2:
+            return [whole]
+        asked: list[Intent] = []
+        owners: list[int] = []
+        told: set[str | None] = set()
+        for part in parts:
+            if asked and requests.is_reference(part):
+                owners.append(owners[-1])
+                continue
+            intent = _best(self.scores(part, model))
+            owner = len(asked)  # what leads up to a request belongs to it
+            if intent.route is not None and intent.confidence >= _SEVERAL:
+                if requests.is_background(part, intent.intent):
+                    told.add(intent.route)
+                elif (same := _same(intent, asked)) is not None:
+                    owner = same
+                else:
+                    asked.append(intent)
+            owners.append(owner)
+        if len(asked) > 1:
+            return self._with_texts(text, asked, owners)
+        # A story has much that nobody knows; what one of its sentences asks for is plain all the same.
+        lost = len(tokens) > _STORY and (whole.route is None or whole.confidence < _SEVERAL)
+        return asked if asked and (lost or whole.route in told) else [whole]
+
+    def _with_texts(self, text: str, asked: list[Intent], owners: list[int]) -> list[Intent]:
+        """Return several intents, each with what of the message is about it."""
+        last = len(asked) - 1
+        texts = requests.portions(text, [min(owner, last) for owner in owners])
+        for number in range(1, len(texts)):
+            if "pronoun" in self._lexicon.look(texts[number]).concepts:
+                # "Show me MT4821, and cancel it" speaks of what was named before.
+                texts[number] = f"{texts[number - 1]} {texts[number]}"
+        return [replace(intent, text=said) for intent, said in zip(asked, texts, strict=True)]
+
+    def scores(self, text: str, model: LinearModel | None) -> Scores:
+        """Return how probable each intent is.
+
+        Args:
+            text: A message, or a clause of one.
+            model: A trained model, if there is one.
+        """
+        look = self._lexicon.look(text)
+        stems = frozenset(look.stems) - look.phrased
+        ruled = self._lexicon.apply(look)
+        alike = self._cards.likeness(frozenset(look.stems), keywords=stems)
+        if model is not None:
+            return self._by_model(model, look, ruled, alike)
+        discount = self._cards.discount(stems)
+        scores = {key: p * discount for key, p in ruled.items() if key[1] in self._routes}
+        doubt = look.known_part * (1.0 if look.concepts.isdisjoint(_DOUBTFUL) else _DOUBT)
+        for key, p in alike.items():
+            if key[1] not in _RULED:
+                scores[key] = p
+            elif (
+                discount < 1.0
+            ):  # a new agent has a claim: rule and card are two reasons against it
+                scores[key] = 1 - (1 - scores.get(key, 0.0)) * (1 - p * doubt)
+            else:  # rules were written with the card's words in mind
+                scores[key] = max(scores.get(key, 0.0), p * doubt)
+        return scores
+
+    def alternatives(
+        self, text: str, intents: tuple[Intent, ...], model: LinearModel | None = None
+    ) -> tuple[Intent, ...]:
+        """Return what else a message may mean, the most probable first.
+
+        Args:
+            text: The message.
+            intents: What it was read as.
+            model: The model that read it, if one did.
+        """
+        if intents[0].route is None and intents[0].intent != OUT_OF_SCOPE:
+            return ()  # small talk
+        known = {(intent.intent, intent.route) for intent in intents}
+        scores = sorted(self.scores(text, model).items(), key=lambda item: -item[1])
+        return tuple(
+            Intent(intent, min(p, _CEILING), route)
+            for (intent, route), p in scores
+            if (intent, route) not in known and p >= _NOTHING
+        )[:_OTHERS]
+
+    def _by_model(self, model: LinearModel, look: Look, ruled: Scores, alike: Scores) -> Scores:
+        """Return the scores by a trained model, whose routes rules and cards give intents' names."""
+        scores = {key: p for key, p in alike.items() if key[1] not in model.routes}
+        discount = self._cards.discount(frozenset(look.stems) - look.phrased)
+        for route, p in model.probabilities(look).items():
+            if route in self._routes:
+                scores[_name(route, ruled, alike), route] = p * discount
+        return scores
+
+
+def _name(route: str, *reasons: Scores) -> str:
+    """Return the intent that is most probable for a route by the first reason that knows one."""
+    for scores in reasons:
+        of_route = {intent: p for (intent, name), p in scores.items() if name == route}
+        if of_route:
+            return max(of_route, key=lambda intent: of_route[intent])
+    return "speak_to_human" if route == HUMAN else f"{route.replace('-', '_')}_request"
 
 
 def _smalltalk(tokens: list[str]) -> Intent | None:
@@ -86,122 +227,33 @@ def _smalltalk(tokens: list[str]) -> Intent | None:
     return Intent(found, 0.95, None) if found and not rest else None
 
 
-def _best(scores: dict[tuple[str, str | None], float]) -> Intent:
+def _same(intent: Intent, others: Sequence[Intent]) -> int | None:
+    """Return the number of the intent to which another adds nothing; None if it does."""
+    for number, other in enumerate(others):
+        if other.route == intent.route and requests.is_same(intent.intent, (other.intent,)):
+            return number
+    return None
+
+
+def _best(scores: Scores) -> Intent:
     """Return the most probable intent."""
-    nothing = ((OUT_OF_SCOPE, None), 0.0)
-    (intent, route), p = max(scores.items(), key=lambda item: item[1], default=nothing)
+    if not scores:
+        return Intent(OUT_OF_SCOPE, 0.8, None)
+    (intent, route), p = max(scores.items(), key=lambda item: item[1])
     if p < _NOTHING:
         return Intent(OUT_OF_SCOPE, 0.8, None)
     return Intent(intent, min(p, _CEILING), route)
 
 
-def _scores(text: str, routes: tuple[Specialist, ...]) -> dict[tuple[str, str | None], float]:
-    """Return how probable each intent is, by intent and route."""
-    index = _index(routes)
-    tokens = [index.speller.mend(token) for token in words.stems(text)]
-    groups = _groups(tokens)
-    known = {specialist.name for specialist in routes} | {HUMAN}
-    scores: dict[tuple[str, str | None], float] = {}
-    for rule in vocabulary.RULES:
-        if (
-            rule.route in known
-            and groups.issuperset(rule.needs)
-            and groups.isdisjoint(rule.without)
-        ):
-            key = (rule.intent, rule.route)
-            scores[key] = max(scores.get(key, 0.0), rule.p)
-    about = frozenset(tokens) - _STOP_STEMS
-    for (route, intent), likeness in index.likeness(about).items():
-        # Two independent reasons: neither holds only if both fail.
-        scores[intent, route] = 1 - (1 - scores.get((intent, route), 0.0)) * (1 - likeness)
-    return scores
-
-
-def _groups(tokens: list[str]) -> set[str]:
-    found: set[str] = set()
-    for start in range(len(tokens)):
-        for length in range(1, 5):
-            found.update(_PHRASES.get(tuple(tokens[start : start + length]), ()))
-    return found
-
-
-class _CardIndex:
-    """How alike a message is to what the cards say.
-
-    Args:
-        routes: The specialists.
-    """
-
-    def __init__(self, routes: tuple[Specialist, ...]) -> None:
-        self._examples: list[tuple[str, str, frozenset[str]]] = []
-        self._tags: list[tuple[str, str, frozenset[str]]] = []
-        in_skills: dict[str, set[str]] = {}
-        for specialist in routes:
-            for skill in specialist.skills:
-                key = (specialist.name, skill.id)
-                for example in (skill.name, *skill.examples):
-                    about = words.content(example)
-                    if about:
-                        self._examples.append((*key, about))
-                    for word in about:
-                        in_skills.setdefault(word, set()).add(f"{key}")
-                self._tags += [(*key, about) for tag in skill.tags if (about := words.content(tag))]
-        count = 1 + sum(len(specialist.skills) for specialist in routes)
-        self._weight = {w: math.log(1 + count / len(in_)) for w, in_ in in_skills.items()}
-        self._unknown = math.log(1 + count)
-        self.speller = words.Speller(
-            _VOCABULARY.union(in_skills, *(tag for _, _, tag in self._tags))
-        )
-
-    def likeness(self, about: frozenset[str]) -> dict[tuple[str, str], float]:
-        """Return, by route and skill, how probably a message is one for it.
-
-        Args:
-            about: The stems that say what the message is about.
-        """
-        weigh = self._weigh
-        found: dict[tuple[str, str], float] = {}
-        size = math.sqrt(sum(weigh(word) ** 2 for word in about)) or 1.0
-        for route, skill, example in self._examples:
-            shared = about & example
-            if shared:
-                norm = size * math.sqrt(sum(weigh(word) ** 2 for word in example))
-                cosine = sum(weigh(word) ** 2 for word in shared) / norm
-                key = (route, skill)
-                found[key] = max(found.get(key, 0.0), cosine**1.5 * 0.95)
-        for route, skill, tag in self._tags:
-            if tag <= about:
-                key = (route, skill)
-                found[key] = 1 - (1 - found.get(key, 0.0)) * (1 - _TAG)
-        return found
-
-    def _weigh(self, word: str) -> float:
-        return self._weight.get(word, self._unknown)
-
-
 @lru_cache(maxsize=8)
-def _index(routes: tuple[Specialist, ...]) -> _CardIndex:
-    return _CardIndex(routes)
+def _reader(routes: tuple[Specialist, ...]) -> Reader:
+    return Reader(routes)
 
 
-def _phrase(text: str) -> tuple[str, ...]:
-    return tuple(words.stem(word) for word in text.split("_"))
-
-
-def _phrases() -> dict[tuple[str, ...], tuple[str, ...]]:
-    found: dict[tuple[str, ...], list[str]] = {}
-    for group, phrases in vocabulary.GROUPS.items():
-        for phrase in phrases.split():
-            found.setdefault(_phrase(phrase), []).append(group)
-    return {phrase: tuple(groups) for phrase, groups in found.items()}
-
-
-_PHRASES = _phrases()
-_VOCABULARY = frozenset(word for phrase in _PHRASES for word in phrase)
+_RULED = frozenset(rule.route for rule in RULES)
 _SMALLTALK = {
-    _phrase(phrase): name
+    phrase(text): name
     for name, phrases in vocabulary.SMALLTALK_WORDS.items()
-    for phrase in phrases.split()
+    for text in phrases.split()
 }
 _FILLERS = frozenset(words.stem(word) for word in vocabulary.FILLERS)
-_STOP_STEMS = frozenset(words.stem(word) for word in words.STOPWORDS)

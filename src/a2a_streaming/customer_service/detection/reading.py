@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from a2a_streaming.customer_service.claude import Ledger
 
 HUMAN = "human"
 """The route of a request for a person."""
@@ -82,19 +85,23 @@ class Intent:
         intent: What, in snake case.
         confidence: How sure that is, 0 to 1.
         route: The specialist's name, `human`, or None where no specialist is due.
+        text: The customer's words that ask for it, where a message asks for several things; empty if that
+            is all of it.
     """
 
     intent: str
     confidence: float
     route: str | None
+    text: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the `intent` artifact tells it."""
-        return {
+        told: dict[str, Any] = {
             "intent": self.intent,
             "confidence": round(self.confidence, 2),
             "route": self.route,
         }
+        return told | ({"text": self.text} if self.text else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +111,28 @@ class Reading:
     Args:
         intents: What the customer wants, at least one, in the order in which to see to it.
         detector: Which detector read it.
+        reason: Why not Claude, although there is a key for it; empty where there is nothing to say.
+        alternatives: What else the customer may want, the most probable first.
     """
 
     intents: tuple[Intent, ...]
     detector: Literal["claude", "offline"]
+    reason: str = ""
+    alternatives: tuple[Intent, ...] = ()
 
 
 class Detector(Protocol):
     """Reads what a customer wants."""
 
-    async def detect(self, text: str, routes: Sequence[Specialist]) -> Reading:
+    async def detect(
+        self, text: str, routes: Sequence[Specialist], *, ledger: Ledger | None = None
+    ) -> Reading:
         """Read a message. Never raises because of the message: what can't be read is out of scope.
 
         Args:
             text: What the customer says.
             routes: The specialists that there are; no other is named as a route.
+            ledger: What the task has spent on models; None where that isn't kept.
         """
         ...
 

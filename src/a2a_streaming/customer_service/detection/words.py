@@ -1,19 +1,23 @@
-"""From a customer's text to comparable words: lower case, stems, small typing errors mended; pure."""
+"""From a customer's text to comparable words: no accents, stems, small typing errors mended; pure."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
 _CLAUSE = re.compile(
-    r"[.;?!\n]+|,?\s+(?:and(?:\s+(?:also|then))?|also|then|plus)\s+", re.IGNORECASE
+    r"[;?!\n]+|[.,]+(?=\s|$)|,?\s+(?:and(?:\s+(?:also|then))?|also|then|plus|und|sowie|y|e|et|puis)\s+",
+    re.IGNORECASE,
 )
 _REFERENCES = (
     (re.compile(r"\b(?:inv|chg)-[0-9a-f]{3,12}\b"), " invoiceref "),
     (re.compile(r"\b[a-z]{2}\d{4}\b"), " bookingref "),
 )
 """Numbers of things that say what kind of thing they are of; each is read as one word."""
+_ELISION = re.compile(r"\b(?:[cdjlmnst]|qu)'(?=[a-z]{3})")
+"""French: the article or pronoun before a vowel; English writes nothing like it."""
 _VOWEL = re.compile(r"[aeiouy]")
 _CONTRACTIONS = {
     "can't": "can not",
@@ -26,9 +30,27 @@ _CONTRACTIONS = {
     "'d": " would",
     "'s": "",
 }
+_IRREGULAR_FORMS = (
+    "booking:booking bookings:booking plane:plane planes:plane paid:pay flew:fly flown:fly "
+    "bought:buy spent:spend balanced:balanced balancing:balanced sent:send took:take taken:take "
+    "taking:take making:make made:make having:have has:have had:have got:get getting:get "
+    "left:leave lost:lose stolen:steal stole:steal told:tell spoke:speak spoken:speak "
+    "wrote:write human:human humans:human customers:customer services:service please:please "
+    "plan:plan plans:plans savings:savings done:do did:do does:do doing:do went:go gone:go going:go is:be are:be "
+    "was:be were:be been:be am:be canceled:cancel flights:flight owed:owe owing:owe"
+)
+_IRREGULAR = {
+    form: stem for form, _, stem in (pair.partition(":") for pair in _IRREGULAR_FORMS.split())
+}
+"""Forms that the rules of `stem` don't bring together, or would bring together wrongly: a plane is no plan,
+a booking no book."""
 _MENDABLE = 5
 """The shortest word in which a typing error is looked for."""
-_MAX_TEXT = 4000
+_LONGEST_MENDABLE = 24
+"""The longest: what is longer is no word, and would take its square in time."""
+NUMBER = "#"
+"""The stem of every number."""
+_MAX_TEXT = 2000
 """Characters that are read; what a customer wants stands at the beginning."""
 
 _STOPWORDS = (
@@ -42,15 +64,21 @@ STOPWORDS = frozenset(_STOPWORDS.split())
 """Words that say nothing of what a request is about."""
 
 
-def clauses(text: str) -> list[str]:
-    """Split a text where one request may end and another begin."""
-    return [part for part in _CLAUSE.split(text[:_MAX_TEXT]) if part.strip()]
+def clauses(text: str) -> list[tuple[int, int]]:
+    """Return where a text's clauses begin and end: where one request may end and another begin."""
+    text = text[:_MAX_TEXT]
+    ends = [(found.start(), found.end()) for found in _CLAUSE.finditer(text)]
+    spans = zip((0, *(end for _, end in ends)), (*(end for end, _ in ends), len(text)), strict=True)
+    return [(start, end) for start, end in spans if text[start:end].strip()]
 
 
 def words(text: str) -> list[str]:
     """Return a text's words in lower case, contractions written out."""
     text = text[:_MAX_TEXT].lower().replace("\u2019", "'")
+    if not text.isascii():
+        text = _plain(text)
     if "'" in text:
+        text = _ELISION.sub(" ", text)
         for short, full in _CONTRACTIONS.items():
             text = text.replace(short, full)
     for pattern, word in _REFERENCES:
@@ -58,13 +86,25 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def _plain(text: str) -> str:
+    """Return a text without accents: `hôtel` → `hotel`, `Straße` → `strasse`."""
+    decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
 def stem(word: str) -> str:
     """Return what a word's forms share: `cancelled`, `cancelling`, `cancellation` → `cancel`.
 
-    Rough on purpose: what matters is that forms meet, not that the result is a word.
+    Rough on purpose: what matters is that forms meet, not that the result is a word. Numbers are `#`.
     """
-    if len(word) <= 3 or word.isdigit():
-        return word
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.isdigit():
+        return NUMBER
+    return word if len(word) <= 3 else _without_endings(word)
+
+
+def _without_endings(word: str) -> str:
     if word.endswith("ies"):
         word = word[:-3] + "y"
     elif word.endswith(("sses", "ches", "shes", "xes")):
@@ -102,24 +142,36 @@ class Speller:
     is enough to remember the known words with each of their letters left out.
 
     Args:
-        known: Stems that are known.
+        known: Stems that are known. To the shortest that are mended at all, only swapped letters lead:
+            they have too many neighbours (a report is no resort).
     """
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = frozenset(known)
         self._near: dict[str, str] = {}
+        self._swapped: dict[str, str] = {}
         for word in sorted(self._known):
-            if len(word) >= _MENDABLE:
+            if len(word) > _MENDABLE:
                 for near in _shortened(word):
                     self._near.setdefault(near, word)
+            if len(word) >= _MENDABLE:
+                for at in range(1, len(word) - 1):
+                    swapped = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+                    self._swapped.setdefault(swapped, word)
 
     def mend(self, word: str) -> str:
         """Return the known word that was meant; the word itself if there is none."""
-        if len(word) < _MENDABLE or word in self._known or word in STOPWORDS:
+        if (
+            not _MENDABLE <= len(word) <= _LONGEST_MENDABLE
+            or word in self._known
+            or word in STOPWORDS
+        ):
             return word
+        if word in self._swapped:
+            return self._swapped[word]
         for near in (word, *_shortened(word)):
             meant = near if near in self._known else self._near.get(near)
-            if meant is not None and len(meant) >= _MENDABLE and meant[0] == word[0]:
+            if meant is not None and len(meant) > _MENDABLE and meant[0] == word[0]:
                 return meant
         return word
 

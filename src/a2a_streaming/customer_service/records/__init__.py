@@ -1,28 +1,95 @@
-"""The systems of record: customers, bookings and invoices in an SQL database."""
+"""The systems of record: what agents ask of them (`Records`), and one that stands on an SQL database."""
 
 from __future__ import annotations
 
-from a2a_streaming.customer_service.records.models import Booking, Customer, Invoice, InvoiceLine
-from a2a_streaming.customer_service.records.quote import (
+from a2a_streaming.customer_service.records.entities import (
+    Booking,
+    Customer,
+    Offer,
+    Plan,
+    Subscription,
+)
+from a2a_streaming.customer_service.records.errors import (
     BookingNotFound,
     ChangeRefused,
-    Quote,
+    InvoiceNotFound,
+    KeyReused,
+    NotFound,
+    OfferNotFound,
+    PlanNotFound,
     QuoteChanged,
     RecordsError,
-    check_changeable,
+    Refused,
+    TicketNotFound,
+    TicketTaken,
 )
-from a2a_streaming.customer_service.records.store import Records
+from a2a_streaming.customer_service.records.fares import CancellationQuote, Quote
+from a2a_streaming.customer_service.records.invoices import (
+    Dispute,
+    Invoice,
+    InvoiceLine,
+    Payment,
+    Refund,
+)
+from a2a_streaming.customer_service.records.outcomes import Booked, Cancelled, Changed, PlanChanged
+from a2a_streaming.customer_service.records.plans import PlanQuote
+from a2a_streaming.customer_service.records.refunds import RefundQuote
+from a2a_streaming.customer_service.records.sql import SqlRecords
+from a2a_streaming.customer_service.records.systems import (
+    Billing,
+    Bookings,
+    Customers,
+    Records,
+    Subscriptions,
+)
+from a2a_streaming.customer_service.records.tickets import (
+    Note,
+    Priority,
+    Ticket,
+    Tickets,
+    TicketState,
+)
 
 __all__ = [
+    "Billing",
+    "Booked",
     "Booking",
     "BookingNotFound",
+    "Bookings",
+    "CancellationQuote",
+    "Cancelled",
     "ChangeRefused",
+    "Changed",
     "Customer",
+    "Customers",
+    "Dispute",
     "Invoice",
     "InvoiceLine",
+    "InvoiceNotFound",
+    "KeyReused",
+    "NotFound",
+    "Note",
+    "Offer",
+    "OfferNotFound",
+    "Payment",
+    "Plan",
+    "PlanChanged",
+    "PlanNotFound",
+    "PlanQuote",
+    "Priority",
     "Quote",
     "QuoteChanged",
     "Records",
     "RecordsError",
-    "check_changeable",
+    "Refund",
+    "RefundQuote",
+    "Refused",
+    "SqlRecords",
+    "Subscription",
+    "Subscriptions",
+    "Ticket",
+    "TicketNotFound",
+    "TicketState",
+    "TicketTaken",
+    "Tickets",
 ]

@@ -1,0 +1,208 @@
+"""The Intent Agent's side of a hand-over: it opens tickets, keeps what customers say, and tells what people do."""
+
+from __future__ import annotations
+
+from a2a_streaming import Run
+from a2a_streaming.customer_service import wording
+from a2a_streaming.customer_service.handover.actions import Action, Does, Handover
+from a2a_streaming.customer_service.records import (
+    Priority,
+    Records,
+    RecordsError,
+    Ticket,
+    TicketNotFound,
+    TicketTaken,
+)
+from a2a_streaming.event import status_event
+from a2a_streaming.task import Json, State
+from a2a_streaming.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_PRIORITIES = {"failed": Priority.HIGH, "overdue": Priority.HIGH, "dispute": Priority.HIGH}
+_CUSTOMER = "(the customer)"
+"""Who closes the ticket of a task that its customer cancels."""
+_SUMMARY = 280
+"""The most characters of a ticket's summary."""
+
+
+class Desk:
+    """Hands tasks over to people.
+
+    Args:
+        records: The systems of record, with the tickets.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def hand_over(
+        self,
+        run: Run,
+        reason: str,
+        text: str,
+        *,
+        detail: str = "",
+        ticket: str = "",
+        metadata: Json | None = None,
+    ) -> None:
+        """Open a ticket, tell the customer that a person takes over, and end the turn.
+
+        Args:
+            run: The customer's run.
+            reason: Why, a word: `requested`, `unsure`, `failed`, `overdue`, or a specialist's own.
+            text: What the customer is told before it.
+            detail: What the person should know beside what the customer said.
+            ticket: The ticket that a specialist has opened already; empty if there is none.
+            metadata: What else the turn's last event says.
+        """
+        told = await run.step("hand over", self._open, run, reason, detail, ticket)
+        waiting = Handover(told["ticket"], reason, "waiting").metadata()
+        said = wording.handed_over(told["ahead"])
+        await run.input_required(f"{text} {said}".strip(), metadata={**(metadata or {}), **waiting})
+
+    async def open(self, run: Run) -> Json | None:
+        """Return how the task stands with people, as its metadata say it; None if it isn't handed over.
+
+        Args:
+            run: The customer's run.
+        """
+        handover = Handover.read(run.metadata)
+        if handover is None:
+            return None
+        try:
+            ticket = await self._records.tickets.get(handover.ticket)
+        except TicketNotFound:
+            return None
+        return handover.metadata() if ticket.task_id == run.stored_id else None
+
+    async def keep(self, run: Run, handover: Handover) -> None:
+        """Keep a customer's message for the person: it stands in the task, and isn't routed.
+
+        Args:
+            run: The customer's run.
+            handover: How the task stands with people.
+        """
+        if handover.state == "claimed":  # they read it; nobody else has anything to say
+            await run.end(status_event(run.task_id, run.context_id, State.INPUT_REQUIRED))
+        else:
+            await run.input_required(wording.KEPT)
+
+    async def act(self, run: Run) -> None:
+        """Tell the customer what a person has done, and end the turn.
+
+        The book says who has a ticket: who doesn't have it, says nothing here.
+
+        Args:
+            run: The run of the person's message.
+        """
+        handover = Handover.read(run.metadata)
+        action = Action.read(run.data)
+        if action is None and handover is not None:  # somebody who speaks A2A and nothing else
+            action = Action(Does.REPLY, handover.ticket, run.human or handover.human, run.text)
+        ticket = await self._ticket(run, action)
+        if action is None or ticket is None:
+            _log.warning("a person has said something that they can't", task=run.stored_id)
+            await run.end(status_event(run.task_id, run.context_id, State.INPUT_REQUIRED))
+            return
+        await self._tell(run, action, ticket.reason)
+
+    async def withdraw(self, run: Run) -> None:
+        """Take a task that is over out of the queue; a person who has it already sees how it ended.
+
+        Args:
+            run: The run that is over.
+        """
+        handover = Handover.read(run.metadata)
+        if handover is None:
+            return
+        tickets = self._records.tickets
+        try:
+            ticket = await tickets.claim(handover.ticket, _CUSTOMER)
+            if ticket.task_id == run.stored_id:
+                await tickets.resolve(handover.ticket, _CUSTOMER)
+            else:
+                await tickets.release(handover.ticket, _CUSTOMER)
+        except (TicketNotFound, TicketTaken) as error:
+            _log.info("a ticket isn't withdrawn", ticket=handover.ticket, reason=str(error))
+
+    async def _open(
+        self, run: Run, reason: str, detail: str, ticket: str, *, idempotency_key: str
+    ) -> Json:
+        tickets = self._records.tickets
+        opened: Ticket | None = None
+        if ticket:
+            try:
+                opened = await tickets.get(ticket)
+                if opened.context_id == run.context_id:
+                    opened = await tickets.concerns(
+                        ticket, task_id=run.stored_id, context_id=run.context_id
+                    )
+                else:
+                    opened = None
+            except RecordsError as error:
+                _log.warning(
+                    "a specialist's ticket can't be used", ticket=ticket, reason=str(error)
+                )
+        if opened is None:
+            customer = await self._records.customers.by_subject(run.owner)
+            opened = await tickets.open(
+                task_id=run.stored_id,
+                context_id=run.context_id,
+                customer_id=customer.id if customer is not None else None,
+                reason=reason,
+                summary=_summary(run, detail),
+                priority=_PRIORITIES.get(reason, Priority.NORMAL),
+                idempotency_key=idempotency_key,
+            )
+        waiting = [one.id for one in await tickets.queue()]
+        return {
+            "ticket": opened.id,
+            "ahead": waiting.index(opened.id) if opened.id in waiting else len(waiting),
+        }
+
+    async def _ticket(self, run: Run, action: Action | None) -> Ticket | None:
+        """Return the ticket of an action, if it is this task's and whoever acts has it, or had it last."""
+        if action is None:
+            return None
+        try:
+            ticket = await self._records.tickets.get(action.ticket)
+        except TicketNotFound:
+            return None
+        has_it = ticket.claimed_by == run.human or not run.human  # without authentication: anybody
+        return ticket if has_it and ticket.task_id == run.stored_id else None
+
+    async def _tell(self, run: Run, action: Action, reason: str) -> None:
+        name = action.name
+        human: Json = {"human": {"name": name}}
+
+        def stands(state: str, who: str = "") -> Json:
+            return Handover(action.ticket, reason, state, who).metadata()
+
+        match action.does:
+            case Does.CLAIM:
+                await run.input_required(
+                    wording.joined_by(name), metadata=human | stands("claimed", name)
+                )
+            case Does.REPLY:
+                await run.input_required(action.text, metadata=human | stands("claimed", name))
+            case Does.RELEASE:
+                await run.input_required(wording.released(name), metadata=stands("waiting"))
+            case Does.BACK:
+                text = action.text or wording.handed_back(name)
+                await run.input_required(text, metadata=human | stands("handed back"))
+            case Does.RESOLVE:
+                text = action.text or wording.resolved(name)
+                await run.complete(text, metadata=human | stands("resolved"))
+
+
+def _summary(run: Run, detail: str) -> str:
+    texts = [
+        part["text"]
+        for message in [*run.task.get("history", ()), run.message]
+        if message["role"] == "ROLE_USER"
+        for part in message["parts"]
+        if "text" in part
+    ]
+    said = " / ".join(dict.fromkeys(texts))
+    return f"{detail} {said}".strip()[:_SUMMARY]

@@ -1,0 +1,222 @@
+"""The database: its engine, its transactions, and effects that happen once for each key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from sqlalchemy import URL, Connection, event, make_url, select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from a2a_streaming.customer_service.records.errors import KeyReused
+from a2a_streaming.customer_service.records.sql.tables import EffectRow
+from a2a_streaming.errors import InvalidSetting, SetupError
+
+T = TypeVar("T")
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+"""What a URL without a driver means."""
+_UNUSABLE = (
+    "A2A_DATABASE_URL can't be used: {}. Give an SQLAlchemy URL, for example "
+    "sqlite:////var/lib/records.db or postgresql://user:password@host/records, with the extra "
+    "`postgres` installed for the latter."
+)
+
+
+class Database:
+    """An SQL database: SQLite, or PostgreSQL.
+
+    Args:
+        url: An SQLAlchemy URL, for example `sqlite:///records.db`.
+        prepare: Makes the tables, and fills them, by an engine whose transactions write; called once, before
+            the database is used.
+        today: Tells the day.
+
+    Raises:
+        InvalidSetting: The URL is none.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        prepare: Callable[[AsyncEngine], Awaitable[None]],
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._url = _parse(url)
+        self._prepare = prepare
+        self.today = today
+        """Tells the day."""
+        self._opening = asyncio.Lock()
+        self._engine: AsyncEngine | None = None
+        self._opened = False
+
+    async def open(self) -> None:
+        """Make what is missing in the database. Every other method does this first, if need be.
+
+        Raises:
+            InvalidSetting: The URL's driver isn't installed.
+            SetupError: The database can't be reached.
+        """
+        async with self._opening:
+            if self._opened:
+                return
+            try:
+                if self._engine is None:
+                    self._engine = await asyncio.to_thread(_engine, self._url)
+                await self._prepare(_writing(self._engine))
+            except (DBAPIError, OSError) as error:
+                raise SetupError(
+                    f"The database {self._url.render_as_string()} can't be used: {error}. "
+                    "Check A2A_DATABASE_URL, and that the database runs."
+                ) from error
+            self._opened = True
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._engine is not None:
+            await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncSession]:
+        """Give a session that sees the database as it is now."""
+        async with AsyncSession(await self._ready(), expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession]:
+        """Give a session whose changes are all made at its end, or none."""
+        engine = _writing(await self._ready())
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def once(
+        self,
+        key: str,
+        operation: str,
+        kind: type[T],
+        effect: Callable[[AsyncSession], Awaitable[T]],
+    ) -> T:
+        """Bring about an effect, once for each key, however often and from wherever it is called.
+
+        The key is written first, in the same transaction as the effect, and it is unique: so who comes
+        second waits for the first, and gets what the first one's effect returned.
+
+        Args:
+            key: The key.
+            operation: What it is, a word.
+            kind: The result's class.
+            effect: Does it, and nothing outside the session. What it raises undoes everything, the
+                key included.
+
+        Raises:
+            KeyReused: The key stands for another operation.
+        """
+        async with self.writing() as session:
+            insert = insert_sqlite if _is_sqlite(session) else insert_postgresql
+            mine = await session.scalar(
+                insert(EffectRow)
+                .values(key=key, operation=operation, done_at=datetime.now(UTC), result=None)
+                .on_conflict_do_nothing()
+                .returning(EffectRow.key)
+            )
+            row = await session.scalar(select(EffectRow).where(EffectRow.key == key))
+            assert row is not None  # noqa: S101 - it was written, by this call or before it
+            if mine is None:
+                if row.operation != operation:
+                    raise KeyReused(key, row.operation, operation)
+                return _codec(kind).validate_python(row.result)
+            done = await effect(session)
+            row.result = _codec(kind).dump_python(done, mode="json")
+            return done
+
+    async def _ready(self) -> AsyncEngine:
+        if not self._opened:
+            await self.open()
+        assert self._engine is not None  # noqa: S101 - `open` has set it
+        return self._engine
+
+
+def reference(prefix: str, key: str) -> str:
+    """Return a reference that follows from an idempotency key: `RF-0123456789`.
+
+    Args:
+        prefix: What it begins with.
+        key: The key.
+    """
+    return f"{prefix}-{hashlib.blake2b(key.encode(), digest_size=5).hexdigest().upper()}"
+
+
+@lru_cache(maxsize=32)
+def _codec(kind: type[Any]) -> TypeAdapter[Any]:
+    """Return what reads and writes a result as JSON."""
+    return TypeAdapter(kind)
+
+
+def _parse(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidSetting(_UNUSABLE.format(error)) from error
+    driver = _DRIVERS.get(parsed.drivername)
+    return parsed.set(drivername=driver) if driver else parsed
+
+
+def _is_sqlite(session: AsyncSession) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def _writing(engine: AsyncEngine) -> AsyncEngine:
+    return engine.execution_options(writes=True)
+
+
+def _engine(url: URL) -> AsyncEngine:
+    """Make the engine; it loads the driver, and looks at the disk."""
+    try:
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=url.get_backend_name() != "sqlite",
+            hide_parameters=True,  # customers' data stay out of logs
+        )
+    except (ArgumentError, ImportError) as error:
+        raise InvalidSetting(_UNUSABLE.format(error)) from error
+    if engine.dialect.name not in ("sqlite", "postgresql"):
+        raise InvalidSetting(_UNUSABLE.format(f"{engine.dialect.name} isn't supported"))
+    if engine.dialect.name == "sqlite":
+        if url.database and url.database != ":memory:":
+            path = Path(url.database)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # customers' data; SQLite's files beside it take its mode
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Let processes share the file: readers beside a writer, and writers one after the other."""
+    connection.isolation_level = None  # `_begin_sqlite` begins; the driver's own way leaves out DDL
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction; one that writes says so at once, or it couldn't wait for another writer."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

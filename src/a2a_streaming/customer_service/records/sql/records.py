@@ -1,0 +1,99 @@
+"""The systems of record in an SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy import URL, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from a2a_streaming.customer_service.records.entities import Customer
+from a2a_streaming.customer_service.records.sql import rows
+from a2a_streaming.customer_service.records.sql.billing import SqlBilling
+from a2a_streaming.customer_service.records.sql.bookings import SqlBookings
+from a2a_streaming.customer_service.records.sql.database import Database
+from a2a_streaming.customer_service.records.sql.prepare import prepare
+from a2a_streaming.customer_service.records.sql.subscriptions import SqlSubscriptions
+from a2a_streaming.customer_service.records.sql.tables import CustomerRow
+from a2a_streaming.customer_service.records.sql.tickets import SqlTickets
+from a2a_streaming.customer_service.records.systems import (
+    Billing,
+    Bookings,
+    Customers,
+    Subscriptions,
+)
+from a2a_streaming.customer_service.records.tickets import Tickets
+
+_DEMO = "demo"
+"""Subject of the customer who stands for everybody while authentication is off."""
+
+
+class SqlRecords:
+    """The systems of record of one company in an SQL database: SQLite, or PostgreSQL.
+
+    The tables are made, and brought up to date, when it is opened; several processes may do that at once.
+    A part can be replaced by one of your own: `records.customers = OurCustomers()`.
+
+    Args:
+        url: An SQLAlchemy URL, for example `sqlite:///records.db` or `postgresql://localhost/records`.
+        filled: Whether tables without any customer are filled with those of a demo company.
+        today: Tells the day.
+
+    Raises:
+        InvalidSetting: The URL is none.
+    """
+
+    def __init__(
+        self, url: str | URL, *, filled: bool = True, today: Callable[[], date] = date.today
+    ) -> None:
+        async def make_ready(engine: AsyncEngine) -> None:
+            await prepare(engine, filled=filled, today=today())
+
+        database = Database(url, prepare=make_ready, today=today)
+        self._database = database
+        self.customers: Customers = SqlCustomers(database)
+        """Who the customers are."""
+        self.bookings: Bookings = SqlBookings(database)
+        """What they have booked, and what can be."""
+        self.billing: Billing = SqlBilling(database)
+        """What they were billed, what they paid, and what they got back."""
+        self.subscriptions: Subscriptions = SqlSubscriptions(database)
+        """What they have subscribed to."""
+        self.tickets: Tickets = SqlTickets(database)
+        """What waits for a person."""
+
+    def today(self) -> date:
+        """Return the day it is."""
+        return self._database.today()
+
+    async def open(self) -> None:
+        """Make the tables, and fill them if they are to be.
+
+        Raises:
+            InvalidSetting: The URL's driver isn't installed.
+            SetupError: The database can't be reached.
+        """
+        await self._database.open()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._database.aclose()
+
+
+class SqlCustomers:
+    """Who the customers are, in an SQL database; see `Customers` for what is promised.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_subject(self, subject: str) -> Customer | None:
+        """Return the customer whom a task's owner names."""
+        wanted = select(CustomerRow).where(CustomerRow.subject == (subject or _DEMO))
+        async with self._database.reading() as session:
+            row = await session.scalar(wanted)
+        return rows.customer(row) if row is not None else None

@@ -1,0 +1,194 @@
+"""Hand-over tickets in SQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import case, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from a2a_streaming.customer_service.records.errors import TicketNotFound, TicketTaken
+from a2a_streaming.customer_service.records.sql.database import Database, reference
+from a2a_streaming.customer_service.records.sql.tables import CustomerRow, NoteRow, TicketRow
+from a2a_streaming.customer_service.records.tickets import (
+    MOVES,
+    Note,
+    Priority,
+    Ticket,
+    TicketState,
+)
+
+
+class SqlTickets:
+    """The human queue's book, in an SQL database; see `Tickets` for what is promised.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(
+        self,
+        *,
+        task_id: str,
+        context_id: str,
+        customer_id: int | None,
+        reason: str,
+        summary: str = "",
+        priority: Priority = Priority.NORMAL,
+        idempotency_key: str,
+    ) -> Ticket:
+        """Open a ticket, once for each key."""
+
+        async def effect(session: AsyncSession) -> str:
+            now = datetime.now(UTC)
+            row = TicketRow(
+                id=reference("T", idempotency_key),
+                task_id=task_id,
+                context_id=context_id,
+                customer_id=customer_id,
+                reason=reason,
+                summary=summary,
+                priority=priority.value,
+                rank=priority.rank,
+                state=TicketState.WAITING.value,
+                opened_at=now,
+                waiting_since=now,
+            )
+            session.add(row)
+            return row.id
+
+        return await self.get(
+            await self._database.once(idempotency_key, "open ticket", str, effect)
+        )
+
+    async def get(self, ticket_id: str) -> Ticket:
+        """Return a ticket."""
+        async with self._database.reading() as session:
+            return _ticket(await _row(session, ticket_id))
+
+    async def by_task(self, task_id: str) -> Ticket | None:
+        """Return a task's latest ticket, an open one first."""
+        closed = case((TicketRow.closed_at.is_(None), 0), else_=1)
+        wanted = select(TicketRow).where(TicketRow.task_id == task_id)
+        async with self._database.reading() as session:
+            row = await session.scalar(
+                wanted.order_by(closed, TicketRow.opened_at.desc(), TicketRow.id).limit(1)
+            )
+        return _ticket(row) if row is not None else None
+
+    async def queue(self, *, limit: int = 100) -> list[Ticket]:
+        """Return the tickets that wait."""
+        wanted = select(TicketRow).where(TicketRow.state == TicketState.WAITING.value)
+        async with self._database.reading() as session:
+            rows = await session.scalars(
+                wanted.order_by(TicketRow.rank, TicketRow.waiting_since, TicketRow.id).limit(limit)
+            )
+            return [_ticket(row) for row in rows]
+
+    async def claimed(self, who: str) -> list[Ticket]:
+        """Return the tickets that a person has."""
+        wanted = select(TicketRow).where(
+            TicketRow.state == TicketState.CLAIMED.value, TicketRow.claimed_by == who
+        )
+        async with self._database.reading() as session:
+            rows = await session.scalars(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
+            return [_ticket(row) for row in rows]
+
+    async def concerns(self, ticket_id: str, *, task_id: str, context_id: str) -> Ticket:
+        """Let a ticket be about another task."""
+        async with self._database.writing() as session:
+            row = await _row(session, ticket_id)
+            row.task_id, row.context_id = task_id, context_id
+            return _ticket(row)
+
+    async def claim(self, ticket_id: str, who: str) -> Ticket:
+        """Take a waiting ticket."""
+        return await self._move(ticket_id, who, "claim")
+
+    async def release(self, ticket_id: str, who: str) -> Ticket:
+        """Put a claimed ticket back into the queue."""
+        return await self._move(ticket_id, who, "release")
+
+    async def hand_back(self, ticket_id: str, who: str) -> Ticket:
+        """Close a claimed ticket: the agent goes on with the task."""
+        return await self._move(ticket_id, who, "hand back")
+
+    async def resolve(self, ticket_id: str, who: str) -> Ticket:
+        """Close a claimed ticket: what it was about is done."""
+        return await self._move(ticket_id, who, "resolve")
+
+    async def note(
+        self, ticket_id: str, who: str, text: str, *, idempotency_key: str | None = None
+    ) -> Note:
+        """Note something on a ticket."""
+
+        async def effect(session: AsyncSession) -> Note:
+            await _row(session, ticket_id)
+            note = Note(ticket_id, who, text, datetime.now(UTC))
+            session.add(
+                NoteRow(ticket_id=ticket_id, who=who, text=text, written_at=note.written_at)
+            )
+            return note
+
+        if idempotency_key is not None:
+            return await self._database.once(idempotency_key, "note", Note, effect)
+        async with self._database.writing() as session:
+            return await effect(session)
+
+    async def notes(self, ticket_id: str) -> list[Note]:
+        """Return a ticket's notes."""
+        wanted = select(NoteRow).where(NoteRow.ticket_id == ticket_id).order_by(NoteRow.id)
+        async with self._database.reading() as session:
+            await _row(session, ticket_id)
+            rows = await session.scalars(wanted)
+            return [Note(row.ticket_id, row.who, row.text, row.written_at) for row in rows]
+
+    async def _move(self, ticket_id: str, who: str, name: str) -> Ticket:
+        """Make a move, in one statement: of several who try at once, one finds the ticket as it must be."""
+        move = MOVES[name]
+        states = [state.value for state in move.come_from]
+        wanted = update(TicketRow).where(TicketRow.id == ticket_id, TicketRow.state.in_(states))
+        if move.own:
+            wanted = wanted.where(TicketRow.claimed_by == who)
+        now = datetime.now(UTC)
+        values: dict[str, object] = {"state": move.to.value}
+        if move.to is TicketState.CLAIMED:
+            values |= {"claimed_by": who, "claimed_at": now}
+        elif move.to is not TicketState.WAITING:
+            values["closed_at"] = now
+        async with self._database.writing() as session:
+            moved = await session.scalar(wanted.values(values).returning(TicketRow.id))
+            row = await _row(session, ticket_id)
+            if moved is None and not (row.state == move.to.value and row.claimed_by == who):
+                raise TicketTaken(ticket_id, row.state, row.claimed_by)
+            return _ticket(row)
+
+
+async def _row(session: AsyncSession, ticket_id: str) -> TicketRow:
+    row = await session.scalar(select(TicketRow).where(TicketRow.id == ticket_id))
+    if row is None:
+        raise TicketNotFound(ticket_id)
+    return row
+
+
+def _ticket(row: TicketRow) -> Ticket:
+    customer: CustomerRow | None = row.customer
+    return Ticket(
+        id=row.id,
+        task_id=row.task_id,
+        context_id=row.context_id,
+        customer_id=row.customer_id,
+        customer=customer.name if customer else "",
+        reason=row.reason,
+        summary=row.summary,
+        priority=Priority(row.priority),
+        state=TicketState(row.state),
+        opened_at=row.opened_at,
+        waiting_since=row.waiting_since,
+        claimed_by=row.claimed_by,
+        claimed_at=row.claimed_at,
+        closed_at=row.closed_at,
+    )

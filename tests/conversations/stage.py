@@ -1,0 +1,137 @@
+"""What conversations are played on: a Redis, databases with the same books, platforms, and a stand-in for Claude."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from google.protobuf.json_format import MessageToDict
+
+from a2a_streaming.customer_service import cards
+from a2a_streaming.customer_service.detection import Specialist
+from conversations.books import Books, books
+from conversations.company import DATABASE, TODAY
+from conversations.forks import Forks
+from conversations.platforms import PlatformProcess
+from conversations.playing import Kill, Playing
+from conversations.script import Conversation, Json
+from customer_service.messages_api import Answer, Obliging, Use, standing_in
+from customer_service.records.databases import Filled
+
+Database = Literal["sqlite", "postgresql"]
+Reader = Literal["offline", "claude"]
+
+_SPECIALISTS = {
+    name: Specialist.from_card(name, MessageToDict(card))
+    for name, card in (("booking", cards.BOOKING), ("billing", cards.BILLING))
+}
+_LEASE = "1"
+"""Seconds: the next process waits until the dead one's leases have ended."""
+
+
+class Stage:
+    """Plays conversations, any number at once.
+
+    Args:
+        forks: Makes platform processes.
+        filled: Copies databases.
+        redis_url: The Redis; each platform gets a prefix of its own.
+        postgresql: Gives the URL of a PostgreSQL server without a database's name; asked if it is needed.
+    """
+
+    def __init__(
+        self, forks: Forks, filled: Filled, redis_url: str, postgresql: Callable[[], str]
+    ) -> None:
+        self._forks = forks
+        self._filled = filled
+        self._redis_url = redis_url
+        self._postgresql = postgresql
+        self._numbers = itertools.count()
+        self._before: Books | None = None
+
+    async def prepare(self, directory: Path, databases: Collection[Database]) -> None:
+        """Fill the databases that are copied, before several plays ask for them at once.
+
+        Args:
+            directory: For the files.
+            databases: Those that will be asked for.
+        """
+        for database in databases:
+            self._before = await books(await self._copy(database, "first", directory))
+
+    async def play(
+        self,
+        conversation: Conversation,
+        database: Database,
+        reader: Reader,
+        directory: Path,
+        kill: Kill | None,
+    ) -> Playing:
+        """Play a conversation; returns how it went.
+
+        Args:
+            conversation: The conversation.
+            database: What the systems of record are in.
+            reader: Who reads and words.
+            directory: For the files.
+            kill: Where the platform is killed; None to let it live.
+        """
+        name = f"conversation{next(self._numbers)}"
+        url = await self._copy(database, name, directory)
+        if self._before is None:  # the same in every copy
+            self._before = await books(url)
+        settings = {
+            "A2A_REDIS_URL": self._redis_url,
+            "A2A_KEY_PREFIX": f"{name}:",
+            "A2A_RECORDS": "conversations.company:records",
+            "A2A_LEASE_SECONDS": _LEASE,
+            DATABASE: url,
+        }
+        async with (
+            _claude(conversation, reader) as claude,
+            PlatformProcess(self._forks, directory, **settings, **claude) as platform,
+        ):
+            playing = Playing(conversation, platform, url, self._before, kill)
+            await playing.play()
+            return playing
+
+    async def _copy(self, database: Database, name: str, directory: Path) -> str:
+        if database == "sqlite":
+            return await self._filled.sqlite(directory / "records.db", TODAY)
+        return await self._filled.postgresql(self._postgresql(), name, TODAY)
+
+
+@asynccontextmanager
+async def _claude(conversation: Conversation, reader: Reader) -> AsyncIterator[dict[str, str]]:
+    """Run a stand-in for Claude, if it is to read; gives the settings of a platform that asks it."""
+    if reader == "offline":
+        yield {}
+        return
+    async with standing_in(_obliging(conversation)) as server:
+        yield {
+            "ANTHROPIC_API_KEY": "sk-test",
+            "ANTHROPIC_BASE_URL": server.url,
+            "A2A_ANTHROPIC_RETRIES": "0",
+            "A2A_ANTHROPIC_REST_SECONDS": "0",
+        }
+        assert server.requests, "nobody asked Claude"
+
+
+def _obliging(conversation: Conversation) -> Answer:
+    """Return a stand-in for Claude that reads what this conversation's file says, and repeats the answers as they are."""
+    forms = {str(turn.says): turn.forms for turn in conversation.turns if turn.forms}
+
+    async def answer(body: Json) -> Any:
+        tools = {tool["name"] for tool in body.get("tools", ())}
+        fitting = {
+            text: Use(name, slots)
+            for text, wanted in forms.items()
+            for name, slots in wanted.items()
+            if name in tools
+        }
+        return await Obliging(fitting, _SPECIALISTS)(body)
+
+    return answer

@@ -1,0 +1,145 @@
+"""The database itself: migrated, filled, and opened by several processes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from datetime import date
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from a2a_streaming.customer_service.records import SqlRecords
+from a2a_streaming.customer_service.records.sql import demo
+from a2a_streaming.customer_service.records.sql.tables import Base
+from a2a_streaming.errors import InvalidSetting, SetupError
+from customer_service.records.conftest import TODAY
+from customer_service.records.databases import create
+
+
+async def empty(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return await create(request.getfixturevalue("postgresql_url"), f"empty-{request.node.name}")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_the_migrated_schema_is_that_of_the_models(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = await empty(request, kind, tmp_path)
+    records = SqlRecords(url, filled=False)
+    await records.open()
+    await records.aclose()
+
+    def differences(connection: Connection) -> Any:
+        options = {"compare_type": True, "compare_server_default": True}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[kind]
+    engine = create_async_engine(make_url(url).set(drivername=driver))
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+def _open_in_a_process(url: str, barrier: Barrier) -> None:
+    async def run() -> None:
+        records = SqlRecords(url, today=lambda: TODAY)
+        barrier.wait(40)
+        await records.open()
+        assert await records.customers.by_subject("demo") is not None
+        await records.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_processes_that_make_and_fill_the_tables_at_once_agree(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = await empty(request, kind, tmp_path)
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    processes = [context.Process(target=_open_in_a_process, args=(url, barrier)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        await asyncio.to_thread(process.join, 50)
+        assert process.exitcode == 0
+    records = SqlRecords(url, today=lambda: TODAY)
+    customer = await records.customers.by_subject("demo")
+    assert customer is not None
+    assert len(await records.bookings.of(customer.id)) == 4
+    await records.aclose()
+
+
+async def test_stores_that_open_at_once_in_one_process_agree(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    stores = [SqlRecords(url, filled=False) for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))
+    assert [await store.customers.by_subject("demo") for store in stores] == [None] * 4
+    for store in stores:
+        await store.aclose()
+
+
+def test_the_demos_books_are_the_same_on_the_same_day_and_large_enough_to_look_real() -> None:
+    books, again = demo.make(TODAY), demo.make(TODAY)
+    assert books.rows == again.rows
+    sizes = {table: len(rows) for table, rows in books.rows.items()}
+    assert sizes["customers"] > 300
+    assert sizes["invoices"] > 2000
+    assert sizes["bookings"] > 1000
+    for table, column in (("bookings", "ref"), ("invoices", "number"), ("customers", "subject")):
+        values = [row[column] for row in books.rows[table]]
+        assert len(values) == len(set(values))
+    assert max(row["paid_on"] for row in books.rows["payments"]) <= TODAY
+
+
+async def test_a_database_url_that_is_none_is_a_wrong_setting() -> None:
+    with pytest.raises(InvalidSetting, match="A2A_DATABASE_URL"):
+        SqlRecords("not a url")
+    with pytest.raises(InvalidSetting, match="driver"):
+        await SqlRecords("nosuch+driver://here/records").open()
+
+
+async def test_a_database_that_cannot_be_opened_is_told_of_without_its_password(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    records = SqlRecords(f"sqlite+aiosqlite://me:secret@/{tmp_path}/file/records.db")
+    with pytest.raises(SetupError, match="can't be used") as told:
+        await records.open()
+    assert "secret" not in str(told.value)
+    await records.aclose()
+
+
+async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
+    await engine.dispose()
+    records = SqlRecords(f"sqlite:///{path}", today=lambda: date(2027, 3, 1))
+    with pytest.raises(SetupError, match="isn't from"):
+        await records.open()
+    await records.aclose()
+
+
+async def test_a_database_of_a_newer_version_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        await connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('9999')")
+    await engine.dispose()
+    records = SqlRecords(f"sqlite:///{path}")
+    with pytest.raises(SetupError, match="a newer one has made it"):
+        await records.open()
+    await records.aclose()
