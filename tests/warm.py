@@ -8,8 +8,10 @@ its own environment, directory, signals and output, and is a child of the test p
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
 import random
@@ -148,9 +150,26 @@ def _serve(asked: socket.socket) -> list[str]:
         return arguments
 
 
+def _load() -> None:
+    """Make the imports of `serve` and `up`, which they put off until they need them."""
+    for name in (
+        "a2a_streaming.cli.serving",
+        "a2a_streaming.customer_service.billing.invoice_pdf",
+        "a2a_streaming.customer_service.platform",
+        "sqlalchemy.dialects.sqlite.aiosqlite",
+        "uvicorn.lifespan.on",
+        "uvicorn.loops.uvloop",
+    ):
+        importlib.import_module(name)
+    for extra in ("anthropic", "sqlalchemy.dialects.postgresql.asyncpg"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(extra)
+
+
 if __name__ == "__main__":
     from a2a_streaming.cli import main
 
+    _load()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests
     gc.collect()
     gc.freeze()

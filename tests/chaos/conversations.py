@@ -24,7 +24,6 @@ from typing import get_args
 
 from chaos.fleet import run
 from chaos.stores import StoreProcess
-from conversations.forks import Forks
 from conversations.playing import Kill, Playing
 from conversations.script import CONVERSATIONS, Conversation
 from conversations.stage import Database, Reader, Stage
@@ -123,7 +122,6 @@ async def conversation_run(plays: list[Play], *, at_once: int) -> Report:
     queue = iter(plays)
     with (
         tempfile.TemporaryDirectory(prefix="a2a-conversations-") as made,
-        Forks() as forks,
         ExitStack() as servers,
     ):
         databases: set[Database] = {play.database for play in plays}
@@ -132,7 +130,7 @@ async def conversation_run(plays: list[Play], *, at_once: int) -> Report:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(StoreProcess(directory / "redis"))
             filled = Filled(directory)
-            stage = Stage(forks, filled, f"unix://{store.socket}", lambda: server)
+            stage = Stage(filled, f"unix://{store.socket}", lambda: server)
 
             async def take() -> None:
                 for play in queue:

@@ -3,51 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 from typing import Self
 
-from conversations.forks import Forks
-from processes import free_port
+from processes import TESTS, environment, free_port
+from warm import Forked, fork
+
+_READY = "is ready at"
 
 
 class PlatformProcess:
-    """A platform in a process of its own: `up`, on a Redis and a database outside of it.
+    """`a2a-streaming up`, on a Redis and a database outside of it.
 
     Args:
-        forks: Makes processes.
-        directory: For its files.
+        directory: For its files; what it says is kept there, in `log`.
         settings: Its environment.
     """
 
-    def __init__(self, forks: Forks, directory: Path, **settings: str) -> None:
-        self._forks = forks
+    def __init__(self, directory: Path, **settings: str) -> None:
         self._port = free_port()
-        self._settings = {"A2A_DATA_DIR": str(directory / "data"), **settings}
-        self._pid = 0
-        self.log = directory / "log"
+        self._environment = environment(A2A_DATA_DIR=str(directory / "data"), **settings)
+        self._log = directory / "log"
+        self._process: Forked | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Self:
-        await self._start()
+        await asyncio.to_thread(self._start)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._kill()
+        await asyncio.to_thread(self._bury)
 
     async def crash(self) -> None:
         """Kill it, now, and start another one in its place."""
-        await self._kill()
-        await self._start()
+        if self._process is not None:
+            self._process.kill()
+        await asyncio.to_thread(self._bury)
+        await asyncio.to_thread(self._start)
 
-    async def _start(self) -> None:
-        self._pid = await asyncio.to_thread(
-            self._forks.start, self._port, self.log, **self._settings
+    def _start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        process = self._process = fork(
+            ("up", "--port", str(self._port)), cwd=TESTS, environment=self._environment
         )
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if _READY in line:
+                break
+        self._keep(said)
+        assert _READY in said, f"the platform ended at its start: {said}"
 
-    async def _kill(self) -> None:
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-            await asyncio.to_thread(self._forks.bury, self._pid)
-            self._pid = 0
+    def _bury(self) -> None:
+        """Kill it if it lives, wait until it is gone, and keep what it said."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait(20)
+        if process.stdout is not None:
+            with process.stdout as said:
+                self._keep(said.read())
+
+    def _keep(self, said: str) -> None:
+        with self._log.open("a") as log:
+            log.write(said)

@@ -14,7 +14,6 @@ from a2a_streaming.customer_service import cards
 from a2a_streaming.customer_service.detection import Specialist
 from conversations.books import Books, books
 from conversations.company import DATABASE, TODAY
-from conversations.forks import Forks
 from conversations.platforms import PlatformProcess
 from conversations.playing import Kill, Playing
 from conversations.script import Conversation, Json
@@ -36,16 +35,12 @@ class Stage:
     """Plays conversations, any number at once.
 
     Args:
-        forks: Makes platform processes.
         filled: Copies databases.
         redis_url: The Redis; each platform gets a prefix of its own.
         postgresql: Gives the URL of a PostgreSQL server without a database's name; asked if it is needed.
     """
 
-    def __init__(
-        self, forks: Forks, filled: Filled, redis_url: str, postgresql: Callable[[], str]
-    ) -> None:
-        self._forks = forks
+    def __init__(self, filled: Filled, redis_url: str, postgresql: Callable[[], str]) -> None:
         self._filled = filled
         self._redis_url = redis_url
         self._postgresql = postgresql
@@ -92,7 +87,7 @@ class Stage:
         }
         async with (
             _claude(conversation, reader) as claude,
-            PlatformProcess(self._forks, directory, **settings, **claude) as platform,
+            PlatformProcess(directory, **settings, **claude) as platform,
         ):
             playing = Playing(conversation, platform, url, self._before, kill)
             await playing.play()

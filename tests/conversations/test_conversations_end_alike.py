@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from conversations.books import changes
 from conversations.playing import Kill
 from conversations.script import CONVERSATIONS, Sight, unseen
 from conversations.stage import Database, Reader, Stage
@@ -60,3 +62,19 @@ def test_sights_are_found_in_their_order_with_anything_in_between() -> None:
     )
     assert unseen([Sight("step pay", "")], shown) == Sight("step pay", "")  # it isn't the end
     assert unseen([Sight("completed", "")], []) is not None
+
+
+def test_books_that_differ_by_a_repetition_differ() -> None:
+    before = Counter(["customer demo", "booking MT4821: confirmed"])
+    once = Counter(
+        ["customer demo", "booking MT4821: cancelled", "refund RF-0123456789 for MT4821"]
+    )
+    twice = once + Counter(["refund RF-9876543210 for MT4821"])
+    expected = [
+        "+ booking MT4821: cancelled",
+        "+ refund … for MT4821",
+        "- booking MT4821: confirmed",
+    ]
+    assert changes(before, once) == expected
+    assert changes(before, twice) == sorted([*expected, "+ refund … for MT4821"])
+    assert changes(before, before) == []
