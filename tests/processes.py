@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import httpx2
 
@@ -104,44 +105,51 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, **settings}
 
 
-def command(*arguments: str) -> list[str]:
-    """Our command line, by this Python."""
-    return [sys.executable, "-m", "a2a_streaming", *arguments]
-
-
 @contextmanager
 def started(
-    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
+    *arguments: str,
+    data_dir: Path,
+    port: int | None = None,
+    cwd: Path = TESTS,
+    cold: bool = False,
+    **settings: str,
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and wait until it is ready; at the end it is killed, if it still runs.
 
-    What is served is forked from a process that has its imports behind it; `up` is started as users start it.
+    It is forked from a process that has its imports behind it; `cold`: it is started as users start it.
     """
-    with launched(*arguments, data_dir=data_dir, port=port, cwd=cwd, **settings) as running:
+    with launched(
+        *arguments, data_dir=data_dir, port=port, cwd=cwd, cold=cold, **settings
+    ) as running:
         _until_ready(running)
         yield running
 
 
 @contextmanager
 def launched(
-    *arguments: str, data_dir: Path, port: int | None = None, cwd: Path = TESTS, **settings: str
+    *arguments: str,
+    data_dir: Path,
+    port: int | None = None,
+    cwd: Path = TESTS,
+    cold: bool = False,
+    **settings: str,
 ) -> Iterator[Running]:
     """Start `up` or `serve`, and don't wait for it."""
     port = port or free_port()
     environ = environment(A2A_DATA_DIR=str(data_dir), **settings)
     arguments = (*arguments, "--port", str(port))
     process: subprocess.Popen[str] | Forked
-    if arguments[0] == "serve":
-        process = fork(arguments, cwd=cwd, environment=environ)
-    else:
+    if cold:
         process = subprocess.Popen(
-            command(*arguments),
+            [sys.executable, "-m", "a2a_streaming", *arguments],
             cwd=cwd,
             env=environ,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+    else:
+        process = fork(arguments, cwd=cwd, environment=environ)
     running = Running(process, f"http://127.0.0.1:{port}", data_dir)
     try:
         yield running
@@ -152,6 +160,25 @@ def launched(
         assert process.stdout is not None
         print(process.stdout.read())
         process.stdout.close()
+
+
+def ran(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """What a command of ours says, and how it ends."""
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        process = fork(
+            arguments,
+            cwd=TESTS,
+            environment=environment(**settings),
+            output=output.fileno(),
+            errors=errors.fileno(),
+        )
+        try:
+            code = process.wait(40)
+        finally:
+            process.kill()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read(), errors.read())
 
 
 def _until_ready(running: Running) -> None:

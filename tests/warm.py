@@ -75,7 +75,12 @@ _ask: socket.socket | None = None
 
 
 def fork(
-    arguments: Sequence[str], *, cwd: Path, environment: dict[str, str], output: int | None = None
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    environment: dict[str, str],
+    output: int | None = None,
+    errors: int | None = None,
 ) -> Forked:
     """Run our command line in a process that is forked.
 
@@ -84,20 +89,21 @@ def fork(
         cwd: Its working directory, where its modules are found, too.
         environment: Its environment.
         output: Where it says what it says, an open file; None for a pipe to us.
+        errors: Where it says what is wrong; None for the same place.
     """
     asked = json.dumps([list(arguments), str(cwd), environment]).encode()
     if output is not None:
-        return Forked(_forked(asked, output))
+        return Forked(_forked(asked, output, output if errors is None else errors))
     read, write = os.pipe()
-    pid = _forked(asked, write)
+    pid = _forked(asked, write, write)
     os.close(write)
     return Forked(pid, os.fdopen(read, encoding="utf-8", errors="replace"))
 
 
-def _forked(asked: bytes, output: int) -> int:
+def _forked(asked: bytes, *files: int) -> int:
     with _lock:
         ask = _parent()
-        socket.send_fds(ask, [asked], [output])
+        socket.send_fds(ask, [asked], files)
         return int(ask.recv(32))
 
 
@@ -121,7 +127,7 @@ def _parent() -> socket.socket:
 def _serve(asked: socket.socket) -> list[str]:
     """Fork whenever that is asked for; returns in each forked process, with its arguments."""
     while True:
-        told, files, _, _ = socket.recv_fds(asked, 1 << 20, 1)
+        told, files, _, _ = socket.recv_fds(asked, 1 << 20, 2)
         if not told:
             sys.exit()
         arguments, cwd, environment = json.loads(told)
@@ -129,8 +135,8 @@ def _serve(asked: socket.socket) -> list[str]:
         between = os.fork()
         if between:
             os.waitpid(between, 0)  # now the test process is its parent
-            os.close(write)
-            os.close(files[0])
+            for file in (write, *files):
+                os.close(file)
             asked.send(os.read(read, 32))
             os.close(read)
             continue
@@ -139,9 +145,9 @@ def _serve(asked: socket.socket) -> list[str]:
             os._exit(0)
         for file in (read, write, asked.detach()):
             os.close(file)
-        for stream in (1, 2):
-            os.dup2(files[0], stream)
-        os.close(files[0])
+        for file, stream in zip(files, (1, 2), strict=True):
+            os.dup2(file, stream)
+            os.close(file)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
@@ -167,6 +173,8 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
+    for needed in ("a2a_streaming.cli.serving", "a2a_streaming.customer_service.platform"):
+        importlib.import_module(needed)
     from a2a_streaming.cli import main
 
     _load()

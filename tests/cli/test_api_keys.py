@@ -8,23 +8,10 @@ from pathlib import Path
 
 import httpx2
 
-from processes import TESTS, command, environment, started
+from processes import ran, started
 from streams import message, request
 
 AGENT = ("serve", "apps.greeting:GreetingAgent")
-
-
-def ran(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """What a command says."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=TESTS,
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
 
 
 def keys(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

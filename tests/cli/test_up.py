@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from processes import Running, command, environment, free_port, started
+from processes import Running, free_port, ran, started
 from programs import needs
 from streams import asked, called, frames, message, states, streaming
 
@@ -45,7 +45,7 @@ def run_blocks(kind: str, up: Running) -> str:
 
 @needs("curl", "bash")
 def test_the_readmes_walk_tells_the_whole_story(tmp_path: Path) -> None:
-    with started("up", data_dir=tmp_path / "data") as up:
+    with started("up", data_dir=tmp_path / "data", cold=True) as up:
         first = run_blocks("walk", up)
         again = run_blocks("walk", up)
     assert first.count('"state":"submitted"') >= 3
@@ -144,14 +144,7 @@ async def test_a_killed_process_leaves_no_store_behind(
 
 def test_a_second_up_on_the_same_data_says_so(tmp_path: Path) -> None:
     with started("up", data_dir=tmp_path / "data") as up:
-        second = subprocess.run(
-            command("up", "--port", str(free_port()), "--data-dir", str(up.data_dir)),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        second = ran("up", "--port", str(free_port()), "--data-dir", str(up.data_dir))
     assert second.returncode == 1
     assert "Another `a2a-streaming up`" in second.stderr
     assert "Traceback" not in second.stderr
@@ -177,15 +170,11 @@ async def test_a_signal_ends_it_clean_with_a_stream_open(
 def test_an_unreachable_redis_is_told_in_one_sentence(tmp_path: Path) -> None:
     port = free_port()
     for arguments in (["up"], ["serve", "billing"]):
-        ended = subprocess.run(
-            command(*arguments, "--port", str(free_port())),
-            env=environment(
-                A2A_REDIS_URL=f"redis://user:secret@127.0.0.1:{port}", A2A_DATA_DIR=str(tmp_path)
-            ),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+        url = f"redis://user:secret@127.0.0.1:{port}"
+        ended = ran(
+            *(*arguments, "--port", str(free_port())),
+            A2A_REDIS_URL=url,
+            A2A_DATA_DIR=str(tmp_path),
         )
         assert ended.returncode == 1
         said = [line for line in ended.stderr.splitlines() if line.startswith("a2a-streaming:")]
@@ -220,14 +209,7 @@ def test_a_wrong_setting_is_told(
 
 def failing(tmp_path: Path, *arguments: str, **settings: str) -> str:
     """What a command says that can't start."""
-    ended = subprocess.run(
-        command(*arguments),
-        env=environment(A2A_DATA_DIR=str(tmp_path / "data"), **settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ended = ran(*arguments, A2A_DATA_DIR=str(tmp_path / "data"), **settings)
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -239,14 +221,7 @@ async def test_one_agent_is_served_by_name_and_by_place(
     with started("serve", "apps.greeting:GreetingAgent", data_dir=tmp_path / "data") as up:
         told = await called(http, f"{up.url}/", "tasks/sendSubscribe", "t1", message("you"))
         assert states(told) == ["submitted", "working", "completed"]
-        sent = subprocess.run(
-            command("send", "me", "--url", up.url),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
+        sent = ran("send", "me", "--url", up.url)
         assert "completed" in sent.stdout
     with started("serve", "billing", data_dir=tmp_path / "data") as up:
         told = await called(http, f"{up.url}/", "tasks/sendSubscribe", "t2", message(QUESTION))

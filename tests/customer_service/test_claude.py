@@ -181,7 +181,7 @@ async def test_a_server_that_falls_silent_is_not_waited_for(
     async with claude_at(silent(gate, first), limits=limits) as (asked, server):
         assert await reason_of(asked) is Reason.SLOW
         gate.set()
-    assert len(server.requests) == 1
+    assert len(server.requests) <= 1  # it may be given up on its way
 
 
 async def test_after_a_failure_that_everybody_meets_claude_is_left_alone_for_a_while() -> None:
