@@ -29,7 +29,7 @@ async def test_a_platform_routes_to_new_agents_by_their_cards_and_they_watch_ups
     }
     with ExitStack() as stack:
 
-        async def start(*arguments: str, port: int | None = None, **more: str) -> Running:
+        async def start(*arguments: str, port: int | None = None, **more: Any) -> Running:
             running = started(
                 *arguments, data_dir=settings.data_dir, port=port, cwd=EXAMPLES, **shared, **more
             )
