@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy import URL, Connection, event, make_url, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -127,7 +125,7 @@ class Database:
             KeyReused: The key stands for another operation.
         """
         async with self.writing() as session:
-            insert = insert_sqlite if _is_sqlite(session) else insert_postgresql
+            insert = _insert(session)
             mine = await session.scalar(
                 insert(EffectRow)
                 .values(key=key, operation=operation, done_at=datetime.now(UTC), result=None)
@@ -176,8 +174,13 @@ def _parse(url: str | URL) -> URL:
     return parsed.set(drivername=driver) if driver else parsed
 
 
-def _is_sqlite(session: AsyncSession) -> bool:
-    return session.get_bind().dialect.name == "sqlite"
+def _insert(session: AsyncSession) -> Any:
+    """Return the `INSERT` that can leave what is there; its engine has loaded its dialect, and no other is needed."""
+    if session.get_bind().dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - the start waits for imports
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415
+    return insert
 
 
 def _writing(engine: AsyncEngine) -> AsyncEngine:
