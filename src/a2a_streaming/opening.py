@@ -69,8 +69,8 @@ class Openings:
         """
         after, malformed = read_position(position)
         follows = sent.turn is not None and after is None and not malformed
-        session = self._service.watch_turn(
-            sent, after=after, malformed=malformed, from_snapshot=follows
+        session = self._service.watch_stored(
+            sent.task_id, after=after, malformed=malformed, from_snapshot=follows
         )
         return Opening(
             session,

@@ -189,27 +189,23 @@ class TaskService:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
-        return StreamSession(
-            self._manager,
-            self._feeds,
-            await self.authorize(task_id, caller, "watch"),
-            after=after,
-            malformed=malformed,
-            from_snapshot=from_snapshot,
+        stored = await self.authorize(task_id, caller, "watch")
+        return self.watch_stored(
+            stored, after=after, malformed=malformed, from_snapshot=from_snapshot
         )
 
-    def watch_turn(
+    def watch_stored(
         self,
-        sent: Sent,
+        stored: str,
         *,
         after: Position | None,
         malformed: bool = False,
         from_snapshot: bool = False,
     ) -> StreamSession:
-        """Return a session that reads a task to whose owner a message was just accepted; the caller enters it.
+        """Return a session that reads a task that its caller was found to see, as by `send`; the caller enters it.
 
         Args:
-            sent: What `send` returned.
+            stored: The task, by its stored id.
             after: The last position that they have seen; None to begin at the task's beginning.
             malformed: Whether they sent a position that can't be read.
             from_snapshot: Whether to begin with the task as it is now.
@@ -217,7 +213,7 @@ class TaskService:
         return StreamSession(
             self._manager,
             self._feeds,
-            sent.task_id,
+            stored,
             after=after,
             malformed=malformed,
             from_snapshot=from_snapshot,
@@ -243,7 +239,7 @@ class TaskService:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         turn = sent.turn
-        session = self.watch_turn(sent, after=sent.after)
+        session = self.watch_stored(sent.task_id, after=sent.after)
         async with session:
             while (left := deadline - loop.time()) > 0:
                 got = await session.next(left)

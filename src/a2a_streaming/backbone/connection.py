@@ -69,12 +69,6 @@ class Store:
         return await self._command(command)
 
     async def _command(self, command: Command) -> Any:
-        link = self._link
-        if link is not None and not link.ended.done():
-            try:
-                return await link.ask(command)
-            except LinkLost as lost:
-                self._check_again(lost)
         return await self._ask(lambda link: link.ask(command))
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
@@ -98,23 +92,23 @@ class Store:
         """Ask on the shared link; on another one, if that is lost before it has answered."""
         for pause in _PAUSES:
             try:
-                return await how(await self._open())
+                return await how(self._living() or await self._open())
             except LinkLost as lost:
-                self._check_again(lost)
+                # Who hasn't answered for as long as a command may take is asked no more.
+                if self._closed or isinstance(lost.__cause__, TimeoutError):
+                    raise
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         return await how(await self._open())
 
-    def _check_again(self, lost: LinkLost) -> None:
-        """Raise that the link is lost, unless what was asked may be asked again on another one."""
-        # Who hasn't answered for as long as a command may take is asked no more.
-        if self._closed or isinstance(lost.__cause__, TimeoutError):
-            raise lost
+    def _living(self) -> Link | None:
+        """Return the shared link, if there is one."""
+        link = self._link
+        return link if link is not None and not link.ended.done() else None
 
     async def _open(self) -> Link:
         """Return the shared link; whoever needs it while it is made waits for the same one."""
-        link = self._link
-        if link is not None and not link.ended.done():
-            return link
+        if (living := self._living()) is not None:
+            return living
         if self._closed:
             raise LinkLost(ConnectionError("the store is closed"))
         if self._connecting is None or self._connecting.done():

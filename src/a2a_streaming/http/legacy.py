@@ -84,7 +84,9 @@ class LegacyEndpoint:
         after, malformed = read_position(request.headers.get("last-event-id"))
         params = legacy.read_params(legacy.TaskSendParams, call.params)
         sent = await self._accept(params)
-        session = self._service.watch_turn(sent, after=after or sent.after, malformed=malformed)
+        session = self._service.watch_stored(
+            sent.task_id, after=after or sent.after, malformed=malformed
+        )
         turn = sent.turn if after is None and not malformed else None
         return await self._stream(frames, session, turn)
 
