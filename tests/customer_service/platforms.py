@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from a2a_streaming import Agent, agent_card
+from a2a_streaming import Agent
 from a2a_streaming.caller import Role
 from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.client import Client, StreamEvent
@@ -27,22 +27,11 @@ from a2a_streaming.customer_service.records import Records
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
+from apps.parcels import ParcelsAgent
 from conftest import serving
 from keyholders import key_for
 
-PARCELS = agent_card(
-    "parcels",
-    description="Finds parcels.",
-    skills=[
-        {
-            "id": "find_parcel",
-            "name": "Find a parcel",
-            "description": "Tells where a parcel is.",
-            "tags": ["parcel"],
-            "examples": ["Where is my parcel?", "My parcel hasn't come"],
-        }
-    ],
-)
+PARCELS = ParcelsAgent.card
 """The card of a specialist that no rule knows."""
 
 
