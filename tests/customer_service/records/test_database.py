@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from datetime import date
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -12,8 +14,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import SqlRecords
 from a2a_streaming.customer_service.records.sql import demo
@@ -36,17 +37,14 @@ async def test_the_migrated_schema_is_that_of_the_models(
     url = await empty(request, kind, tmp_path)
     records = SqlRecords(url, filled=False)
     await records.open()
-    await records.aclose()
 
-    def differences(connection: Connection) -> Any:
+    def differences(session: Session) -> Any:
         options = {"compare_type": True, "compare_server_default": True}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+        context = MigrationContext.configure(session.connection(), opts=options)
+        return compare_metadata(context, Base.metadata)
 
-    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[kind]
-    engine = create_async_engine(make_url(url).set(drivername=driver))
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()
+    assert await records._database.read(differences) == []
+    await records.aclose()
 
 
 def _open_in_a_process(url: str, barrier: Barrier) -> None:
@@ -122,10 +120,8 @@ async def test_a_database_that_cannot_be_opened_is_told_of_without_its_password(
 
 async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
-    await engine.dispose()
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
     records = SqlRecords(f"sqlite:///{path}", today=lambda: date(2027, 3, 1))
     with pytest.raises(SetupError, match="isn't from"):
         await records.open()
@@ -134,11 +130,9 @@ async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -
 
 async def test_a_database_of_a_newer_version_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        await connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('9999')")
-    await engine.dispose()
+    with closing(sqlite3.connect(path)) as newer, newer:
+        newer.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        newer.execute("INSERT INTO alembic_version VALUES ('9999')")
     records = SqlRecords(f"sqlite:///{path}")
     with pytest.raises(SetupError, match="a newer one has made it"):
         await records.open()
