@@ -87,6 +87,15 @@ async def test_stores_that_open_at_once_in_one_process_agree(tmp_path: Path) -> 
         await store.aclose()
 
 
+async def test_a_database_in_memory_is_the_same_for_who_reads_and_who_writes() -> None:
+    records = SqlRecords("sqlite://", filled=False)
+    opened = await records.tickets.open(
+        task_id="t-1", context_id="c-1", customer_id=None, reason="requested", idempotency_key="k"
+    )
+    assert await asyncio.gather(*(records.tickets.get(opened.id) for _ in range(8))) == [opened] * 8
+    await records.aclose()
+
+
 def test_the_demos_books_are_the_same_on_the_same_day_and_large_enough_to_look_real() -> None:
     books, again = demo.make(TODAY), demo.make(TODAY)
     assert books.rows == again.rows

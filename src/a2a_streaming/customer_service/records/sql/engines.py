@@ -55,7 +55,8 @@ class SqliteEngine:
             self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="records")
             self._writer = ThreadPoolExecutor(1, thread_name_prefix="records")
         else:  # a database for each connection: there is one, and a thread for it
-            self._engine = create_engine(url, hide_parameters=True)
+            closable = {"check_same_thread": False}  # by another thread, when that one has ended
+            self._engine = create_engine(url, hide_parameters=True, connect_args=closable)
             self._readers = self._writer = ThreadPoolExecutor(1, thread_name_prefix="records")
         event.listen(self._engine, "connect", _prepare_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
