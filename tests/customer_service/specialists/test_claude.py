@@ -28,7 +28,7 @@ from customer_service.messages_api import (
     says,
     standing_in,
 )
-from customer_service.platforms import intent_agent, served, story
+from customer_service.platforms import intent_agent, served, story, text_of
 from customer_service.specialists.talking import Customer, Turn
 
 # The extra `claude`; loaded here, because loading it inside a running loop is what nobody should do.
@@ -353,12 +353,16 @@ async def test_a_whole_conversation_over_the_intent_agent_ends_as_it_does_offlin
             asked = await customer.says("please refund the baggage fee")
             assert asked.shown("intent")[1]["detector"] == "claude"
             assert asked.text.startswith("I can refund €30.00 for Baggage fee")
+            assert asked.events[-1].data["metadata"]["claude"]["tokens"] > 0
             done = await customer.says("yes")
             other = await Customer(client, "t2").says("What's my account balance?")
         await claude.aclose()
         [paid] = [i for i in await at.records.billing.invoices(1) if i.refunds]
     assert done.text.startswith("Done! €30.00 for Baggage fee")
     assert [refund.amount_cents for refund in paid.refunds] == [3000]
+    told = [e for turn in (asked, done, other) for e in turn.events if e.state == "working"]
+    assert told
+    assert all(map(text_of, told))  # what Claude costs is noted without an event of its own
     # What it can't read is read offline, and that turn's answer is worded by rules, too.
     assert other.text == "Alex, your account balance is €124.00 to pay."
 

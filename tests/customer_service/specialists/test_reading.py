@@ -164,6 +164,7 @@ def before(request: str, **data: str) -> tuple[Earlier, ...]:
         ("refund the baggage fee on INV-20501", {"booking": "MT4821"}, {"invoice": "INV-20501", "charge": "INV-20501/1"}),
         ("send me the invoice", {"booking": "MT5107"}, {"invoice": "INV-20501"}),
         ("send me the invoice", {"booking": "MT5107", "invoice": "INV-20503"}, {"invoice": "INV-20503"}),
+        ("send me the invoice", {"booking": "MT4821", "charge": "INV-20503/1"}, {"invoice": "INV-20503"}),
         ("send me the invoice for my hotel", {"booking": "MT5107"}, {}),
         ("send me my invoices", {"booking": "MT5107"}, {}),
         ("what's the change fee", {"booking": "MT5107"}, {"fees": True}),

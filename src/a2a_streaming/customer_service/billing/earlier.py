@@ -57,7 +57,8 @@ def _charge(wish: Wish, one: Earlier, known: Account) -> Wish | None:
 
 
 def _invoice(wish: Wish, text: str, one: Earlier, known: Account) -> Wish | None:
-    invoice = known.find(one.about.get("invoice", ""))
+    number = one.about.get("invoice") or one.about.get("charge", "").partition("/")[0]
+    invoice = known.find(number)
     if not wish.slots.get("fees"):
         if not _INVOICE.search(text):
             return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import company
-from a2a_streaming.customer_service.claude import Claude
+from a2a_streaming.customer_service.claude import Claude, RunLedger
 from a2a_streaming.customer_service.claude.assistant import Assistant
 from a2a_streaming.customer_service.claude.reading import Lookup, Menu, Request, Wanted
 from a2a_streaming.customer_service.dialogue.beyond import BEYOND
@@ -117,7 +117,7 @@ class SpecialistAgent(Agent, Generic[Known]):
         """Handle one message."""
         await run.working(self.looks, metadata={"step": "look_up"})
         customer = await self.records.customers.by_subject(run.owner)
-        assistant = Assistant(self.claude, run)
+        assistant = Assistant(self.claude, run, await RunLedger.open(run))
         if customer is None:
             await run.complete(
                 f"I can't find an account that belongs to you. Please {company.CONTACT}.",
