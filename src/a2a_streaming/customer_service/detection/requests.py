@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from a2a_streaming.customer_service.detection import words
 
@@ -34,6 +35,25 @@ def split(text: str) -> list[str]:
         text: The message.
     """
     return [text[start:end] for start, end in words.clauses(text)[:_MOST_CLAUSES]]
+
+
+def listed(text: str) -> list[bool]:
+    """Say of each clause, as `split` returns them, whether it goes on with a list: "…, this one and that one".
+
+    A comma alone does so only before an "and" of the same sentence; else what follows it explains.
+
+    Args:
+        text: The message.
+    """
+    clauses = words.clauses(text)[:_MOST_CLAUSES]
+    between = [""] + [text[before:start] for (_, before), (start, _) in pairwise(clauses)]
+    goes_on: list[bool] = []
+    ahead = False
+    for sign in reversed(between):
+        joined = any(char.isalpha() or char == "&" for char in sign)
+        ahead = joined or (ahead and sign.strip() == ",")
+        goes_on.append(ahead)
+    return goes_on[::-1]
 
 
 def portions(text: str, owners: Sequence[int]) -> list[str]:
