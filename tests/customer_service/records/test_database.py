@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from a2a_streaming.customer_service.records import SqlRecords
-from a2a_streaming.customer_service.records.sql import demo
+from a2a_streaming.customer_service.records.sql import demo, migrate
 from a2a_streaming.customer_service.records.sql.tables import Base
 from a2a_streaming.errors import InvalidSetting, SetupError
 from customer_service.records.conftest import TODAY
@@ -47,6 +48,39 @@ async def test_the_migrated_schema_is_that_of_the_models(
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_tickets_of_an_older_version_have_time_from_when_it_is_upgraded(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = await empty(request, kind, tmp_path)
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[kind]
+    engine = create_async_engine(make_url(url).set(drivername=driver))
+    scripts = await asyncio.to_thread(
+        migrate.load, str(Path(migrate.__file__).parent / "migrations")
+    )
+
+    def first(connection: Connection) -> None:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            [revision] = scripts.iterate_revisions("0001", "base")
+            revision.module.upgrade()
+        context.stamp(scripts, "0001")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(first)
+        await connection.exec_driver_sql(
+            "INSERT INTO tickets (id, task_id, context_id, reason, summary, priority, rank, state, opened_at, "
+            "waiting_since) VALUES ('T-1', 't1', 'c1', 'requested', '', 'normal', 2, 'waiting', "
+            "'2026-01-01 10:00:00', '2026-01-01 10:00:00')"
+        )
+    await engine.dispose()
+    records = SqlRecords(url, filled=False)
+    [waiting] = await records.tickets.queue()
+    assert (waiting.id, waiting.is_overdue) == ("T-1", False)
+    assert await records.tickets.overdue() == []
+    await records.aclose()
 
 
 def _open_in_a_process(url: str, barrier: Barrier) -> None:
