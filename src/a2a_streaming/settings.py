@@ -18,6 +18,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 _ALGORITHM = re.compile(r"(RS|PS|ES)(256|384|512)|ES256K|EdDSA")
+_SLA = re.compile(r"\d+(?:\.\d+)?|(?:(?:urgent|high|normal|low)=\d+(?:\.\d+)?(?:,\s*|$))+")
 _RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour)")
 
 
@@ -57,6 +58,10 @@ class Settings(BaseSettings):
     empty: by rules."""
     handover_seconds: Seconds = 240.0
     """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
+
+    handover_sla_seconds: str = "urgent=120,high=300,normal=900,low=3600"
+    """Within how many seconds a person is to claim a ticket, by its priority, or one number for all; what waits longer
+    is raised."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""
@@ -220,6 +225,13 @@ class Settings(BaseSettings):
                 "A2A_AUTH_ISSUER needs A2A_AUTH_AUDIENCE: the audience its tokens name"
             )
         return self
+
+    @field_validator("handover_sla_seconds")
+    @classmethod
+    def _is_sla(cls, value: str) -> str:
+        if not _SLA.fullmatch(value):
+            raise ValueError("must be seconds, or such as urgent=120,high=300,normal=900,low=3600")
+        return value
 
     @field_validator("key_prefix")
     @classmethod

@@ -19,7 +19,14 @@ from a2a_streaming.customer_service.delegation.directory import name_of
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.detection.model import LinearModel
-from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
+from a2a_streaming.customer_service.handover import (
+    Alarm,
+    Desk,
+    Door,
+    HandoverApi,
+    OverdueWatch,
+    read_sla,
+)
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.records import Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
@@ -38,6 +45,7 @@ class Platform:
         base_url: The server's address, under which the specialists are found that run beside the Intent Agent.
         only: The agents to make, by name; all of them by default.
         records: The systems of record; by default those that the settings name.
+        alarm: Told of customers who wait too long for a person; None for nobody.
 
     Raises:
         InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
@@ -51,6 +59,7 @@ class Platform:
         *,
         only: Collection[str] | None = None,
         records: Records | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
@@ -58,6 +67,8 @@ class Platform:
         """The systems of record."""
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
+        self._alarm = alarm
+        self._overdue: OverdueWatch | None = None
         self._claude = Claude.from_settings(settings)
         self._authenticates = settings.authenticates
         names = ("intent", *SPECIALISTS) if only is None else only
@@ -69,7 +80,7 @@ class Platform:
                 self._detector,
                 address=base,
                 limit=settings.handover_seconds,
-                desk=Desk(self.records),
+                desk=Desk(self.records, read_sla(settings.handover_sla_seconds)),
             )
             self.agents.append(self._intent)
         if "booking" in names:
@@ -85,19 +96,26 @@ class Platform:
         """
         if self._intent is None:
             return []
+        self._overdue = OverdueWatch(
+            self.records.tickets, door.send, self._alarm, authenticates=self._authenticates
+        )
         api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
         return api.routes()
 
     async def start(self) -> None:
-        """Open the systems of record.
+        """Open the systems of record, and begin to look after the queue where its API is served.
 
         Raises:
             SetupError: The database can't be reached.
         """
         await self.records.open()
+        if self._overdue is not None:
+            self._overdue.start()
 
     async def stop(self) -> None:
-        """Close all connections."""
+        """Look after the queue no more, and close all connections."""
+        if self._overdue is not None:
+            await self._overdue.stop()
         if self._intent is not None:
             await self._intent.aclose()
         if self._detector is not None:

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import SqlRecords
-from a2a_streaming.customer_service.records.sql import demo
+from a2a_streaming.customer_service.records.sql import database, demo, migrate
 from a2a_streaming.customer_service.records.sql.tables import Base
 from a2a_streaming.errors import InvalidSetting, SetupError
 from customer_service.records.conftest import TODAY
@@ -44,6 +45,36 @@ async def test_the_migrated_schema_is_that_of_the_models(
         return compare_metadata(context, Base.metadata)
 
     assert await records._database.read(differences) == []
+    await records.aclose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_tickets_of_an_older_version_have_time_from_when_it_is_upgraded(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = await empty(request, kind, tmp_path)
+    folder = str(Path(migrate.__file__).parent / "migrations")
+    scripts = await asyncio.to_thread(migrate.load, folder)
+
+    def first(session: Session) -> None:
+        context = MigrationContext.configure(session.connection())
+        with Operations.context(context):
+            [revision] = scripts.iterate_revisions("0001", "base")
+            revision.module.upgrade()
+        context.stamp(scripts, "0001")
+        session.connection().exec_driver_sql(
+            "INSERT INTO tickets (id, task_id, context_id, reason, summary, priority, rank, state, opened_at, "
+            "waiting_since) VALUES ('T-1', 't1', 'c1', 'requested', '', 'normal', 2, 'waiting', "
+            "'2026-01-01 10:00:00', '2026-01-01 10:00:00')"
+        )
+
+    older = await asyncio.to_thread(database._engine, database._parse(url))
+    await older.run(first, writes=True)
+    await older.aclose()
+    records = SqlRecords(url, filled=False)
+    [waiting] = await records.tickets.queue()
+    assert (waiting.id, waiting.is_overdue) == ("T-1", False)
+    assert await records.tickets.overdue() == []
     await records.aclose()
 
 

@@ -196,7 +196,10 @@ class TicketRow(Base):
     """A hand-over ticket."""
 
     __tablename__ = "tickets"
-    __table_args__ = (Index("ix_tickets_queue", "state", "rank", "waiting_since"),)
+    __table_args__ = (
+        Index("ix_tickets_queue", "state", "due_at"),
+        Index("ix_tickets_overdue", "state", "raised_at", "due_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     task_id: Mapped[str] = mapped_column(String(255), index=True)
@@ -210,6 +213,10 @@ class TicketRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     opened_at: Mapped[datetime] = mapped_column(Moment)
     waiting_since: Mapped[datetime] = mapped_column(Moment)
+    due_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Never null: that can't be said of a column that is added, on every database alike."""
+    raised_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was first found to wait beyond its time."""
     claimed_by: Mapped[str | None] = mapped_column(String(255), index=True)
     claimed_at: Mapped[datetime | None] = mapped_column(Moment)
     closed_at: Mapped[datetime | None] = mapped_column(Moment)

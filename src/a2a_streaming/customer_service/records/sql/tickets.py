@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, case, select, update
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from a2a_streaming.customer_service.records.sql.database import Database, refere
 from a2a_streaming.customer_service.records.sql.tables import CustomerRow, NoteRow, TicketRow
 from a2a_streaming.customer_service.records.tickets import (
     MOVES,
+    WITHIN,
     Note,
     Priority,
     Ticket,
@@ -38,6 +39,7 @@ class SqlTickets:
         reason: str,
         summary: str = "",
         priority: Priority = Priority.NORMAL,
+        within: float = WITHIN,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key."""
@@ -56,6 +58,7 @@ class SqlTickets:
                 state=TicketState.WAITING.value,
                 opened_at=now,
                 waiting_since=now,
+                due_at=now + timedelta(seconds=within),
             )
             session.add(row)
             return row.id
@@ -84,7 +87,7 @@ class SqlTickets:
     async def queue(self, *, limit: int = 100) -> list[Ticket]:
         """Return the tickets that wait."""
         wanted = select(TicketRow).where(TicketRow.state == TicketState.WAITING.value)
-        order = (TicketRow.rank, TicketRow.waiting_since, TicketRow.id)
+        order = (TicketRow.due_at, TicketRow.rank, TicketRow.id)
         return await self._tickets(wanted.order_by(*order).limit(limit))
 
     async def claimed(self, who: str) -> list[Ticket]:
@@ -94,12 +97,36 @@ class SqlTickets:
         )
         return await self._tickets(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
 
-    async def concerns(self, ticket_id: str, *, task_id: str, context_id: str) -> Ticket:
+    async def overdue(self, *, limit: int = 100) -> list[Ticket]:
+        """Return the tickets that wait beyond their time, and weren't raised."""
+        wanted = select(TicketRow).where(
+            TicketRow.state == TicketState.WAITING.value,
+            TicketRow.raised_at.is_(None),
+            TicketRow.due_at < datetime.now(UTC),
+        )
+        return await self._tickets(wanted.order_by(TicketRow.due_at).limit(limit))
+
+    async def raise_overdue(self, ticket_id: str) -> bool:
+        """Note that a ticket is found to wait beyond its time."""
+        now = datetime.now(UTC)
+        wanted = update(TicketRow).where(
+            TicketRow.id == ticket_id,
+            TicketRow.state == TicketState.WAITING.value,
+            TicketRow.raised_at.is_(None),
+            TicketRow.due_at < now,
+        )
+        noted = wanted.values(raised_at=now).returning(TicketRow.id)
+        return await self._database.write(lambda session: session.scalar(noted)) is not None
+
+    async def concerns(
+        self, ticket_id: str, *, task_id: str, context_id: str, within: float = WITHIN
+    ) -> Ticket:
         """Let a ticket be about another task."""
 
         def change(session: Session) -> Ticket:
             row = _row(session, ticket_id)
             row.task_id, row.context_id = task_id, context_id
+            row.due_at = row.opened_at + timedelta(seconds=within)
             return _ticket(row)
 
         return await self._database.write(change)
@@ -200,6 +227,7 @@ def _ticket(row: TicketRow) -> Ticket:
         state=TicketState(row.state),
         opened_at=row.opened_at,
         waiting_since=row.waiting_since,
+        due_at=row.due_at or row.waiting_since,
         claimed_by=row.claimed_by,
         claimed_at=row.claimed_at,
         closed_at=row.closed_at,
