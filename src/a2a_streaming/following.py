@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from a2a_streaming.audience import Seal, Sink
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, Unavailable
 from a2a_streaming.position import Position
-from a2a_streaming.reading import Reader
+from a2a_streaming.reading import Reader, TaskReader
 from a2a_streaming.task import Json
 from a2a_streaming.topic import Topic
 
@@ -37,6 +37,7 @@ class FollowReader:
         self._tell_gone = gone
         self._gone: list[Reader] = []
         self._next: dict[asyncio.Task[list[bytes]], Reader] = {}
+        self._parts: dict[TaskReader, _Part] = {}
 
     @property
     def ended(self) -> bool:
@@ -55,10 +56,10 @@ class FollowReader:
         if self._first:
             first, self._first = self._first, []
             return first
-        waiting = self._next.values()
+        waiting = set(self._next.values())
         for reader in self._readers:
             if reader not in waiting and not self._over(reader):
-                self._next[asyncio.create_task(reader.read(3600))] = reader
+                self._begin(reader)
         done, _ = await asyncio.wait(
             self._next, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
@@ -78,12 +79,57 @@ class FollowReader:
             raise away
         return frames
 
-    def follow(self, sink: Sink, seal: Seal) -> bool:  # noqa: ARG002 - see `Reader`
-        """Say that it reads on: what comes of several tasks is put in order here."""
-        return False
+    def follow(self, sink: Sink, seal: Seal) -> bool:
+        """Be told at once what follows of all tasks, if all are up to date, until a topic changes; then `resume`.
 
-    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
-        """Do nothing: it is never told at once."""
+        Args:
+            sink: Where it goes.
+            seal: Makes of frames' pieces what the sink takes.
+        """
+        if self._first or any(task.done() for task in self._next):
+            return False
+        waiting = {reader: task for task, reader in self._next.items()}
+        parts: dict[TaskReader, _Part] = {}
+        others: list[Reader] = []
+        for reader in self._readers:
+            if self._over(reader):
+                continue
+            if not isinstance(reader, TaskReader):
+                others.append(reader)
+                continue
+            part = _Part(sink, reader.mark)
+            if not reader.follow(part, seal):
+                self._resume(parts)
+                return False
+            parts[reader] = part
+        if not parts:
+            return False
+        # Nothing was awaited since: who reads on is at the same event as who is told from now on.
+        for reader in parts.keys() & waiting.keys():
+            task = waiting[reader]
+            del self._next[task]
+            task.cancel()
+        for reader in others:
+            task = waiting.get(reader) or self._begin(reader)
+            task.add_done_callback(lambda _: sink.leave(None, over=False))
+        self._parts = parts
+        return True
+
+    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:  # noqa: ARG002
+        """Go on by reading: each task has its own position."""
+        parts, self._parts = self._parts, {}
+        self._resume(parts)
+
+    @staticmethod
+    def _resume(parts: Mapping[TaskReader, _Part]) -> None:
+        for reader, part in parts.items():
+            position = part.position if part.let_go else reader.told
+            reader.resume(part, position, over=part.over)
+
+    def _begin(self, reader: Reader) -> asyncio.Task[list[bytes]]:
+        task = asyncio.create_task(reader.read(3600))
+        self._next[task] = reader
+        return task
 
     async def aclose(self) -> None:
         """Leave every session."""
@@ -91,6 +137,30 @@ class FollowReader:
             task.cancel()
         await asyncio.gather(*self._next, return_exceptions=True)
         await asyncio.gather(*(reader.aclose() for reader in self._readers))
+
+
+class _Part:
+    """One task's share of a stream that several are told on. When one is let go, all read on.
+
+    Args:
+        sink: The stream.
+        mark: What stands between the pieces of the task's frames.
+    """
+
+    __slots__ = ("_sink", "let_go", "mark", "over", "position", "write")
+
+    def __init__(self, sink: Sink, mark: bytes) -> None:
+        self._sink = sink
+        self.write = sink.write
+        self.mark = mark
+        self.let_go = False
+        self.position: Position | None = None
+        self.over = False
+
+    def leave(self, position: Position | None, *, over: bool) -> None:
+        """Be told nothing more."""
+        self.let_go, self.position, self.over = True, position, over
+        self._sink.leave(None, over=False)
 
 
 class TopicReader:

@@ -169,6 +169,11 @@ class TaskReader:
         self._ended = self._ended or over
 
     @property
+    def told(self) -> Position | None:
+        """The last event that a sink has been told that isn't let go."""
+        return self._session.told
+
+    @property
     def _key(self) -> Hashable:
         return self._to_the_end, self._frames.key
 

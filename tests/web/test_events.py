@@ -9,6 +9,7 @@ import pytest
 
 from a2a_streaming.caller import Role
 from a2a_streaming.errors import Forbidden
+from a2a_streaming.feeds import Feeds
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State, state_of
@@ -67,6 +68,45 @@ async def test_tasks_of_several_agents_are_told_live_on_one_stream_and_resumed_w
             assert mine[0].data["task"]["id"] == task
         said = [one.text for one in of(told, "a") if one.text]
         assert said == [*(f"a{number}" for number in range(32)), "done for anybody"]
+
+
+@SERVERS
+async def test_who_reads_slowly_misses_nothing_of_any_task(
+    settings: Settings, http: httpx2.AsyncClient, ours: bool
+) -> None:
+    dictated, counter = Dictated(), Counter()
+    async with site(settings, http, [dictated], topics=[counter], ours=ours) as served:
+        for task in "ab":
+            await served.begin(task, task)
+        async with served.stream({"a": None, "b": None}, {"counter": None}) as stream:
+            for task in "ab":  # both are up to date
+                dictated.of(task).put_nowait("first")
+            await stream.until(a="first", b="first")
+            if ours:
+                feeds = served.node._feeds
+                assert feeds is not None
+                await until(lambda: _true(_told_at_once(feeds, "a") and _told_at_once(feeds, "b")))
+            for number in range(120):
+                dictated.of("a").put_nowait("x" * 50_000)
+                dictated.of("b").put_nowait(f"{number}" + "y" * 50_000)
+                if number % 40 == 0:
+                    counter.count()
+                    await asyncio.sleep(0)
+            for task in "ab":
+                dictated.of(task).put_nowait(None)
+            told = await stream.until(a="done for anybody", b="done for anybody")
+        for task in "ab":
+            offsets = [int(one.id.rpartition("-")[2]) for one in of(told, task)]
+            assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+            assert len(offsets) > 120
+
+
+def _told_at_once(feeds: Feeds, task: str) -> bool:
+    return bool(feeds._feeds[task].audiences._audiences)
+
+
+async def _true(value: bool) -> bool:
+    return value
 
 
 async def test_a_position_that_cant_be_continued_is_a_reset_of_that_task_alone(
@@ -143,11 +183,12 @@ async def test_topics_are_told_as_they_stand_and_never_end(
     async with site(settings, http, topics=[counter]) as served:
         await served.begin("t1", "go")
         async with served.stream({"t1": None}, {"counter": None}) as stream:
-            told = [await stream.next() for _ in range(2)]
-            while not any(one and one.text == "done" for one in told):
-                told.append(await stream.next())
-            first = [one for one in told if one and one.event == "counter"]
-            assert [one.data["version"] for one in first] == ["0"]
+            told: list[Told] = []
+            while not {"done", "0"} <= {one.data.get("version", one.text) for one in told}:
+                one = await stream.next()
+                assert one is not None
+                told.append(one)
+            assert [one.event for one in told].count("counter") == 1
             for number in range(1, 4):
                 counter.count()
                 one = await stream.next()
