@@ -18,6 +18,9 @@ Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 _ALGORITHM = re.compile(r"(RS|PS|ES)(256|384|512)|ES256K|EdDSA")
+_ORIGIN = re.compile(
+    r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 _RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour)")
 
 
@@ -136,6 +139,8 @@ class Settings(BaseSettings):
     """For how long a link is good by which a customer goes on with a task on another device."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
+    embed_origins: Annotated[list[str], NoDecode] = []
+    """Origins whose pages may show the chat in a frame, comma-separated, such as https://shop.example; empty: none."""
     limit_rate: str = "1200/minute"
     """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; with authentication alone."""
     limit_streams: Count = 200
@@ -183,7 +188,7 @@ class Settings(BaseSettings):
         """Seconds that lists of tasks stay after their last change: as long as any task in them."""
         return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
 
-    @field_validator("agents", "cors_origins", "auth_algorithms", mode="before")
+    @field_validator("agents", "cors_origins", "embed_origins", "auth_algorithms", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -195,6 +200,13 @@ class Settings(BaseSettings):
     def _asymmetric(cls, value: list[str]) -> list[str]:
         if not value or not all(_ALGORITHM.fullmatch(one) for one in value):
             raise ValueError("must name some of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, …")
+        return value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if not all(_ORIGIN.fullmatch(one) for one in value):  # they become a part of a header
+            raise ValueError("must name origins such as https://shop.example")
         return value
 
     @field_validator("auth_secret")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
+from a2a_streaming.customer_service.pages import PLACES
 from a2a_streaming.customer_service.records import Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.web import Place
 
 _PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
 """What systems of record have."""
@@ -87,6 +89,11 @@ class Platform:
             return []
         api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
         return api.routes()
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The pages for customers and for people who answer them: where the Intent Agent is."""
+        return () if self._intent is None else PLACES
 
     async def start(self) -> None:
         """Open the systems of record.
