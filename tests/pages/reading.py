@@ -47,7 +47,8 @@ def told(events: Sequence[StreamEvent]) -> list[Json]:
             if not any("handover" in part.get("data", {}) for part in said["parts"]):
                 turns.append({"said": _text(said), "steps": [], "items": []})
         elif status["state"] == "working" and "human" not in metadata:
-            turns[-1]["steps"].append(_text(said))
+            agent = metadata.get("agent") if "step" not in metadata else None
+            turns[-1]["steps"].append(f"{agent.capitalize()} Agent" if agent else _text(said))
         elif _text(said):
             turns[-1]["items"].append(["said", _worded(said)])
     return turns

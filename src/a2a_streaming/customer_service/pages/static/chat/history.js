@@ -3,7 +3,7 @@
 import { call, persist } from "/web/api.js";
 import { arrange, h } from "/web/dom.js";
 import { label, waits } from "/web/fold.js";
-import { when } from "/web/format.js";
+import { lately } from "/web/format.js";
 import { textOf } from "/web/story.js";
 
 const MOST = 100;
@@ -63,7 +63,7 @@ export class History {
         "a",
         { href: `#context=${context}`, dataset: { context } },
         h("span.title", {}, textOf(said) || "Conversation"),
-        h("span.about", {}, h("span", {}, when(latest.status.timestamp)), h("span", {}, mark)),
+        h("span.about", {}, h("span", {}, lately(latest.status.timestamp)), h("span", {}, mark)),
       ),
     );
     this.#shown.set(context, { version, element });
