@@ -42,7 +42,8 @@ class Stage:
 
     def __init__(self, filled: Filled, redis_url: str, postgresql: Callable[[], str]) -> None:
         self._filled = filled
-        self._redis_url = redis_url
+        self.redis_url = redis_url
+        """The Redis."""
         self._postgresql = postgresql
         self._numbers = itertools.count()
         self._before: Books | None = None
@@ -82,7 +83,12 @@ class Stage:
 
     @asynccontextmanager
     async def platform(
-        self, conversation: Conversation, database: Database, reader: Reader, directory: Path
+        self,
+        conversation: Conversation,
+        database: Database,
+        reader: Reader,
+        directory: Path,
+        **more: str,
     ) -> AsyncIterator[tuple[PlatformProcess, str]]:
         """Run a platform for a conversation, on books of its own; gives it, and its database's URL.
 
@@ -91,17 +97,19 @@ class Stage:
             database: What the systems of record are in.
             reader: Who reads and words.
             directory: For the files.
+            more: Further settings.
         """
         name = f"conversation{next(self._numbers)}"
         url = await self._copy(database, name, directory)
         if self._before is None:  # the same in every copy
             self._before = await books(url)
         settings = {
-            "A2A_REDIS_URL": self._redis_url,
+            "A2A_REDIS_URL": self.redis_url,
             "A2A_KEY_PREFIX": f"{name}:",
             "A2A_RECORDS": "conversations.company:records",
             "A2A_LEASE_SECONDS": _LEASE,
             DATABASE: url,
+            **more,
         }
         async with (
             _claude(conversation, reader) as claude,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
+import orjson
 from playwright.async_api import Page
 
 from a2a_streaming.client import Client, StreamEvent
@@ -30,44 +32,58 @@ async def shown(page: Page) -> list[Json]:
     return [turn for story in await page.evaluate(_SHOWN) for turn in story]
 
 
-def told(events: Sequence[StreamEvent]) -> list[Json]:
-    """What the events of a task are to show."""
+def told(events: Sequence[Json]) -> list[Json]:
+    """What a task's events (A2A 1.0) are to show."""
     turns: list[Json] = []
-    artifacts: dict[int, list[Any]] = {}
+    artifacts: dict[str, list[Any]] = {}
     for event in events:
-        if event.kind == "artifact":
-            _artifact(event.data["artifact"], turns[-1], artifacts)
-            continue
-        status, metadata = event.data["status"], event.data.get("metadata", {})
-        said = status.get("message")
-        if said is None:
-            if status["state"] == "canceled":
-                turns[-1]["items"].append(["note", "Canceled."])
-        elif said["role"] == "user":
-            if not any("handover" in part.get("data", {}) for part in said["parts"]):
-                turns.append({"said": _text(said), "steps": [], "items": []})
-        elif status["state"] == "working" and "human" not in metadata:
-            agent = metadata.get("agent") if "step" not in metadata else None
-            turns[-1]["steps"].append(f"{agent.capitalize()} Agent" if agent else _text(said))
-        elif _text(said):
-            turns[-1]["items"].append(["said", _worded(said)])
+        match event:
+            case {"task": task}:
+                if not turns:
+                    turns += [_turn(_text(said)) for said in task["history"]]
+            case {"statusUpdate": update}:
+                _status(update["status"], update.get("metadata", {}), turns)
+            case {"artifactUpdate": update}:
+                _artifact(update, turns[-1], artifacts)
+            case _:
+                raise AssertionError(f"it isn't known how {event} is shown")
     return turns
 
 
-def _artifact(artifact: Json, turn: Json, known: dict[int, list[Any]]) -> None:
-    index = artifact["index"]
+def _turn(said: str) -> Json:
+    return {"said": said, "steps": [], "items": []}
+
+
+def _status(status: Json, metadata: Json, turns: list[Json]) -> None:
+    said = status.get("message")
+    if said is None:
+        if status["state"] == "TASK_STATE_CANCELED":
+            turns[-1]["items"].append(["note", "Canceled."])
+    elif said["role"] == "ROLE_USER":
+        if not any("handover" in part.get("data", {}) for part in said["parts"]):
+            turns.append(_turn(_text(said)))
+    elif status["state"] == "TASK_STATE_WORKING" and "human" not in metadata:
+        agent = metadata.get("agent") if "step" not in metadata else None
+        turns[-1]["steps"].append(f"{agent.capitalize()} Agent" if agent else _text(said))
+    elif _text(said):
+        turns[-1]["items"].append(["said", _worded(said)])
+
+
+def _artifact(update: Json, turn: Json, known: dict[str, list[Any]]) -> None:
+    artifact = update["artifact"]
+    parts, key = artifact.get("parts", []), artifact["artifactId"]
     if artifact.get("name") == "intent":
-        [data] = [part["data"] for part in artifact["parts"]]
+        [data] = [part["data"] for part in parts]
         turn["items"].append(["understood", len(data["intents"])])
         return
-    if index not in known:
-        known[index] = ["artifact", "", []]
-        turn["items"].append(known[index])
-    item = known[index]
-    if not artifact.get("append"):
+    if key not in known:
+        known[key] = ["artifact", "", []]
+        turn["items"].append(known[key])
+    item = known[key]
+    if not update.get("append"):
         item[1:] = ["", []]
-    item[1] += "".join(part.get("text", "") for part in artifact["parts"])
-    item[2] += [part["file"]["name"] for part in artifact["parts"] if "file" in part]
+    item[1] += "".join(part.get("text", "") for part in parts)
+    item[2] += [part["filename"] for part in parts if "raw" in part]
 
 
 def _worded(said: Json) -> str:
@@ -83,7 +99,34 @@ def _text(message: Json) -> str:
     return "".join(part.get("text", "") for part in message["parts"])
 
 
-async def log_of(url: str, task: str, agent: str = "") -> list[StreamEvent]:
-    """A task's log, as far as it is told in one go."""
-    async with Client(f"{url}{agent}") as client:
+async def log_of(url: str, task: str) -> list[Json]:
+    """A task's log in A2A 1.0, up to where the task has ended or waits."""
+    events: list[Json] = []
+    state = (await _task(url, task))["status"]
+    async with httpx2.AsyncClient(timeout=20) as http:
+        asked = {"tasks": {task: None}}
+        async with http.stream("POST", f"{url}/web/events", json=asked) as answer:
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    events.append(orjson.loads(line.removeprefix("data: ")))
+                    if events[-1].get("statusUpdate", {}).get("status") == state:
+                        return events
+    return events
+
+
+async def state_of(url: str, task: str) -> str:
+    """The state that a task is in."""
+    return (await _task(url, task))["status"]["state"]
+
+
+async def _task(url: str, task: str) -> Json:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": task}}
+    async with httpx2.AsyncClient(timeout=20) as http:
+        answer = await http.post(f"{url}/", json=body, headers={"A2A-Version": "1.0"})
+    return answer.json()["result"]
+
+
+async def sights_of(url: str, task: str) -> list[StreamEvent]:
+    """A task's log in the first dialect, as conversations' files are read by."""
+    async with Client(f"{url}/rpc/0.1") as client:  # also what was born in 1.0
         return [event async for event in client.resubscribe(task)]

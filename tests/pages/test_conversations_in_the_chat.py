@@ -13,7 +13,7 @@ from conversations.stage import Stage
 from conversations.telling import sights
 from pages.chatting import Chat
 from pages.conftest import Visit
-from pages.reading import log_of, shown, told
+from pages.reading import log_of, shown, sights_of, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,7 +47,7 @@ async def test_a_conversation_in_the_chat_ends_as_its_file_says(
             if turn.person:
                 await chat.page.locator(".turn").last.get_by_text(last[:60]).last.wait_for()
             task = (await chat.tasks())[-1]
-            log = await log_of(platform.url, task)
+            log = await sights_of(platform.url, task)
             assert unseen(turn.sees, sights(log, seen.get(task, 0))) is None
             seen[task] = len(log)
         tasks = await chat.tasks()

@@ -155,7 +155,7 @@ export class Conversation {
       return;
     }
     if (message.position && task.began === Infinity) {
-      task.began = Number(message.position.split("-")[0]);
+      task.began = beginning(message);
       this.#sort();
     }
     this.#announce(message, task.element.story.state);
@@ -192,6 +192,11 @@ export class Conversation {
     }
     this.page.changed();
   }
+}
+
+/** When a task was begun, ms: its first event says it; after a reset its epoch tells it to about a second. */
+function beginning({ kind, body, position }) {
+  return kind === "event" && body.task ? Date.parse(body.task.status.timestamp) : Number(position.split("-")[0]) / 1000;
 }
 
 function keep(messages) {
