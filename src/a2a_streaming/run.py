@@ -140,7 +140,8 @@ class Run(Answers):
     async def acting_token(self) -> str | None:
         """Return a bearer token by which the agent acts for the task's owner at another agent, for some minutes.
 
-        None without authentication. The other agent takes it if it has the same `A2A_AUTH_SECRET`, or Redis.
+        The other agent takes it if it has the same `A2A_AUTH_SECRET`, or Redis. Without authentication it says no
+        more than a demo customer's name, and is None if the owner is none.
 
         Raises:
             Unavailable: Redis is away.

@@ -28,6 +28,7 @@ from a2a_streaming.node import Node, Role
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import configure_logging, get_logger
 from a2a_streaming.web import Web
+from a2a_streaming.web.session import nobody
 
 _log = get_logger(__name__)
 
@@ -51,7 +52,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     by_name = {agent.name: agent for agent in platform.agents}
     mounts = {"": by_name["intent"]} | {f"/agents/{name}": a for name, a in by_name.items()}
     door = NodeDoor(node, "intent")
-    web = Web(node, [*platform.places, ops.PLACE])
+    web = Web(node, [*platform.places, ops.PLACE], customers=platform.demo_customers)
     _run(
         node,
         mounts,
@@ -84,7 +85,11 @@ def serve(
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
     door = NodeDoor(node, agent.name)
-    web = Web(node, [*(place for part in parts for place in part.places), ops.PLACE])
+    web = Web(
+        node,
+        [*(place for part in parts for place in part.places), ops.PLACE],
+        customers=parts[0].demo_customers if parts else nobody,
+    )
     _run(
         node,
         {"": agent},

@@ -22,8 +22,9 @@ from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.pages import PLACES
-from a2a_streaming.customer_service.records import Records, SqlRecords
+from a2a_streaming.customer_service.records import DemoCustomers, Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.task import Json
 from a2a_streaming.web import Place
 
 _PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
@@ -94,6 +95,18 @@ class Platform:
     def places(self) -> Sequence[Place]:
         """The pages for customers and for people who answer them: where the Intent Agent is."""
         return () if self._intent is None else PLACES
+
+    async def demo_customers(self) -> Sequence[Json]:
+        """Return the demo customers between whom pages can switch, the one first who stands for everybody.
+
+        Each has a `name`, and the `subject` to ask as them: empty for the first, who is it without being named.
+        """
+        customers = self.records.customers
+        found = await customers.demo() if isinstance(customers, DemoCustomers) else ()
+        return [
+            {"subject": one.subject if place else "", "name": one.name}
+            for place, one in enumerate(found)
+        ]
 
     async def start(self) -> None:
         """Open the systems of record.

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
+from a2a_streaming.caller import DEMO_HEADER
 from a2a_streaming.cards import KEY_HEADER
 from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
@@ -133,7 +134,7 @@ def _cors(settings: Settings) -> list[Middleware]:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=[
                 *("authorization", "content-type", "last-event-id", KEY_HEADER, VERSION_HEADER),
-                *("A2A-Extensions", "X-A2A-Extensions", ENVELOPE_HEADER),
+                *("A2A-Extensions", "X-A2A-Extensions", ENVELOPE_HEADER, DEMO_HEADER),
             ],
             expose_headers=["retry-after", "www-authenticate", "etag"],
         )

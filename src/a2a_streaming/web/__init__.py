@@ -13,6 +13,7 @@ from a2a_streaming.topic import Topic
 from a2a_streaming.web.assets import Assets
 from a2a_streaming.web.events import EventsEndpoint
 from a2a_streaming.web.pages import Page, Place, routes_of
+from a2a_streaming.web.session import Customers, SessionEndpoint, nobody
 
 __all__ = ["Assets", "Place", "Web"]
 
@@ -24,14 +25,21 @@ class Web:
         node: The process's node.
         places: The pages.
         topics: What they may follow beside tasks.
+        customers: Tells the demo customers between whom they can switch where there is no authentication.
     """
 
     def __init__(
-        self, node: Node, places: Sequence[Place] = (), *, topics: Sequence[Topic] = ()
+        self,
+        node: Node,
+        places: Sequence[Place] = (),
+        *,
+        topics: Sequence[Topic] = (),
+        customers: Customers = nobody,
     ) -> None:
         self._node = node
         self._places = places
         self._topics = topics
+        self._customers = customers
 
     def routes(self) -> list[BaseRoute]:
         """Return all routes but `/`, which is the application's; see `home`."""
@@ -40,6 +48,7 @@ class Web:
         events = EventsEndpoint(self._node, self._topics)
         return [
             Route("/web/events", events, methods=["POST"]),
+            Route("/web/session", SessionEndpoint(self._node, self._customers), methods=["GET"]),
             Route("/web/{file:path}", shared, methods=["GET"]),
             *(route for place in self._places for route in routes_of(place, framed_by)),
         ]

@@ -17,8 +17,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from a2a_streaming.auth.tokens import Ticket
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import InternalError, InvalidParams, RequestError, TaskNotFound
+from a2a_streaming.errors import (
+    Forbidden,
+    InternalError,
+    InvalidParams,
+    RequestError,
+    TaskNotFound,
+    Unauthenticated,
+)
 from a2a_streaming.following import FollowReader, TopicReader
 from a2a_streaming.http.access import Access, counted
 from a2a_streaming.http.bodies import check_json, load_json, read_body, rest_error
@@ -28,6 +36,7 @@ from a2a_streaming.reading import Reader, TaskReader, read_position
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.topic import Topic
 from a2a_streaming.web import frames
+from a2a_streaming.web.rights import Rights
 
 _log = get_logger(__name__)
 _MOST = 200
@@ -61,6 +70,7 @@ class EventsEndpoint:
         self._node = node
         self._topics = {topic.name: topic for topic in topics}
         self._access = Access(node)
+        self._rights = Rights(node)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -68,12 +78,7 @@ class EventsEndpoint:
 
     async def _answer(self, request: Request) -> ASGIApp:
         try:
-            body = await read_body(request, self._node.settings.max_body_bytes)
-            await self._node.ready()
-            caller = await self._access.identify(request, by_ticket=True)
-            check_json(request)
-            wanted = read_wanted(load_json(body))
-            return await counted(self._node, caller, partial(self._open, caller, wanted))
+            return await self._serve(request)
         except RequestError as error:
             return rest_error(error)
         except ClientDisconnect:
@@ -81,6 +86,26 @@ class EventsEndpoint:
         except Exception:  # whatever fails, the page gets an answer and the server lives
             _log.exception("a request failed")
             return rest_error(InternalError())
+
+    async def _serve(self, request: Request) -> ASGIApp:
+        body = await read_body(request, self._node.settings.max_body_bytes)
+        await self._node.ready()
+        caller, ticket = await self._identify(request)
+        check_json(request)
+        wanted = read_wanted(load_json(body))
+        if ticket is not None and not ticket.is_for(wanted.tasks, wanted.topics):
+            raise Unauthenticated("The ticket isn't for all of these. Get a new one.")
+        app = await counted(self._node, caller, partial(self._open, caller, wanted))
+        if isinstance(app, EventStream):
+            self._rights.watch(app, caller)
+        return app
+
+    async def _identify(self, request: Request) -> tuple[Caller, Ticket | None]:
+        """Return who asks, and the ticket that they came by; raises as `Access.of_page` does."""
+        if self._node.settings.authenticates and (text := request.query_params.get("ticket")):
+            ticket = await self._access.of_ticket(request, text)
+            return ticket.caller, ticket
+        return await self._access.of_page(request), None
 
     async def _open(self, caller: Caller, wanted: Wanted) -> ASGIApp:
         """Open the stream.
@@ -121,6 +146,8 @@ class EventsEndpoint:
         if topic is None:
             known = ", ".join(self._topics) or "none"
             raise InvalidParams(f"There is no topic {name[:40]!r} here; there are: {known}.")
+        if caller.task:
+            raise Forbidden("A link, or a ticket, for one task opens nothing else.")
         topic.admit(caller)
         return topic
 

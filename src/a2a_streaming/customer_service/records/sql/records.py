@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from a2a_streaming.customer_service.records.entities import Customer
-from a2a_streaming.customer_service.records.sql import rows
+from a2a_streaming.customer_service.records.sql import demo, rows
 from a2a_streaming.customer_service.records.sql.billing import SqlBilling
 from a2a_streaming.customer_service.records.sql.bookings import SqlBookings
 from a2a_streaming.customer_service.records.sql.database import Database
@@ -25,7 +25,7 @@ from a2a_streaming.customer_service.records.systems import (
 )
 from a2a_streaming.customer_service.records.tickets import Tickets
 
-_DEMO = "demo"
+_DEMO = demo.CUSTOMERS[0][0]
 """Subject of the customer who stands for everybody while authentication is off."""
 
 
@@ -97,3 +97,12 @@ class SqlCustomers:
         async with self._database.reading() as session:
             row = await session.scalar(wanted)
         return rows.customer(row) if row is not None else None
+
+    async def demo(self) -> Sequence[Customer]:
+        """Return the customers whom documentation and tests know, the one first who stands for everybody."""
+        subjects = [subject for subject, *_ in demo.CUSTOMERS]
+        wanted = select(CustomerRow).where(CustomerRow.subject.in_(subjects))
+        async with self._database.reading() as session:
+            found = [rows.customer(row) for row in await session.scalars(wanted)]
+        found.sort(key=lambda customer: subjects.index(customer.subject))
+        return found if found and found[0].subject == _DEMO else []
