@@ -51,7 +51,6 @@ async def profile(chromium: Browser) -> AsyncIterator[BrowserContext]:
     )
     context.set_default_timeout(20_000)
     wrong: list[str] = []
-    await context.route('**/web/session', lambda r: r.fulfill(json={'authentication': False, 'customers': []}))  # TEMPORARY
 
     def note(message: ConsoleMessage) -> None:
         # A server that is killed, or a key that isn't known, is told by the browser itself.
