@@ -4,16 +4,15 @@ import { session } from "/web/api.js";
 import "/web/elements/connection-badge.js";
 import { signedIn } from "/web/elements/sign-in.js";
 import { Stream } from "/web/stream.js";
-import { credentials } from "/web/tickets.js";
+import { provider } from "/web/tickets.js";
 import { Overview } from "./overview.js";
 import { TaskPage } from "./task.js";
 
 session.customer = ""; // whoever operates the platform, is no customer
 const main = document.getElementById("main");
 const who = await signedIn(main, ["operator"]);
-const stream = new Stream(await session.identity(), {});
+const stream = new Stream(await session.identity(), provider(who));
 stream.listen((state) => document.getElementById("connection").show(state));
-credentials(stream, session, who);
 
 let page = null;
 

@@ -1,32 +1,22 @@
-// What the stream is opened with: a ticket, so that the worker that holds it never has the key or token itself.
+// What the stream is opened with: a ticket for what it follows, so that whoever holds it never has the key or token.
 
-import { ask } from "./api.js";
-
-const EARLY = 0.8; // a new one is asked for when this much of its time is over
-const AGAIN = 5000;
+import { ask, session } from "./api.js";
 
 /**
- * Keep a stream supplied with what it is opened with.
- * @param {import("./stream.js").Stream} stream the page's stream
- * @param {object} session who asks
+ * Return what gives a page's stream what it is opened with.
  * @param {{authentication: boolean}} who what `whoAmI` has told
+ * @returns {(asked: {tasks: string[], topics: string[]}) => Promise<{headers?: object, ticket?: string} | null>}
  */
-export function credentials(stream, session, who) {
-  if (!who.authentication) {
-    stream.credential({ headers: session.headers() });
-    return;
-  }
-  let timer = null;
-  const renew = async () => {
-    clearTimeout(timer);
+export function provider(who) {
+  if (!who.authentication) return async () => ({ headers: session.headers() });
+  return async (asked) => {
+    if (!session.credential) return null;
     try {
-      const { ticket, expiresIn } = await ask("/auth/ticket", { body: { stream: true } });
-      stream.credential({ ticket });
-      timer = setTimeout(renew, expiresIn * 1000 * EARLY);
-    } catch {
-      timer = setTimeout(renew, AGAIN);
+      const { ticket } = await ask("/auth/ticket", { body: asked });
+      return { ticket };
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) return null;
+      throw error;
     }
   };
-  stream.listen((state) => state.name === "signed-out" && renew());
-  renew();
 }

@@ -5,7 +5,7 @@ import { h } from "/web/dom.js";
 import { signedIn } from "/web/elements/sign-in.js";
 import "/web/elements/connection-badge.js";
 import { Stream } from "/web/stream.js";
-import { credentials } from "/web/tickets.js";
+import { provider } from "/web/tickets.js";
 import { Conversation } from "./conversation.js";
 import { History } from "./history.js";
 
@@ -22,7 +22,7 @@ if (embedded) await tokenFromOutside();
 
 const who = await signedIn(document.querySelector("main"));
 const identity = await session.identity();
-const stream = new Stream(identity, {});
+const stream = new Stream(identity, provider(who));
 const tell = new BroadcastChannel(`a2a-chat-${identity}`);
 let atEnd = true;
 
@@ -43,7 +43,6 @@ const conversation = new Conversation($("conversation"), stream, {
 const history = new History($("history").querySelector("ul"), () => conversation.context);
 
 stream.listen((state) => $("connection").show(state));
-credentials(stream, session, who);
 tell.onmessage = ({ data }) => {
   if (data.context === conversation.context) conversation.attach(data.task);
   history.refresh();

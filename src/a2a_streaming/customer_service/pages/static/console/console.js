@@ -5,7 +5,7 @@ import { h } from "/web/dom.js";
 import "/web/elements/connection-badge.js";
 import { signedIn } from "/web/elements/sign-in.js";
 import { Stream } from "/web/stream.js";
-import { credentials } from "/web/tickets.js";
+import { provider } from "/web/tickets.js";
 import { Desk } from "./desk.js";
 import { Queue } from "./queue.js";
 
@@ -18,9 +18,8 @@ const parts = [...main.children];
 const who = await signedIn(main, ["agent", "operator"]);
 main.replaceChildren(...parts);
 
-const stream = new Stream(await session.identity(), {});
+const stream = new Stream(await session.identity(), provider(who));
 stream.listen((state) => $("connection").show(state));
-credentials(stream, session, who);
 
 const name = $("name");
 // The name customers read; who has a ticket is decided by who signed in, if people do.
