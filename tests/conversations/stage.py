@@ -88,6 +88,8 @@ class Stage:
         database: Database,
         reader: Reader,
         directory: Path,
+        *,
+        port: int | None = None,
         **more: str,
     ) -> AsyncIterator[tuple[PlatformProcess, str]]:
         """Run a platform for a conversation, on books of its own; gives it, and its database's URL.
@@ -97,6 +99,7 @@ class Stage:
             database: What the systems of record are in.
             reader: Who reads and words.
             directory: For the files.
+            port: Where it listens; any by default.
             more: Further settings.
         """
         name = f"conversation{next(self._numbers)}"
@@ -113,7 +116,7 @@ class Stage:
         }
         async with (
             _claude(conversation, reader) as claude,
-            PlatformProcess(directory, **settings, **claude) as platform,
+            PlatformProcess(directory, port=port, **settings, **claude) as platform,
         ):
             yield platform, url
 

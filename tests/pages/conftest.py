@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from conversations.stage import Stage
 from customer_service.records.databases import Filled
+
+expect.set_options(timeout=20_000)
 
 ARGUMENTS = [
     "--headless",
@@ -26,6 +35,9 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 """How Chromium is started where there is no screen and no internet."""
+
+EXPECTED = ("Failed to load resource", "frame-ancestors")
+"""What browsers say of things that the tests do on purpose."""
 
 Visit = Callable[..., Awaitable[Page]]
 """Opens an address in a window: `await visit(url)`, in the same browser profile as the ones before."""
@@ -53,8 +65,8 @@ async def profile(chromium: Browser) -> AsyncIterator[BrowserContext]:
     wrong: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        # A server that is killed, or a key that isn't known, is told by the browser itself.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        # Of a server that is killed, a key that isn't known, and a frame that may not be, the browser tells itself.
+        if message.type == "error" and not any(one in message.text for one in EXPECTED):
             wrong.append(message.text)
 
     context.on("console", note)
@@ -75,6 +87,20 @@ async def visit(profile: BrowserContext) -> Visit:
         return page
 
     return opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def profile_page(profile: BrowserContext) -> Page:
+    """An empty window, for pages that aren't ready at once: somebody must sign in."""
+    return await profile.new_page()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium_pages(chromium: Browser, profile_page: Page) -> AsyncIterator[tuple[Page, Page]]:
+    """Windows of two devices."""
+    other = await chromium.new_context(locale="en-GB", reduced_motion="reduce")
+    yield profile_page, await other.new_page()
+    await other.close()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ export class Overview {
    */
   constructor(place, stream, query) {
     this.tasks = new TaskTable(query);
-    this.silent = new TaskTable(new URLSearchParams({ silent: "1", size: "20" }), { actions: true, empty: "No task has been silent for too long." });
+    this.silent = new TaskTable(new URLSearchParams({ silent: "true", size: "20" }), { actions: true, empty: "No task has been silent for too long." });
     arrange(place, [
       h("h1.visually-hidden", {}, "Operations"),
       this.#tiles,

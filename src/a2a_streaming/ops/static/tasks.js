@@ -102,7 +102,7 @@ export class TaskTable {
     states.value = this.query.get("state") ?? "";
     const search = field("Id or words", input("q"));
     search.classList.add("wide");
-    const silent = h("label.choice", {}, h("input", { type: "checkbox", name: "silent", value: "1", checked: this.query.has("silent") }), h("span", {}, "silent"));
+    const silent = h("label.choice", {}, h("input", { type: "checkbox", name: "silent", value: "true", checked: this.query.has("silent") }), h("span", {}, "silent"));
     const form = h("form.filters", { role: "search", "aria-label": "Filters" }, search, field("State", states), field("Agent", input("agent")), field("Owner", input("owner")), field("Context", input("context")), silent,
       h("button.primary", { type: "submit" }, "Filter"), h("button", { type: "button", onclick: () => this.#export() }, "Export"));
     form.addEventListener("submit", (event) => {

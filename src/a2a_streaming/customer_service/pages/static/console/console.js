@@ -13,10 +13,7 @@ const NAME = "a2a-name";
 const $ = (id) => document.getElementById(id);
 
 session.customer = ""; // whoever answers customers, is none
-const main = document.querySelector("main");
-const parts = [...main.children];
-const who = await signedIn(main, ["agent", "operator"]);
-main.replaceChildren(...parts);
+const who = await signedIn(document.querySelector("main"), ["agent", "operator"]);
 
 const stream = new Stream(await session.identity(), provider(who));
 stream.listen((state) => $("connection").show(state));
