@@ -20,6 +20,7 @@ _POLICY = (
     "base-uri 'none'",
     "form-action 'self'",
     "require-trusted-types-for 'script'",
+    "trusted-types a2a",  # the worker's script, and nothing else
 )
 _UNUSED = (
     *("accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope"),

@@ -23,47 +23,62 @@ export function waits(state) {
 
 /**
  * Fold an event into a task.
- * @param {object | null} task the task so far, an A2A 1.0 Task, which stays as it is; null before the first event
- * @param {object} event a StreamResponse: one of `task`, `statusUpdate`, `artifactUpdate`, `message`
+ * @param {object | null} task the task so far, an A2A 1.0 Task, which is taken over; null before the first event
+ * @param {object} event a StreamResponse: one of `task`, `statusUpdate`, `artifactUpdate`, `message`; it stays as it is
  * @returns {object} the task after it
  */
 export function apply(task, event) {
-  if (event.task) return { ...event.task, ...metadata({}, event.task.metadata) };
+  if (event.task) return copyTask(event.task);
   if (event.statusUpdate) return applyStatus(task, event.statusUpdate);
   if (event.artifactUpdate) return applyArtifact(task, event.artifactUpdate);
-  return { ...said(task), status: { state: "TASK_STATE_COMPLETED", message: event.message } };
+  keepSaid(task);
+  task.status = { state: "TASK_STATE_COMPLETED", message: event.message };
+  return task;
 }
 
-function said(task) {
-  const before = task.status?.message;
-  return before ? { ...task, history: [...(task.history ?? []), before] } : { ...task };
+/** Copy as deep as later events change it. */
+function copyTask(task) {
+  const copy = { ...task };
+  if (task.history) copy.history = [...task.history];
+  if (task.artifacts) copy.artifacts = task.artifacts.map(copyArtifact);
+  if (task.metadata) merge(copy, {}, task.metadata);
+  return copy;
 }
 
-function metadata(before, more) {
+function copyArtifact(artifact) {
+  return { ...artifact, parts: [...(artifact.parts ?? [])] };
+}
+
+function keepSaid(task) {
+  if (task.status?.message) (task.history ??= []).push(task.status.message);
+}
+
+function merge(task, before, more) {
   const merged = { ...before, ...more };
   delete merged[INTERNAL];
-  return Object.keys(merged).length ? { metadata: merged } : { metadata: undefined };
+  if (Object.keys(merged).length) task.metadata = merged;
+  else delete task.metadata;
 }
 
 function applyStatus(task, update) {
-  return { ...said(task), status: update.status, ...metadata(task.metadata, update.metadata) };
+  keepSaid(task);
+  task.status = update.status;
+  merge(task, task.metadata, update.metadata);
+  return task;
 }
 
 function applyArtifact(task, update) {
-  const artifacts = [...(task.artifacts ?? [])];
   const fresh = update.artifact;
-  const place = artifacts.findLastIndex((artifact) => artifact.artifactId === fresh.artifactId);
+  task.artifacts ??= [];
+  const place = task.artifacts.findLastIndex((artifact) => artifact.artifactId === fresh.artifactId);
   if (place < 0) {
-    artifacts.push(fresh);
+    task.artifacts.push(copyArtifact(fresh));
   } else if (update.append) {
-    const before = artifacts[place];
-    artifacts[place] = {
-      ...before,
-      parts: [...(before.parts ?? []), ...(fresh.parts ?? [])],
-      ...(fresh.metadata ? { metadata: { ...before.metadata, ...fresh.metadata } } : {}),
-    };
+    const artifact = task.artifacts[place];
+    artifact.parts.push(...(fresh.parts ?? []));
+    if (fresh.metadata) artifact.metadata = { ...artifact.metadata, ...fresh.metadata };
   } else {
-    artifacts[place] = fresh;
+    task.artifacts[place] = copyArtifact(fresh);
   }
-  return { ...task, artifacts };
+  return task;
 }

@@ -2,7 +2,7 @@
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
-const language = () => document.documentElement.lang || navigator.language;
+const language = () => navigator.language;
 
 /** An amount in cents, with its currency. */
 export function money(cents, currency = "EUR") {
@@ -14,6 +14,12 @@ export function when(iso, options) {
   const date = DAY.test(iso) ? new Date(`${iso}T12:00`) : new Date(iso);
   const style = DAY.test(iso) ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language(), options ?? style).format(date);
+}
+
+/** A time, as short as it is clear: the hour of today, the day of another one. */
+export function lately(iso) {
+  const date = new Date(iso);
+  return date.toDateString() === new Date().toDateString() ? clock(iso) : when(iso, { dateStyle: "medium" });
 }
 
 /** The time of day. */

@@ -17,18 +17,20 @@ export class Hub {
   #topics = new Map(); // name → {version, data, followers: Set}
   #listeners = new Set();
   #state = { name: "idle" };
-  #credential = {};
   #connection = null;
   #again = 0; // failures in a row
   #timer = null;
   #alive = 0;
   #watch = null;
   #opening = null;
-  #fetch;
+  #provide;
 
-  /** @param {typeof fetch} fetcher what opens the stream */
-  constructor(fetcher = (...asked) => fetch(...asked)) {
-    this.#fetch = fetcher;
+  /**
+   * @param {(asked: {tasks: string[], topics: string[]}) => Promise<{headers?: object, ticket?: string} | null>} provide
+   *   gives what the stream is opened with, each time; null if whoever asks must sign in first
+   */
+  constructor(provide) {
+    this.#provide = provide;
   }
 
   /** Hear how the connection stands, at once and whenever it changes; returns what ends that. */
@@ -38,12 +40,8 @@ export class Hub {
     return () => this.#listeners.delete(listener);
   }
 
-  /**
-   * Say who asks.
-   * @param {{headers?: object, ticket?: string}} credential headers for the request, or a ticket
-   */
-  credential(credential) {
-    this.#credential = credential;
+  /** Somebody has signed in. */
+  signedIn() {
     if (this.#state.name === "signed-out") this.#open();
   }
 
@@ -130,11 +128,14 @@ export class Hub {
   async #read(connection) {
     this.#heard();
     this.#guard(connection);
-    const { headers = {}, ticket } = this.#credential;
-    const response = await this.#fetch(`/web/events${ticket ? `?ticket=${encodeURIComponent(ticket)}` : ""}`, {
+    const asked = this.#asked();
+    const credential = await this.#provide({ tasks: Object.keys(asked.tasks), topics: Object.keys(asked.topics) });
+    if (!credential) return "signed-out";
+    const { headers = {}, ticket } = credential;
+    const response = await fetch(`/web/events${ticket ? `?ticket=${encodeURIComponent(ticket)}` : ""}`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify(this.#asked()),
+      body: JSON.stringify(asked),
       signal: connection.signal,
       cache: "no-store",
     });

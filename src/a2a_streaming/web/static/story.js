@@ -100,7 +100,7 @@ export class Story {
     if (state === "working" && message && !person) {
       touch(turn, () => {
         finish(turn, at);
-        turn.steps.push({ text: textOf(message), name: metadata.step ?? "", agent: metadata.agent ?? "", at, state: "active" });
+        turn.steps.push({ text: stepOf(message, metadata), name: metadata.step ?? "", agent: metadata.agent ?? "", at, state: "active" });
       });
       return;
     }
@@ -177,6 +177,11 @@ function finish(turn, at, state = "done") {
   step.state = state;
   step.until = at;
   turn.version += 1;
+}
+
+/** A step in words: whom the task is given to, or what they do. */
+function stepOf(message, { agent, step }) {
+  return agent && !step ? `${agent.charAt(0).toUpperCase()}${agent.slice(1)} Agent` : textOf(message);
 }
 
 /** A message's text. */

@@ -14,23 +14,24 @@ export class Stream {
   #listeners = new Set();
   #state = { name: "idle" };
   #ask;
+  #provide;
 
   /**
    * @param {string} identity who asks: pages of the same identity share a stream
-   * @param {{headers?: object, ticket?: string}} credential what they ask with
+   * @param {(asked: object) => Promise<object | null>} provide gives what it is opened with; see `tickets.js`
    */
-  constructor(identity, credential) {
+  constructor(identity, provide) {
+    this.#provide = provide;
     this.#ask = (globalThis.SharedWorker && navigator.locks && this.#inWorker(identity)) || this.#inPage();
-    this.credential(credential);
     addEventListener("online", () => this.#ask({ do: "wake" }));
     addEventListener("offline", () => this.#ask({ do: "sleep" }));
     addEventListener("pageshow", () => this.#ask({ do: "wake" }));
     document.addEventListener("visibilitychange", () => document.hidden || this.#ask({ do: "wake" }));
   }
 
-  /** Say who asks, anew: a ticket has run out. */
-  credential(credential) {
-    this.#ask({ do: "credential", credential });
+  /** Somebody has signed in again. */
+  signedIn() {
+    this.#ask({ do: "signedIn" });
   }
 
   /** Hear how the connection stands, at once and whenever it changes. */
@@ -65,6 +66,9 @@ export class Stream {
     if (message.kind === "state") {
       this.#state = message.state;
       for (const listener of this.#listeners) listener(message.state);
+    } else if (message.kind === "provide") {
+      const answer = (answer) => this.#ask({ do: "provided", number: message.number, answer });
+      this.#provide(message.asked).then(answer, () => answer(undefined));
     } else if (message.kind === "topic") {
       this.#topics.get(message.topic)?.(message.data);
     } else {
@@ -85,12 +89,11 @@ export class Stream {
   }
 
   #inPage() {
-    const hub = new Hub();
+    const hub = new Hub(this.#provide);
     hub.listen((state) => this.#take({ kind: "state", state }));
     return (message) => {
       const { do: does, ...asked } = message;
-      if (does === "wake" || does === "sleep") hub[does]();
-      else if (does === "credential") hub.credential(asked.credential);
+      if (does === "wake" || does === "sleep" || does === "signedIn") hub[does]();
       else hub[does](asked.task ?? asked.topic, this.#take);
     };
   }

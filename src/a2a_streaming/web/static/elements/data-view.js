@@ -35,9 +35,10 @@ function readable(data) {
   const shown = [];
   const facts = Object.entries(data).filter(([key, content]) => key !== "currency" && !isNested(content));
   if (facts.length) shown.push(factsList(facts, data.currency));
-  for (const [key, content] of Object.entries(data)) {
-    if (!isNested(content)) continue;
-    if (rowsOf(content)) shown.push(table(content, data.currency, heading(key)));
+  const nested = Object.entries(data).filter(([, content]) => isNested(content));
+  for (const [key, content] of nested) {
+    // The only table needs no name beside the artifact's own.
+    if (rowsOf(content)) shown.push(table(content, data.currency, nested.length > 1 ? heading(key) : undefined));
     else if (!Array.isArray(content)) {
       const inner = Object.entries(content).filter(([, one]) => !isNested(one));
       shown.push(h("h4", {}, heading(key)), factsList(inner, content.currency ?? data.currency));

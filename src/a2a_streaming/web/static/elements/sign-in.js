@@ -55,8 +55,9 @@ export async function signedIn(place, roles = []) {
     const form = document.createElement("sign-in");
     form.setAttribute("heading", who.signedIn ? `Sign in as ${roles.join(" or ")}` : "Sign in");
     if (who.signedIn) session.credential = "";
+    const before = [...place.children];
     place.replaceChildren(form);
     await new Promise((resolve) => form.addEventListener("signed-in", resolve, { once: true }));
-    form.remove();
+    place.replaceChildren(...before);
   }
 }
