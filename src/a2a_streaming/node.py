@@ -18,8 +18,10 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
+from a2a_streaming.registry import Registry
 from a2a_streaming.service import TaskService
 from a2a_streaming.settings import Settings
+from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.watchdog import Watchdog
 from a2a_streaming.worker import Worker
@@ -78,6 +80,7 @@ class Node:
         self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self._registry: Registry | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
@@ -100,6 +103,13 @@ class Node:
         if self._authenticator is None:
             raise RuntimeError("the node hasn't started")
         return self._authenticator
+
+    @property
+    def feeds(self) -> Feeds:
+        """The process's feeds, once the node has started."""
+        if self._feeds is None:
+            raise RuntimeError("the node hasn't started")
+        return self._feeds
 
     def service(self, agent: str) -> TaskService:
         """Return an agent's tasks, once the node has started."""
@@ -158,7 +168,7 @@ class Node:
         except BaseException:
             await self._close_store()
             raise
-        feeds = self._feeds = Feeds(manager)
+        feeds = self._feeds = Feeds(manager, self.name)
         feeds.start()
         if self._role != "front":
             self._watchdog.start()
@@ -176,7 +186,22 @@ class Node:
                 worker = Worker(manager, agent, self.name, authenticator)
                 worker.start()
                 self._workers.append(worker)
+        self._registry = Registry(manager, self.name, self._describe)
+        self._registry.start()
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
+
+    def _describe(self) -> Json:
+        """Return how the process is, for the registry."""
+        runs_agents = self._role != "front"
+        return {
+            "role": self._role,
+            "agents": [agent.name for agent in self.agents],
+            "escalates": [a.name for a in self.agents if runs_agents and a.escalates],
+            "streams": len(self._streams),
+            "watchers": self.feeds.watching,
+            "runs": sum(worker.runs for worker in self._workers),
+            "draining": self.draining,
+        }
 
     def track(self, stream: Stream) -> None:
         """Count a stream in, so that `drain` can end it."""
@@ -191,6 +216,8 @@ class Node:
     async def drain(self) -> None:
         """Hand running work over, and end every stream: its client reconnects elsewhere."""
         self.draining = True
+        if self._registry is not None:
+            self._registry.hurry()
         for stream in list(self._streams):
             stream.stop("drain")
         await asyncio.gather(*(worker.drain() for worker in self._workers))
@@ -208,6 +235,8 @@ class Node:
                 await self._pusher.aclose()
             for service in self._services.values():
                 await service.aclose()
+            if self._registry is not None:
+                await self._registry.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
             if self._authenticator is not None:

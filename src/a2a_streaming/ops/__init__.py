@@ -1,0 +1,1 @@
+"""What operators need: how the processes are, which tasks there are, and what can be done to one."""
