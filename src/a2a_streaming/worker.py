@@ -319,13 +319,14 @@ class Worker:
                 await self._manager.log.release(grant, cleaned=True)
 
     async def _let_go(self, running: Running) -> None:
-        """Leave a task to who has its lease; or to who takes it, if another attempt is to begin."""
+        """Leave a task to who has its lease, or takes it: one of its hints may be the one that is to wake them."""
         _log.warning("lost the lease; another process goes on", task=running.grant.task_id)
-        if running.stop is not Stop.RETRY:
-            return
-        # Among its hints may be the one that is to wake them.
-        with contextlib.suppress(Unavailable):  # reclaimed once they have been idle
-            await self._work.hint(running.grant.task_id)
+        woken = len(running.items) > 1
+        if not woken and running.stop is not Stop.RETRY:
+            return  # reclaimed once it has been idle
+        with contextlib.suppress(Unavailable):  # likewise
+            if woken:
+                await self._work.hint(running.grant.task_id)
             await self._work.done(*running.items)
 
     async def _hand_over(self, running: Running) -> None:

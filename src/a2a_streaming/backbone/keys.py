@@ -161,7 +161,7 @@ KEYS: tuple[KeySpec, ...] = (
         "audit",
         "stream",
         "audit_ttl since the last entry",
-        "accesses to other owners' tasks: actor, role, does, task, owner",
+        "accesses to other owners' tasks, and interventions: actor, role, does, task, owner, reason",
     ),
     KeySpec(
         "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"

@@ -6,6 +6,7 @@ from typing import Self
 
 from a2a_streaming.backbone.audit import Audit
 from a2a_streaming.backbone.broadcast import Broadcast
+from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.history import History
@@ -61,6 +62,7 @@ class RedisManager:
         self.credentials = Credentials(self._store, self.keys)
         self.audit = Audit(self._store, self.keys, lifetime=settings.audit_ttl)
         self.interventions = Interventions(self._store, self.keys)
+        self.census = Census(self._store, self.keys)
         self.nodes = Nodes(self._store, self.keys, settings)
         self.sweep = Sweep(self._store, self.keys, settings)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -129,17 +129,22 @@ class Nodes:
         found: list[bytes] = await self._store.call("ZRANGE", self._keys.agents, 0, -1)
         return sorted(agent.decode() for agent in found)
 
-    async def figures(self, after: str | None) -> list[Figures]:
-        """Return how counts have moved in the last ten minutes, in order.
+    async def figures(self, after: str | None) -> tuple[int, list[Figures]]:
+        """Return Redis' clock, ms since 1970, and how counts have moved in the last ten minutes, in order.
 
         Args:
             after: Leave out what stands up to there, as `Figures.id` says it; None for all.
+
+        Raises:
+            Unavailable: Redis is away.
         """
-        oldest = str(time.time_ns() // 1_000_000 - KEPT_SECONDS * 1000)
-        since = oldest if after is None else f"({after}"
-        entries: list[Any] = await self._store.call("XRANGE", self._keys.figures, since, "+")
+        since = "-" if after is None else f"({after}"
+        time_, entries = await self._store.pipeline(
+            [["TIME"], ["XRANGE", self._keys.figures, since, "+"]]
+        )
+        now = int(time_[0]) * 1000 + int(time_[1]) // 1000
         found: list[Figures] = []
         for entry, (_, name, _, moved) in entries:
             at = int(entry.partition(b"-")[0])
             found.append(Figures(entry.decode(), at, name.decode(), orjson.loads(moved)))
-        return found
+        return now, found

@@ -23,11 +23,14 @@ from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
 from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
+from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.http.tokens import TokenEndpoint, give_link, give_ticket, give_token
 from a2a_streaming.node import Node
+from a2a_streaming.ops.api import OperationsApi
+from a2a_streaming.ops.overview import Overview
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.wire.dialects import METHODS, Dialect
 
@@ -90,11 +93,13 @@ def node_app(
         more: What else it serves; goes before the agents' own paths.
     """
     cards = cards or {}
+    overview = Overview(node)
     routes: list[BaseRoute] = [
         *more,
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
+        *OperationsApi(node, HttpDoor(node), overview).routes(),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
         Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
@@ -116,6 +121,7 @@ def node_app(
 
     app = Starlette(routes=routes, lifespan=lifespan, middleware=_cors(node.settings))
     app.state.node = node
+    app.state.overview = overview
     return app
 
 
