@@ -124,6 +124,7 @@ class TaskReader:
         if isinstance(got, Reset):
             if got.reason is not None:
                 metrics.RESETS.labels(got.reason).inc()
+                self._session.tally.resets += 1
             if self._turn is not None and mentions(got.task, self._turn):
                 self._turn = None  # the turn has begun already: what follows is its rest
             state = state_of(got.task)
@@ -133,7 +134,7 @@ class TaskReader:
             self._ended = state.terminal or (waits and not self._to_the_end)
             self._held.clear()  # the task as it is now tells it too
             return [self._frames.reset(got.task, got.reason, got.position)]
-        metrics.DELIVERIES.inc(len(got))
+        self._session.tally.deliveries += len(got)
         if isinstance(got, Page) and self._turn is None and not self._holds and self._frames.joins:
             return [self._whole(got)]
         frames = self._told(got)

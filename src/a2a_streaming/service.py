@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from a2a_streaming.accepting import read_token
+from a2a_streaming.backbone.index import in_state
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Snapshot
 from a2a_streaming.caller import Caller
@@ -136,7 +137,7 @@ class TaskService:
         if context is not None:
             wanted.append(("context", context))
         if state is not None:
-            wanted.append(("state", state.label))
+            wanted.append(in_state(self._agent, state))
         found = await self._manager.index.tasks(wanted, changed_after=changed_after)
         if caller.task:
             found = [one for one in found if one[1] == caller.stored_id(caller.task)]

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0
     """Seconds after which a watcher that isn't renewed counts as gone."""
+    beat_seconds: Seconds = 1.0
+    """How often a process says how it is; after five times that without a word it counts as gone."""
+    silent_seconds: Seconds = 60.0
+    """After how long without an event a task that is submitted or working counts as silent."""
     push: bool = True
     """Whether clients may have a task's events pushed to webhooks."""
     push_private: bool = False

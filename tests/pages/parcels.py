@@ -40,13 +40,12 @@ class Parcels:
 
 
 @asynccontextmanager
-async def parcels(stage: Stage, directory: Path, **settings: str) -> AsyncIterator[Parcels]:
+async def parcels(stage: Stage, directory: Path) -> AsyncIterator[Parcels]:
     """Run both.
 
     Args:
         stage: What the platform stands on.
         directory: For the files.
-        settings: Further settings of the platform.
     """
     port, gate = free_port(), directory / "gate"
     serving = started(
@@ -65,7 +64,6 @@ async def parcels(stage: Stage, directory: Path, **settings: str) -> AsyncIterat
             "offline",
             directory,
             A2A_AGENTS=f"http://127.0.0.1:{port}",
-            **settings,
         ) as (platform, _):
             yield Parcels(platform, gate)
     finally:

@@ -118,7 +118,9 @@ async def test_a_message_sent_while_the_server_is_away_arrives_once(
     platform, _ = await held.enter_async_context(
         stage.platform(conversation, "sqlite", "offline", tmp_path)
     )
-    proxy = await held.enter_async_context(Proxy(("127.0.0.1", int(platform.url.rsplit(":", 1)[1]))))
+    proxy = await held.enter_async_context(
+        Proxy(("127.0.0.1", int(platform.url.rsplit(":", 1)[1])))
+    )
     url = f"http://127.0.0.1:{proxy.port}"
     chat = Chat(await visit(url))
     await profile.set_offline(True)

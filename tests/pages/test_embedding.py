@@ -43,9 +43,7 @@ async def test_the_snippet_shows_the_chat_on_sites_that_may(
     async with _shop(f"http://127.0.0.1:{port}/chat/embed.js") as shop:
         more = {"A2A_EMBED_ORIGINS": shop if allowed else "https://elsewhere.example"}
         conversation = CONVERSATIONS["balance"]
-        async with stage.platform(
-            conversation, "sqlite", "offline", tmp_path, port=port, **more
-        ):
+        async with stage.platform(conversation, "sqlite", "offline", tmp_path, port=port, **more):
             page = profile_page
             await page.goto(shop)
             await page.get_by_role("button", name="Chat with us").click()
@@ -59,5 +57,3 @@ async def test_the_snippet_shows_the_chat_on_sites_that_may(
             await expect(frame.locator("#history")).to_be_hidden()
             await page.get_by_role("button", name="Chat with us").click()
             await expect(page.locator("iframe")).to_be_hidden()
-
-

@@ -16,7 +16,6 @@ import typer
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from a2a_streaming import ops
 from a2a_streaming.agent import Agent
 from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.cli.signals import asked_to_end
@@ -25,6 +24,7 @@ from a2a_streaming.executors import as_agent
 from a2a_streaming.http.app import node_app
 from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
+from a2a_streaming.ops import PLACE, Operations
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import configure_logging, get_logger
 from a2a_streaming.web import Web
@@ -52,7 +52,13 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     by_name = {agent.name: agent for agent in platform.agents}
     mounts = {"": by_name["intent"]} | {f"/agents/{name}": a for name, a in by_name.items()}
     door = NodeDoor(node, "intent")
-    web = Web(node, [*platform.places, ops.PLACE], customers=platform.demo_customers)
+    operations = Operations(node)
+    web = Web(
+        node,
+        [*platform.places, PLACE],
+        topics=[operations.topic],
+        customers=platform.demo_customers,
+    )
     _run(
         node,
         mounts,
@@ -60,7 +66,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
         banner=f"a2a_streaming is ready at {base}  (Ctrl-C stops it)",
         parts=[platform],
         grpc=_grpc(node, mounts, host, grpc_port),
-        more=[*platform.routes(door), *web.routes()],
+        more=[*platform.routes(door), *operations.routes(), *web.routes()],
         page=web.home,
     )
 
@@ -85,9 +91,11 @@ def serve(
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
     door = NodeDoor(node, agent.name)
+    operations = Operations(node)
     web = Web(
         node,
-        [*(place for part in parts for place in part.places), ops.PLACE],
+        [*(place for part in parts for place in part.places), PLACE],
+        topics=[operations.topic],
         customers=parts[0].demo_customers if parts else nobody,
     )
     _run(
@@ -97,7 +105,11 @@ def serve(
         banner=f"{agent.card.name} is ready at {base}",
         parts=parts,
         grpc=_grpc(node, {"": agent}, host, grpc_port),
-        more=[*(route for part in parts for route in part.routes(door)), *web.routes()],
+        more=[
+            *(route for part in parts for route in part.routes(door)),
+            *operations.routes(),
+            *web.routes(),
+        ],
         page=web.home,
     )
 

@@ -11,14 +11,16 @@ message ──► waits a specialist for it? ──yes──► that child goes 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from a2a_streaming import Agent, Run
+from a2a_streaming.client import AgentUnreachable
 from a2a_streaming.customer_service import cards, wording
 from a2a_streaming.customer_service.claude import RunLedger
 from a2a_streaming.customer_service.delegation import Delegator, Directory, Trouble
-from a2a_streaming.customer_service.delegation.child import Delegation, Errand, said_before
+from a2a_streaming.customer_service.delegation.child import KEY, Delegation, Errand, said_before
 from a2a_streaming.customer_service.detection import (
     HUMAN,
     SMALLTALK,
@@ -30,8 +32,8 @@ from a2a_streaming.customer_service.detection import (
 )
 from a2a_streaming.customer_service.handover.actions import Handover
 from a2a_streaming.customer_service.handover.desk import Desk
-from a2a_streaming.event import data_part
-from a2a_streaming.task import Json, state_of
+from a2a_streaming.event import data_part, status_event
+from a2a_streaming.task import Json, State, state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -40,6 +42,8 @@ _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""
 _PLAIN = 0.7
 """From this confidence on, what sounds like a wish for a person in an answer to a specialist is one."""
+_STOP_SECONDS = 10.0
+"""How long a specialist may take to stop when a person takes over."""
 _CLARIFY = "clarify"
 """In the task's metadata: whether the customer was asked what they mean."""
 
@@ -117,6 +121,36 @@ class IntentAgent(Agent):
         await desk.act(run)
         if state_of(run.task).terminal:
             await self._delegator.cancel(run)
+
+    @property
+    def escalates(self) -> bool:
+        """Whether there are people to hand tasks over to."""
+        return self._desk is not None
+
+    async def escalate(self, run: Run, reason: str) -> None:
+        """Hand the customer's task over to a person, unless one has it; a specialist that works for it is stopped.
+
+        Raises:
+            UnsupportedOperation: There are no people here.
+        """
+        if self._desk is None:
+            await super().escalate(run, reason)
+        elif await self._desk.open(run) is not None:
+            await run.end(status_event(run.task_id, run.context_id, State.INPUT_REQUIRED))
+        else:
+            stopped = await self._stop_child(run)
+            metadata: Json = {KEY: None} if stopped else {}
+            await self._desk.hand_over(run, "escalated", "", detail=reason, metadata=metadata)
+
+    async def _stop_child(self, run: Run) -> bool:
+        """Cancel the child that works for a run; say whether nothing is left of it."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._delegator.cancel(run)
+        except (AgentUnreachable, TimeoutError) as error:
+            _log.warning("a child goes on beside a person", task=run.task_id, reason=str(error))
+            return False
+        return True
 
     async def cancel(self, run: Run) -> None:
         """Cancel the child that works for a run that is over, and take it out of the people's queue.
