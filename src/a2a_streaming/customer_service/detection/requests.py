@@ -19,6 +19,9 @@ _NARRATIVE = re.compile(
     r"(?:(?!need)\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+(?!need)\w{2,}ed\b",
     re.IGNORECASE,
 )
+_NOT = re.compile(
+    r"^\W*(?:please\s+)?(?:but\s+)?(?:do\s+not|don['\u2019]?t|never)\s+(?!you\b|i\b|we\b)", re.IGNORECASE
+)  # fmt: skip
 _ACTIONS = ("cancel", "change", "new", "pay", "book", "check", "upgrade", "rebook")
 """Intents of doing something: who tells that it was done doesn't ask for it. A fee that was charged twice,
 on the other hand, is told to have it put right."""
@@ -88,6 +91,8 @@ def is_background(clause: str, intent: str) -> bool:
         intent: What it is about.
     """
     if _BACKGROUND.match(clause):
+        return True
+    if intent.startswith(_ACTIONS) and _NOT.match(clause):
         return True
     return intent.startswith(_ACTIONS) and _NARRATIVE.search(clause) is not None
 
