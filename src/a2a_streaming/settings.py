@@ -151,9 +151,10 @@ class Settings(BaseSettings):
     embed_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may show the chat in a frame, comma-separated, such as https://shop.example; empty: none."""
     limit_rate: str = "1200/minute"
-    """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; with authentication alone."""
+    """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; who has no name isn't
+    counted."""
     limit_streams: Count = 200
-    """Streams that an owner may hold open on one process; with authentication alone."""
+    """Streams that an owner may hold open on one process; who has no name isn't counted."""
     audit_ttl: Count = 90 * 86_400
     """Seconds that accesses to other owners' tasks stay noted."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import httpx2
@@ -183,6 +186,25 @@ async def test_another_sites_snippet_may_load_the_chats_files_where_that_is_allo
             assert told.headers["cross-origin-resource-policy"] == said
             told = await http.get(f"{served.url}/ops/chat/app.js")
             assert told.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_wheel_has_every_file_that_pages_use(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent.parent
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path), "-t", "wheel"],
+        cwd=root,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    files = {
+        str(path.relative_to(root / "src"))
+        for path in (root / "src").glob("a2a_streaming/**/static/**/*")
+        if path.is_file()
+    }
+    assert {"a2a_streaming/ops/static/ops.html", "a2a_streaming/web/static/hub.js"} <= files
+    assert files <= packed
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx2
@@ -81,7 +80,8 @@ async def test_a_stream_ends_soon_after_its_key_is_revoked(
     by_ticket: bool,
 ) -> None:
     monkeypatch.setattr(rights, "_EVERY", 0.02)
-    async with site(settings, http, topics=[Counter()], auth_keys=True) as served:
+    counter = Counter()
+    async with site(settings, http, topics=[counter], auth_keys=True) as served:
         key = await key_for(served.node, "ann")
         other = {"x-api-key": await key_for(served.node, "ann")}
         by, query = {"x-api-key": key}, ""
@@ -96,9 +96,8 @@ async def test_a_stream_ends_soon_after_its_key_is_revoked(
             await stays.next()
             await served.node.manager.credentials.remove(key.split("_")[1])
             assert await stream.rest() == []
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await stays.next()
+            counter.count()
+            assert (await stays.next()) is not None
 
 
 async def test_a_stream_ends_with_the_token_or_the_link_by_which_it_was_opened(
@@ -182,7 +181,6 @@ async def test_demo_customers_have_tasks_of_their_own(
             told = await http.get(f"{served.url}/web/session", headers=by)
             assert told.json()["name"] == name
             assert told.json()["role"] == ("customer" if name else "operator")
-        await served.begin("t2", "hello", DEMO="")
         await served.begin("mias", "x", **names["mia"])
         told = await served.ask({"tasks": {"mias": None}}, **names["jonas"])
         assert "event: gone" in told.text
@@ -198,17 +196,13 @@ async def test_whoever_sits_at_the_machine_sees_all_demo_customers_tasks_by_stor
 ) -> None:
     async with site(settings, http) as served:
         await served.begin("t1", "go", **{DEMO: "mia"})
-        [(stored, _)] = await _metas(served)
+        index = served.node.manager.index
+        [(_, stored)] = await index.tasks([("owner", "mia")], changed_after=None)
         assert stored != "t1"
         told = await served.ask({"tasks": {stored: None}})
         assert f"id: {stored}@" in told.text
         other = await served.ask({"tasks": {stored: None}}, **{DEMO: "jonas"})
         assert "event: gone" in other.text
-
-
-async def _metas(served: Site) -> list[tuple[str, str]]:
-    found = await served.node.manager.index.tasks([("owner", "mia")], changed_after=None)
-    return [(task, "mia") for _, task in found]
 
 
 async def test_with_authentication_nobody_is_a_demo_customer(

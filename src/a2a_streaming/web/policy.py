@@ -23,7 +23,7 @@ _POLICY = (
     "trusted-types a2a",  # the worker's script, and nothing else
 )
 _UNUSED = (
-    *("accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope"),
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
     *("hid", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment"),
     *("publickey-credentials-get", "serial", "usb", "xr-spatial-tracking"),
 )

@@ -7,15 +7,14 @@ import { Chart } from "./charts.js";
 import { link, stateMark } from "./links.js";
 import { TaskTable } from "./tasks.js";
 
-const KEPT = 600; // points of a chart: ten minutes of seconds
 const STATES = ["submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"];
 
 export class Overview {
   #now = null;
-  #series = []; // of what `operations` has told, the oldest first
+  #series = null; // `{from, stepMs, events: [...], …}`: ten minutes in steps, the oldest first
   #tiles = h("dl.tiles");
   #rates = new Chart("Throughput", ["events/s", "deliveries/s"], count);
-  #times = new Chart("Time to the first event", ["p50", "p95", "p99"], lasting);
+  #times = new Chart("Time to the first event", ["p95"], lasting);
   #matrix = h("div.table-frame", { tabindex: "0", role: "group", "aria-label": "Tasks by state and agent" });
   #queues = h("div");
   #nodes = h("div.table-frame", { tabindex: "0", role: "group", "aria-label": "Nodes" });
@@ -49,15 +48,13 @@ export class Overview {
   }
 
   async #begin() {
-    const { series = [] } = await ask("/ops/api/summary").catch(() => ({}));
-    this.#series = [...series, ...this.#series].slice(-KEPT);
+    this.#series = (await ask("/ops/api/summary").catch(() => ({}))).series ?? null;
     this.#paint();
   }
 
   #take(told) {
     this.#now = told;
-    this.#series.push({ at: told.at, rates: told.rates, firstEvent: told.firstEvent });
-    if (this.#series.length > KEPT) this.#series.shift();
+    if (this.#series) extend(this.#series, told);
     this.tasks.soon();
     this.silent.soon();
     this.#paint();
@@ -65,8 +62,10 @@ export class Overview {
 
   #render() {
     const series = this.#series;
-    this.#rates.draw([series.map((one) => one.rates?.events ?? null), series.map((one) => one.rates?.deliveries ?? null)]);
-    this.#times.draw(["p50", "p95", "p99"].map((name) => series.map((one) => one.firstEvent?.[name] ?? null)));
+    if (series) {
+      this.#rates.draw([series.events, series.deliveries]);
+      this.#times.draw([series.firstEvent]);
+    }
     if (!this.#now) return;
     const { rates, firstEvent, duration, nodes, silent, states } = this.#now;
     const sum = (key) => nodes.reduce((total, node) => total + (node[key] ?? 0), 0);
@@ -88,6 +87,20 @@ export class Overview {
     this.#queues.replaceChildren(queues(this.#now.queues));
     this.#nodes.replaceChildren(nodeTable(nodes));
   }
+}
+
+/** Put what is told now behind the last ten minutes, whose beginning moves on. */
+function extend(series, told) {
+  const place = Math.floor((told.at - series.from) / series.stepMs);
+  const now = { ...told.rates, firstEvent: told.firstEvent?.p95 ?? null, duration: told.duration?.p95 ?? null };
+  for (const [name, values] of Object.entries(series)) {
+    if (!Array.isArray(values)) continue;
+    const kept = values.length;
+    while (values.length < place) values.push(null);
+    values[place] = now[name] ?? null;
+    values.splice(0, values.length - kept);
+  }
+  series.from += Math.max(0, place + 1 - series.events.length) * series.stepMs;
 }
 
 function panel(title, ...content) {

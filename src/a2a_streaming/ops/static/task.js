@@ -2,7 +2,7 @@
 
 import { ask, CallError } from "/web/api.js";
 import { arrange, eachFrame, h } from "/web/dom.js";
-import { jsonView } from "/web/elements/data-view.js";
+import { dataView, disclosure, jsonView } from "/web/elements/data-view.js";
 import "/web/elements/task-story.js";
 import { heading, when } from "/web/format.js";
 import { Story } from "/web/story.js";
@@ -144,12 +144,17 @@ export class TaskPage {
       this.#trouble,
     );
     const facts = Object.entries(meta).filter(([, value]) => typeof value !== "object" && value !== "");
+    const { lease, epochs = [], flags = [] } = meta;
     const related = (id) => link(id.slice(0, 12), { task: id });
     this.#facts.replaceChildren(
       h("dl.facts", {}, facts.map(([key, value]) => fact(heading(key), /^(created|changed)$/.test(key) ? when(new Date(value).toISOString()) : String(value))),
+        lease && fact("Lease", `${lease.node}, ends in ${Math.round(lease.endsInMs / 1000)} s`),
+        epochs.length > 0 && fact("Epochs", epochs.map((one) => `${one.epoch} from ${one.from}`).join(", ")),
+        flags.length > 0 && fact("Flags", flags.join(", ")),
         parent && fact("Parent", related(parent)),
         children.length > 0 && fact("Children", children.map((child) => [related(typeof child === "string" ? child : child.id), " "])),
         fact("Watchers", watchers.length ? watchers.map((one) => `${one.node}: ${one.count}`).join(", ") : "none")),
+      ...(told.steps?.length ? [dataView(told.steps.map(({ turn, kind, name, bytes }) => ({ kind, name, turn, bytes })), { raw: false }), disclosure("Results of steps", () => jsonView(told.steps))] : []),
     );
   }
 
