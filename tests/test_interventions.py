@@ -122,8 +122,8 @@ async def test_a_run_that_doesnt_stop_holds_up_no_other_attempt_and_says_nothing
         let_go.set()
         await until(lambda: true(refused))
         await desk.is_settled()
-    assert all(isinstance(error, RunEnded | Fenced) for error in refused)
-    assert [said for _, said in await desk.story()] == [None, "done"]
+        assert all(isinstance(error, RunEnded | Fenced) for error in refused)
+        assert [said for _, said in await desk.story()] == [None, "done"]
 
 
 @pytest.mark.parametrize("said", ["hello", "go on"])
