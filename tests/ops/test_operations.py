@@ -19,8 +19,8 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import ANYBODY, Caller, Role
 from a2a_streaming.errors import Forbidden
 from a2a_streaming.http.app import node_app
-from a2a_streaming.ops import Operations
 from a2a_streaming.node import Node
+from a2a_streaming.ops import Operations
 from a2a_streaming.ops.overview import Overview
 from a2a_streaming.ops.topic import OperationsTopic
 from a2a_streaming.settings import Settings

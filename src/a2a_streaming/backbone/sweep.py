@@ -88,7 +88,7 @@ class Sweep:
             await self._look_at_once(ids[start : start + _AT_ONCE], listed, found)
 
     async def _look_at_once(
-        self, ids: Sequence[str], listed: State | None, found: dict[str, list[str]]
+        self, ids: Sequence[str], listed: tuple[str, State] | None, found: dict[str, list[str]]
     ) -> None:
         commands: list[Command] = []
         for task_id in ids:
