@@ -2,8 +2,9 @@
 
        open           claim           resolve
 (none) ────▶ waiting ──────▶ claimed ────────▶ resolved
-                ▲  release │    │ hand back
-                └──────────┘    └────────────▶ handed back
+                ▲  release │  ▲ │ hand back
+                └──────────┘  │ └────────────▶ handed back
+                              └── assign: from waiting, or from somebody else
 """
 
 from __future__ import annotations
@@ -203,6 +204,13 @@ class Tickets(Protocol):
         """Return the tickets that a person has, the earliest claimed first."""
         ...
 
+    async def pending(self, *, limit: int = 200) -> Sequence[Ticket]:
+        """Return all that is open, waiting or claimed: that whose time ends first comes first.
+
+        It is asked every second while somebody watches the queue.
+        """
+        ...
+
     async def overdue(self, *, limit: int = 100) -> Sequence[Ticket]:
         """Return the tickets that wait beyond their time, and weren't raised; the earliest due first.
 
@@ -239,6 +247,20 @@ class Tickets(Protocol):
         Raises:
             TicketNotFound: There is none of that id.
             TicketTaken: Somebody else has it, or it is closed.
+        """
+        ...
+
+    async def assign(self, ticket_id: str, to: str, *, taken_from: str | None) -> Ticket:
+        """Give an open ticket to a person; again, it returns it as it is.
+
+        Args:
+            ticket_id: The ticket.
+            to: Who gets it.
+            taken_from: Who has it; None if it waits.
+
+        Raises:
+            TicketNotFound: There is none of that id.
+            TicketTaken: It stands otherwise by now.
         """
         ...
 

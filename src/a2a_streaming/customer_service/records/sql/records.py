@@ -97,3 +97,9 @@ class SqlCustomers:
         async with self._database.reading() as session:
             row = await session.scalar(wanted)
         return rows.customer(row) if row is not None else None
+
+    async def get(self, customer_id: int) -> Customer | None:
+        """Return a customer by their number."""
+        async with self._database.reading() as session:
+            row = await session.get(CustomerRow, customer_id)
+        return rows.customer(row) if row is not None else None

@@ -100,6 +100,16 @@ class SqlTickets:
             rows = await session.scalars(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
             return [_ticket(row) for row in rows]
 
+    async def pending(self, *, limit: int = 200) -> list[Ticket]:
+        """Return all that is open."""
+        states = (TicketState.WAITING.value, TicketState.CLAIMED.value)
+        wanted = select(TicketRow).where(TicketRow.state.in_(states))
+        async with self._database.reading() as session:
+            rows = await session.scalars(
+                wanted.order_by(TicketRow.due_at, TicketRow.rank, TicketRow.id).limit(limit)
+            )
+            return [_ticket(row) for row in rows]
+
     async def overdue(self, *, limit: int = 100) -> list[Ticket]:
         """Return the tickets that wait beyond their time, and weren't raised."""
         wanted = select(TicketRow).where(
@@ -137,6 +147,30 @@ class SqlTickets:
     async def claim(self, ticket_id: str, who: str) -> Ticket:
         """Take a waiting ticket."""
         return await self._move(ticket_id, who, "claim")
+
+    async def assign(self, ticket_id: str, to: str, *, taken_from: str | None) -> Ticket:
+        """Give an open ticket to a person."""
+        wanted = update(TicketRow).where(TicketRow.id == ticket_id)
+        if taken_from is None:
+            wanted = wanted.where(TicketRow.state == TicketState.WAITING.value)
+        else:
+            wanted = wanted.where(
+                TicketRow.state == TicketState.CLAIMED.value,
+                TicketRow.claimed_by == taken_from,
+                TicketRow.claimed_by != to,
+            )
+        values = {
+            "state": TicketState.CLAIMED.value,
+            "claimed_by": to,
+            "claimed_at": datetime.now(UTC),
+        }
+        async with self._database.writing() as session:
+            moved = await session.scalar(wanted.values(values).returning(TicketRow.id))
+            row = await _row(session, ticket_id)
+            theirs = row.state == TicketState.CLAIMED.value and row.claimed_by == to
+            if moved is None and not theirs:
+                raise TicketTaken(ticket_id, row.state, row.claimed_by)
+            return _ticket(row)
 
     async def release(self, ticket_id: str, who: str) -> Ticket:
         """Put a claimed ticket back into the queue."""
