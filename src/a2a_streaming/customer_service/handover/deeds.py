@@ -168,6 +168,7 @@ class Deeds:
             summary=first_words(task),
             priority=Priority.NORMAL,
             within=self._within,
+            claimed_by=deed.who,  # in one piece: nobody else could tell the task of it
             idempotency_key=f"take {stored} after {last.id if last else 'none'}",
         )
 

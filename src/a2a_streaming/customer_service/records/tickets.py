@@ -168,6 +168,7 @@ class Tickets(Protocol):
         summary: str = "",
         priority: Priority = Priority.NORMAL,
         within: float = WITHIN,
+        claimed_by: str | None = None,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key: again, it returns the ticket as it is now.
@@ -180,6 +181,7 @@ class Tickets(Protocol):
             summary: What it is about, in a sentence for the person.
             priority: How soon it is wanted.
             within: Seconds within which a person is to have it.
+            claimed_by: Who has it from the beginning; None if it waits.
             idempotency_key: What happens once.
         """
         ...

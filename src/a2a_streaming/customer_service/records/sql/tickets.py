@@ -40,6 +40,7 @@ class SqlTickets:
         summary: str = "",
         priority: Priority = Priority.NORMAL,
         within: float = WITHIN,
+        claimed_by: str | None = None,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key."""
@@ -55,7 +56,9 @@ class SqlTickets:
                 summary=summary,
                 priority=priority.value,
                 rank=priority.rank,
-                state=TicketState.WAITING.value,
+                state=(TicketState.CLAIMED if claimed_by else TicketState.WAITING).value,
+                claimed_by=claimed_by,
+                claimed_at=now if claimed_by else None,
                 opened_at=now,
                 waiting_since=now,
                 due_at=now + timedelta(seconds=within),
