@@ -56,6 +56,7 @@ async def test_a_template_is_the_products_own_call_with_places_for_numbers(tmp_p
         base=Position(16, 1),
         attempt=1,
         canceled=False,
+        escalated=False,
         damaged=False,
         task_ended=False,
         begun=False,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from a2a_streaming.version import VERSION
+
 if TYPE_CHECKING:
     from a2a_streaming.agent import Agent
     from a2a_streaming.backbone.manager import RedisManager
@@ -27,7 +29,7 @@ __all__ = [
     "create_app",
 ]
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "Agent": "a2a_streaming.agent",

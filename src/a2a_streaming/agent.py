@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from a2a.types import AgentCard
 
+from a2a_streaming.errors import UnsupportedOperation
 from a2a_streaming.run import Run
 
 
@@ -70,6 +71,30 @@ class Agent(ABC):
         Args:
             run: The message, the task so far, and the ways to answer.
         """
+
+    @property
+    def escalates(self) -> bool:
+        """Whether it hands tasks over to people when somebody asks for that, by `escalate`."""
+        return type(self).escalate is not Agent.escalate
+
+    async def escalate(self, run: Run, reason: str) -> None:  # noqa: ARG002 - for who overrides it
+        """Hand a task over to a person, because somebody who oversees it wants that; then end the turn.
+
+        Called in the place of `run`, whatever the task was doing: in the turn that was interrupted for it or,
+        if the task waits for its customer, once more in its latest one. The task's metadata say under
+        `escalated` who wants it. Steps have names of their own here; what earlier steps came to, and what a
+        dead attempt at this did, is as in `run`. An agent that doesn't override it isn't asked.
+
+        Args:
+            run: The turn, and the ways to answer; to be ended as in `run`.
+            reason: Why, in words for the person.
+
+        Raises:
+            UnsupportedOperation: It can't.
+        """
+        raise UnsupportedOperation(
+            f"The agent {self.name!r} hands nothing over to people: cancel the task instead."
+        )
 
     async def cancel(self, run: Run) -> None:  # noqa: B027 - to have nothing to clean up is common
         """Clean up after a task that `run` doesn't end itself: canceled, failed, too slow. May do nothing.

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol, TypeAlias
 
-from a2a_streaming import metrics
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
+from a2a_streaming.tally import Tally
 
 _MOST = 64 * 1024
 """The most bytes that are written at once; what is more, everybody reads at their own pace."""
@@ -60,9 +60,11 @@ class Audience:
     Args:
         tell: Makes the pieces.
         seal: Seals them.
+        tally: Where what they are told is counted.
     """
 
-    def __init__(self, tell: Tell, seal: Seal) -> None:
+    def __init__(self, tell: Tell, seal: Seal, tally: Tally) -> None:
+        self._tally = tally
         self._tell = tell
         self._seal = seal
         self.sinks: set[Sink] = set()
@@ -77,7 +79,7 @@ class Audience:
         if sum(map(len, pieces)) > _MOST:
             self.let_go(events[0].previous)
             return
-        metrics.DELIVERIES.inc(len(events) * len(self.sinks))
+        self._tally.deliveries += len(events) * len(self.sinks)
         full = self._write(pieces)
         position = events[-1].position
         if over:
@@ -117,9 +119,14 @@ class Audience:
 
 
 class Audiences:
-    """The audiences of one feed, by what they are told."""
+    """The audiences of one feed, by what they are told.
 
-    def __init__(self) -> None:
+    Args:
+        tally: Where that is counted.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
         self._audiences: dict[Hashable, Audience] = {}
 
     def join(self, key: Hashable, tell: Tell, seal: Seal, sink: Sink) -> None:
@@ -133,7 +140,7 @@ class Audiences:
         """
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = Audience(tell, seal)
+            audience = self._audiences[key] = Audience(tell, seal, self._tally)
         audience.sinks.add(sink)
 
     def leave(self, key: Hashable, sink: Sink) -> None:

@@ -50,7 +50,7 @@ class Feed:
         self._changed = asyncio.Event()
         self._healing: asyncio.Task[None] | None = None
         self._stale = False
-        self.audiences = Audiences()
+        self.audiences = Audiences(manager.tally)
         """Those who are up to date and told at once."""
         self._reads: SingleFlight[Position | None, Sequence[Event]] = SingleFlight()
         self._read_to: Position | None = None

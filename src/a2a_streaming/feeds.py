@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import uuid
 from collections import OrderedDict
 
 from a2a_streaming.backbone.manager import RedisManager
@@ -26,10 +28,15 @@ class Feeds:
 
     Args:
         manager: Redis.
+        node: The process's name, by which its watchers are known.
         linger: Seconds that a feed stays after its last watcher: who lost a connection comes back soon.
     """
 
-    def __init__(self, manager: RedisManager, *, linger: float = 5.0) -> None:
+    def __init__(self, manager: RedisManager, node: str = "", *, linger: float = 5.0) -> None:
+        self._node = node or uuid.uuid4().hex
+        self._watchers = itertools.count(1)
+        self.watching = 0
+        """How many watch, in all."""
         self._manager = manager
         self._stay = linger
         self._feeds: dict[str, Feed] = {}
@@ -38,6 +45,10 @@ class Feeds:
         self._metas: SingleFlight[str, Meta | None] = SingleFlight()
         self._claims = Claims(manager.subscriptions)
         self._patrol: asyncio.Task[None] | None = None
+
+    def new_watcher(self) -> str:
+        """Return an id for a watcher, which no other has on any process: the process's name, and a number."""
+        return f"{self._node}/{next(self._watchers):x}"
 
     def start(self) -> None:
         """Begin to look after the feeds."""
@@ -95,6 +106,7 @@ class Feeds:
             Unavailable: Redis is away.
         """
         feed = self.open(task_id)
+        self.watching += 1
         feed.watchers.add(watcher)
         self._lingering.pop(task_id, None)
         self._claims.add(task_id, watcher)
@@ -107,6 +119,7 @@ class Feeds:
 
     def leave(self, feed: Feed, watcher: str) -> None:
         """Count a watcher out; the last one's feed stays for a while."""
+        self.watching -= 1
         feed.watchers.discard(watcher)
         self._claims.remove(feed.task_id, watcher)
         if feed.watchers or self._feeds.get(feed.task_id) is not feed:

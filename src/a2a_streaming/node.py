@@ -13,13 +13,19 @@ from a2a_streaming.agent import Agent
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
+from a2a_streaming.ownership import authorize
+from a2a_streaming.position import Position
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
+from a2a_streaming.registry import Registry
 from a2a_streaming.service import TaskService
+from a2a_streaming.session import StreamSession
 from a2a_streaming.settings import Settings
+from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.watchdog import Watchdog
 from a2a_streaming.worker import Worker
@@ -78,6 +84,7 @@ class Node:
         self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self._registry: Registry | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
@@ -101,9 +108,41 @@ class Node:
             raise RuntimeError("the node hasn't started")
         return self._authenticator
 
+    @property
+    def feeds(self) -> Feeds:
+        """The process's feeds, once the node has started."""
+        if self._feeds is None:
+            raise RuntimeError("the node hasn't started")
+        return self._feeds
+
     def service(self, agent: str) -> TaskService:
         """Return an agent's tasks, once the node has started."""
         return self._services[agent]
+
+    async def watch(
+        self,
+        task_id: str,
+        *,
+        caller: Caller,
+        after: Position | None,
+        malformed: bool = False,
+        from_snapshot: bool = False,
+    ) -> StreamSession:
+        """Return a session that reads a task of whatever agent; arguments and errors as for `TaskService.watch`.
+
+        It may be another process's agent: what is watched is the log.
+        """
+        if self._feeds is None:
+            raise RuntimeError("the node hasn't started")
+        stored = await authorize(self.manager, self._feeds, task_id, caller, "watch", agent=None)
+        return StreamSession(
+            self.manager,
+            self._feeds,
+            stored,
+            after=after,
+            malformed=malformed,
+            from_snapshot=from_snapshot,
+        )
 
     def check_serving(self) -> None:
         """Check that the process isn't on its way out.
@@ -158,7 +197,7 @@ class Node:
         except BaseException:
             await self._close_store()
             raise
-        feeds = self._feeds = Feeds(manager)
+        feeds = self._feeds = Feeds(manager, self.name)
         feeds.start()
         if self._role != "front":
             self._watchdog.start()
@@ -176,7 +215,22 @@ class Node:
                 worker = Worker(manager, agent, self.name, authenticator)
                 worker.start()
                 self._workers.append(worker)
+        self._registry = Registry(manager, self.name, self._describe)
+        self._registry.start()
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
+
+    def _describe(self) -> Json:
+        """Return how the process is, for the registry."""
+        runs_agents = self._role != "front"
+        return {
+            "role": self._role,
+            "agents": [agent.name for agent in self.agents],
+            "escalates": [a.name for a in self.agents if runs_agents and a.escalates],
+            "streams": len(self._streams),
+            "watchers": self.feeds.watching,
+            "runs": sum(worker.runs for worker in self._workers),
+            "draining": self.draining,
+        }
 
     def track(self, stream: Stream) -> None:
         """Count a stream in, so that `drain` can end it."""
@@ -191,6 +245,8 @@ class Node:
     async def drain(self) -> None:
         """Hand running work over, and end every stream: its client reconnects elsewhere."""
         self.draining = True
+        if self._registry is not None:
+            self._registry.hurry()
         for stream in list(self._streams):
             stream.stop("drain")
         await asyncio.gather(*(worker.drain() for worker in self._workers))
@@ -208,6 +264,8 @@ class Node:
                 await self._pusher.aclose()
             for service in self._services.values():
                 await service.aclose()
+            if self._registry is not None:
+                await self._registry.aclose()
             if self._feeds is not None:
                 await self._feeds.aclose()
             if self._authenticator is not None:

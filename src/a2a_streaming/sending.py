@@ -189,6 +189,7 @@ class Sender:
             return
         try:
             if accepted.code == "CREATED" and state is not None:
+                self._manager.tally.begun[self._agent] += 1
                 await self._manager.index.record(
                     task_id,
                     owner=offer.owner,

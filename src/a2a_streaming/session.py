@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -72,8 +71,10 @@ class StreamSession:
         self._lost = "malformed" if malformed else None
         self._begins_anew = from_snapshot or malformed
         self.task_id = task_id
-        self.watcher = uuid.uuid4().hex
-        """The id under which `subscriptions` knows this watcher."""
+        self.watcher = feeds.new_watcher()
+        """The id under which `subscriptions` knows this watcher; it begins with the process's name."""
+        self.tally = manager.tally
+        """Where what it reads is counted."""
         self.position = after
         """The last position that was handed out."""
         self._told: Position | None = None
@@ -162,6 +163,11 @@ class StreamSession:
         """Be told nothing any more; arguments as for `follow`."""
         if self._feed is not None:
             self._feed.audiences.leave(key, sink)
+
+    @property
+    def told(self) -> Position | None:
+        """The last event that who follows has been told, as long as they aren't let go."""
+        return self._feed.last if self._feed is not None else None
 
     @property
     def at_end(self) -> bool:

@@ -3,6 +3,7 @@
 turn ──► the agent answers                     ──► its answer; the next message, if one waits
   ├────► it raises, hangs, or says nothing     ──► failed, with a reason that a customer may read
   ├────► a customer cancels                    ──► canceled, after the agent has cleaned up
+  ├────► somebody has it escalated             ──► another turn at once, of the agent's `escalate`
   ├────► the lease is lost                     ──► nothing more; whoever holds it goes on
   └────► the process drains                    ──► nothing more; the lease is given back
 """
@@ -10,6 +11,7 @@ turn ──► the agent answers                     ──► its answer; the n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -18,11 +20,15 @@ from a2a_streaming.agent import Agent
 from a2a_streaming.attempt import begin_again
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.inbox import InboxEntry
+from a2a_streaming.backbone.interventions import ESCALATED, Escalation
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.caller import demo_token
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
+from a2a_streaming.intervening import EMITS
+from a2a_streaming.position import Position
 from a2a_streaming.run import Run
 from a2a_streaming.task import Json, State, mentions, state_of
 from a2a_streaming.telemetry import get_logger
@@ -41,8 +47,6 @@ _NOT_TWICE = (
 )
 _DAMAGED = "We lost a part of this request on our side, and couldn't finish it. Please try again."
 
-EMITS = "emits"
-"""The step with which an agent that isn't resumable marks that it has begun to emit in a turn."""
 _DRAIN = 0.5
 """Seconds that an agent gets to stop when its process drains: then another goes on in its place."""
 
@@ -50,9 +54,20 @@ _DRAIN = 0.5
 class Stop(Enum):
     """Why a run is stopped from outside."""
 
+    ESCALATE = auto()
     CANCEL = auto()
     FENCED = auto()
+    RETRY = auto()
+    """Its lease was taken from it, so that another attempt begins."""
     DRAIN = auto()
+
+    @property
+    def rank(self) -> int:
+        """How much it weighs: one that weighs more takes the place of one that weighs less."""
+        return {Stop.ESCALATE: 0, Stop.CANCEL: 1}.get(self, 2)
+
+
+_LOST = (Stop.FENCED, Stop.RETRY)
 
 
 @dataclass(slots=True)
@@ -69,6 +84,7 @@ class Running:
         cleaned: Whether nothing is left to clean up after the task's end.
         stop: Why it is to stop; None while it may go on.
         stopped: Set with `stop`.
+        moved: Where its log ended when its lease was last renewed.
     """
 
     grant: Grant
@@ -80,12 +96,23 @@ class Running:
     cleaned: bool = True
     stop: Stop | None = None
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: Position | None = None
 
     def halt(self, why: Stop) -> None:
-        """Stop it, once."""
-        if self.stop is None or (self.stop is Stop.CANCEL and why is not Stop.CANCEL):
+        """Stop it, once; for what weighs more, once more."""
+        if why is Stop.ESCALATE:
+            if self.writer.escalating:
+                return  # that is what it is doing
+            self.writer.escalated = True
+        if self.stop is None or self.stop.rank < why.rank:
             self.stop = why
             self.stopped.set()
+
+    def go_on(self) -> None:
+        """Let the next turn begin, if this one was only stopped for that."""
+        if self.stop is Stop.ESCALATE:
+            self.stop = None
+            self.stopped = asyncio.Event()
 
 
 class Turns:
@@ -122,31 +149,84 @@ class Turns:
             _log.error("Redis has lost parts of a task", task=grant.task_id)
             await self._end(running, State.FAILED, _DAMAGED)
             return
-        attempt = grant.attempt
-        steps = grant.steps
+        attempt, steps = grant.attempt, grant.steps
         while True:
             entry = grant.entry
             if writer.canceled:
                 running.halt(Stop.CANCEL)
-            if running.stop is Stop.CANCEL or entry is None:
-                await self._abandon(running, attempt, steps)
+            running.go_on()
+            if not await self._go_on(running, attempt, steps):
                 return
-            if attempt > self._settings.max_attempts:
-                _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
-                await self._abandon(running, attempt, steps, State.FAILED, _EXHAUSTED)
+            if running.stop in (Stop.DRAIN, *_LOST) or writer.state.terminal:
                 return
-            if not self._agent.resumable and f"s {EMITS}" in steps:
-                _log.error("not run twice: it isn't resumable, and had begun", task=grant.task_id)
-                await self._abandon(running, attempt, steps, State.FAILED, _NOT_TWICE)
+            if grant.entry is None and not writer.canceled and not writer.escalated:
                 return
-            run = running.run = self._run(running, entry, steps, attempt=attempt)
-            run.found = await self._begin(running, entry, steps)
-            await self._turn(running, run)
-            if running.stop in (Stop.DRAIN, Stop.FENCED) or writer.state.terminal:
-                return
-            if grant.entry is None and not writer.canceled:
-                return
-            attempt, steps = 1, {}
+            if grant.entry is not entry:  # else the turn was only interrupted
+                attempt, steps = 1, {}
+
+    async def _go_on(self, running: Running, attempt: int, steps: dict[str, bytes]) -> bool:
+        """Let the next turn take place, or end the task without.
+
+        Returns:
+            Whether there was one.
+        """
+        grant, writer, entry = running.grant, running.writer, running.grant.entry
+        if running.stop is Stop.CANCEL:
+            await self._abandon(running, attempt, steps)
+            return False
+        if attempt > self._settings.max_attempts:
+            _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
+            await self._abandon(running, attempt, steps, State.FAILED, _EXHAUSTED)
+            return False
+        if writer.escalated and (asked := await self._asked(running)) is not None:
+            await self._escalate(running, asked, attempt, steps)
+            return True
+        if entry is None:  # it was only to be escalated
+            await self._manager.log.release(grant)
+            return False
+        if not self._agent.resumable and f"s {EMITS}" in steps:
+            _log.error("not run twice: it isn't resumable, and had begun", task=grant.task_id)
+            await self._abandon(running, attempt, steps, State.FAILED, _NOT_TWICE)
+            return False
+        run = running.run = self._run(running, entry, steps, attempt=attempt)
+        run.found = await self._begin(running, entry, steps)
+        await self._turn(running, run, partial(self._agent.run, run))
+        return True
+
+    async def _asked(self, running: Running) -> Escalation | None:
+        """Return what the agent is asked to escalate; None if that is done, or it can't."""
+        running.writer.escalated = False
+        asked = await self._manager.interventions.asked(running.grant.task_id)
+        if asked is None or self._agent.escalates:
+            return asked
+        _log.warning("the agent can't escalate", task=running.grant.task_id, agent=self._agent.name)
+        await self._manager.interventions.forget(running.grant.task_id)
+        return None
+
+    async def _escalate(
+        self, running: Running, asked: Escalation, attempt: int, steps: dict[str, bytes]
+    ) -> None:
+        """Let the agent hand the task over to a person, in the place of a turn."""
+        grant, writer = running.grant, running.writer
+        entry = grant.entry or _latest(writer.task)
+        apart = f"escalate {asked.id} "
+        run = running.run = self._run(running, entry, steps, attempt=attempt, apart=apart)
+        run.found = writer.state
+        writer.escalating = True
+        try:
+            if grant.entry is not None:
+                run.found = await self._begin(running, entry, steps)
+            if writer.task.get("metadata", {}).get(ESCALATED) != asked.told():
+                said = status_event(
+                    grant.told_id,
+                    grant.context,
+                    State.WORKING,
+                    metadata={ESCALATED: asked.told()},
+                )
+                await writer.append(said)
+            await self._turn(running, run, partial(self._agent.escalate, run, asked.reason))
+        finally:
+            writer.escalating = False
 
     async def _begin(self, running: Running, entry: InboxEntry, steps: dict[str, bytes]) -> State:
         """Write what a turn begins with: its message, or in a second attempt what is left of the first.
@@ -167,7 +247,13 @@ class Turns:
         return found
 
     def _run(
-        self, running: Running, entry: InboxEntry, steps: dict[str, bytes], *, attempt: int = 1
+        self,
+        running: Running,
+        entry: InboxEntry,
+        steps: dict[str, bytes],
+        *,
+        attempt: int = 1,
+        apart: str = "",
     ) -> Run:
         return Run(
             running.grant,
@@ -177,10 +263,13 @@ class Turns:
             steps=steps,
             subscriptions=self._manager.subscriptions,
             acting=partial(self._acting_token, running.grant.owner),
+            apart=apart,
         )
 
     async def _acting_token(self, owner: str) -> str | None:
-        if not owner or not self._settings.authenticates:
+        if not self._settings.authenticates:
+            return demo_token(owner)
+        if not owner:
             return None
         return await self._authenticator.acting_token(self._agent.name, owner)
 
@@ -202,9 +291,9 @@ class Turns:
             await self._clean_up(running, run, state)
         await self._end(running, state, text)
 
-    async def _turn(self, running: Running, run: Run) -> None:
-        """Run the agent on one message, and see to it that the turn ends."""
-        turn = asyncio.create_task(self._run_agent(run), name=f"run {run.task_id}")
+    async def _turn(self, running: Running, run: Run, act: Callable[[], Awaitable[None]]) -> None:
+        """Let the agent act on one message, and see to it that the turn ends."""
+        turn = asyncio.create_task(_run_agent(act), name=f"run {run.task_id}")
         if running.stop is not None:
             turn.cancel()
         finished = await self._finish(turn, running)
@@ -216,11 +305,11 @@ class Turns:
             if error is not None:
                 _log.error("the agent raised after its answer", task=run.task_id, exc_info=error)
             return
-        if running.stop is Stop.FENCED:
+        if running.stop in _LOST:
             raise Fenced(run.task_id, running.grant.epoch)
         if isinstance(error, Fenced | Unavailable):
             raise error
-        if running.stop is Stop.DRAIN:
+        if running.stop in (Stop.DRAIN, Stop.ESCALATE):
             return
         if running.stop is Stop.CANCEL:
             await self._clean_up(running, run, State.CANCELED)
@@ -232,20 +321,6 @@ class Turns:
         )
         await self._clean_up(running, run, State.FAILED)
         await self._end(running, State.FAILED, text)
-
-    async def _run_agent(self, run: Run) -> None:
-        try:
-            with interruptible():
-                await self._agent.run(run)
-        except SystemExit as error:  # it would end this process, and every other run in it
-            raise RuntimeError("the agent called sys.exit()") from error
-
-    async def _cancel_agent(self, run: Run) -> None:
-        try:
-            with interruptible():
-                await self._agent.cancel(run)
-        except SystemExit as error:
-            raise RuntimeError("the agent called sys.exit()") from error
 
     async def _finish(self, turn: asyncio.Task[None], running: Running) -> bool:
         """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
@@ -275,7 +350,8 @@ class Turns:
         """Let the agent clean up after a task that it doesn't end itself; failing that, again later."""
         run.close()
         run.ends_as = state
-        job = asyncio.create_task(self._cancel_agent(run), name=f"clean up {run.task_id}")
+        act = partial(self._agent.cancel, run)
+        job = asyncio.create_task(_run_agent(act), name=f"clean up {run.task_id}")
         done, _ = await asyncio.wait({job}, timeout=self._settings.cancel_seconds)
         running.cleaned = False
         if not done:
@@ -303,6 +379,14 @@ class Turns:
         await running.writer.append(
             status_event(grant.told_id, grant.context, state, said), cleanup=not running.cleaned
         )
+
+
+async def _run_agent(act: Callable[[], Awaitable[None]]) -> None:
+    try:
+        with interruptible():
+            await act()
+    except SystemExit as error:  # it would end this process, and every other run in it
+        raise RuntimeError("the agent called sys.exit()") from error
 
 
 def _why_failed(error: BaseException | None, *, finished: bool, canceled: bool) -> tuple[str, str]:

@@ -12,7 +12,8 @@ import contextlib
 
 from a2a_streaming.agent import Agent, Unwatched
 from a2a_streaming.auth import Authenticator
-from a2a_streaming.backbone.log import Grant, NoLease
+from a2a_streaming.backbone.connection import Command
+from a2a_streaming.backbone.log import Grant, NoLease, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
@@ -54,7 +55,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to take tasks; goes on whatever becomes of Redis, until `drain`."""
-        self._manager.broadcast.on_control(self._cancel)
+        self._manager.broadcast.on_control(self._control)
         self._loops = [
             asyncio.create_task(self._claim(), name=f"claim {self._agent.name}"),
             asyncio.create_task(self._tend(), name=f"tend {self._agent.name}"),
@@ -78,9 +79,23 @@ class Worker:
         with contextlib.suppress(Unavailable):  # others reclaim it once it has been idle
             await self._work.give_up(self._name)
 
-    def _cancel(self, task_id: str) -> None:
-        if (running := self._running.get(task_id)) is not None:
-            running.halt(Stop.CANCEL)
+    @property
+    def runs(self) -> int:
+        """How many tasks it works on."""
+        return len(self._running)
+
+    def _control(self, does: str, task_id: str) -> None:
+        if (running := self._running.get(task_id)) is None:
+            return
+        match does:
+            case "cancel":
+                running.halt(Stop.CANCEL)
+            case "retry":
+                running.halt(Stop.RETRY)
+            case "escalate" if self._agent.escalates:
+                running.halt(Stop.ESCALATE)
+            case _:  # of a newer version: it will hear of it when it renews
+                pass
 
     async def _claim(self) -> None:
         pause = 0.05
@@ -131,16 +146,35 @@ class Worker:
             return
         now = asyncio.get_running_loop().time()
         answers = await self._manager.log.renew([r.grant for r in running])
-        for one, canceled in zip(running, answers, strict=True):
-            if canceled is not None:
-                one.renewed = now
-                if canceled:
-                    one.halt(Stop.CANCEL)
-            elif not one.writer.released:
-                one.halt(Stop.FENCED)
+        moving: list[Command] = []
+        for one, answer in zip(running, answers, strict=True):
+            if answer is Renewal.LOST:
+                if not one.writer.released:
+                    one.halt(Stop.FENCED)
+                continue
+            one.renewed = now
+            if answer is Renewal.CANCEL:
+                one.halt(Stop.CANCEL)
+            elif answer is Renewal.ESCALATE and self._agent.escalates:
+                one.halt(Stop.ESCALATE)
+            if one.moved != one.writer.position:
+                one.moved = one.writer.position
+                moving += self._moving(one)
         # After the leases: who takes a hint over then finds that its lease has ended too.
         await self._work.renew(self._name, [item for one in running for item in one.items])
-        await self._manager.index.open(self._agent.name, *(r.grant.task_id for r in running))
+        ids = [r.grant.task_id for r in running]
+        await self._manager.index.open(self._agent.name, *ids, then=moving)
+
+    def _moving(self, running: Running) -> list[Command]:
+        """Return what notes that a task isn't silent, though its state stays the same."""
+        grant = running.grant
+        return self._manager.index.moving(
+            grant.task_id,
+            owner=grant.owner,
+            context=grant.context,
+            agent=grant.agent,
+            state=running.writer.state,
+        )
 
     async def _mind_watchers(self) -> None:
         """Do what the agent wants when nobody watches a run any more."""
@@ -174,7 +208,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Hint at tasks that wait and at which nobody has looked for a while. A hint too many is harmless."""
         own, index = self._agent.name, self._manager.index
-        found = await self._manager.sweep.page()
+        found = await self._manager.sweep.page(own)
         found.setdefault(own, []).extend(
             found.pop("", [])
         )  # of no known agent: any worker can end them
@@ -190,7 +224,7 @@ class Worker:
 
     def _take(self, hint: Hint) -> None:
         running = self._running.get(hint.task_id)
-        if running is not None:
+        if running is not None and running.stop is not Stop.RETRY:
             running.items.append(hint.item)  # acknowledged when that run has settled the task
             return
         job = asyncio.create_task(self._do(hint), name=f"{self._agent.name} {hint.task_id}")
@@ -222,13 +256,14 @@ class Worker:
         try:
             await self._turns.handle(running)
         except Fenced:
-            _log.warning("lost the lease; another process goes on", task=hint.task_id)
+            await self._let_go(running)
             return
         except Unavailable:
             _log.warning("Redis is away; the task goes on when it is back", task=hint.task_id)
             return
         finally:
-            del self._running[hint.task_id]
+            if self._running.get(hint.task_id) is running:  # else another attempt is under way
+                del self._running[hint.task_id]
         if running.stop is Stop.DRAIN and not writer.state.terminal:
             await self._hand_over(running)
             return
@@ -282,6 +317,17 @@ class Worker:
         if running.cleaned:
             with contextlib.suppress(Unavailable):  # it is cleaned up once more
                 await self._manager.log.release(grant, cleaned=True)
+
+    async def _let_go(self, running: Running) -> None:
+        """Leave a task to who has its lease, or takes it: one of its hints may be the one that is to wake them."""
+        _log.warning("lost the lease; another process goes on", task=running.grant.task_id)
+        woken = len(running.items) > 1
+        if not woken and running.stop is not Stop.RETRY:
+            return  # reclaimed once it has been idle
+        with contextlib.suppress(Unavailable):  # likewise
+            if woken:
+                await self._work.hint(running.grant.task_id)
+            await self._work.done(*running.items)
 
     async def _hand_over(self, running: Running) -> None:
         # If it fails, the lease runs out, and the hint is reclaimed.

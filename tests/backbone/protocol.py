@@ -19,7 +19,7 @@ from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox, Offer
 from a2a_streaming.backbone.keys import Keys
-from a2a_streaming.backbone.log import Appended, Batch, Grant, Log, NoLease
+from a2a_streaming.backbone.log import Appended, Batch, Grant, Log, NoLease, Renewal
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json, apply, state_of
@@ -205,7 +205,7 @@ class Story:
         count(f"{call.kind}: {said}")
         self._goes_on(before, after, told)
 
-    async def renew(self, job: Job) -> bool | None:
+    async def renew(self, job: Job) -> Renewal:
         """Renew a process's lease."""
         assert job.grant is not None
         before = self.seen
@@ -213,10 +213,10 @@ class Story:
         after = await self._look()
         holds = before.meta.get("holder") == job.holder
         holds = holds and before.meta.get("epoch") == str(job.grant.epoch)
-        assert (answer is not None) == holds
+        assert (answer is not Renewal.LOST) == holds
         assert holds or after == before
-        if answer is not None:
-            assert answer == ("cancel" in after.meta)
+        if answer is not Renewal.LOST:
+            assert (answer is Renewal.CANCEL) == ("cancel" in after.meta)
             left = int(after.meta["lease_end"]) - after.now
             assert 0 < left <= int(after.meta["lease_length"])
         self._goes_on(before, after, self.told)

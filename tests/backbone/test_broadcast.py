@@ -178,14 +178,14 @@ async def test_a_message_nobody_can_read_is_a_reason_to_look_into_the_log(
 
 
 async def test_whoever_wants_to_is_told_of_a_cancel(manager: RedisManager) -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
-    manager.broadcast.on_control(told.put_nowait)
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    manager.broadcast.on_control(lambda does, task: told.put_nowait((does, task)))
     await writing(manager)
     ear = Ear()
     await manager.broadcast.join("t1", ear)  # the connection is up
     await manager.log.lease("t1", "desk", purpose="cancel")
     async with asyncio.timeout(20):
-        assert await told.get() == "t1"
+        assert await told.get() == ("cancel", "t1")
 
 
 async def test_a_thousand_channels_take_one_connection(

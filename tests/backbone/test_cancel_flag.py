@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from a2a_streaming.backbone.log import Grant, NoLease
+from a2a_streaming.backbone.log import Grant, NoLease, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.settings import Settings
@@ -61,7 +61,7 @@ async def test_a_cancel_tells_the_holder_of_a_live_lease(
         told = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
         assert told is not None
         assert told["data"] == b"t1"
-    assert await manager.log.renew([grant]) == [True]
+    assert await manager.log.renew([grant]) == [Renewal.CANCEL]
     assert not writer.canceled
     await writer.append(status())
     assert writer.canceled

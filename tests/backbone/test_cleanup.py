@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from a2a_streaming.backbone.log import Appended, Grant, NoLease
+from a2a_streaming.backbone.log import Appended, Grant, NoLease, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced
@@ -135,8 +135,8 @@ async def test_who_has_lost_the_lease_cant_say_that_it_is_cleaned_up(
     for late in (writer, slow):
         await manager.log.release(late, cleaned=True)
         assert "cleanup" in await meta_of(raw, manager)
-        assert await manager.log.renew([late]) == [None]
-    assert await manager.log.renew([grant]) == [False]
+        assert await manager.log.renew([late]) == [Renewal.LOST]
+    assert await manager.log.renew([grant]) == [Renewal.OK]
     await manager.log.release(grant, cleaned=True)
     await manager.log.release(grant, cleaned=True)  # its reply was lost
     assert await manager.log.lease("t1", "w3") == OVER
@@ -150,7 +150,7 @@ async def test_a_cancel_of_a_task_that_is_cleaned_up_finds_it_ended(
     grant = await leased(manager, holder="w2")
     assert await manager.log.lease("t1", "desk", purpose="cancel") == OVER
     assert "cancel" not in await meta_of(raw, manager)
-    assert await manager.log.renew([grant]) == [False]
+    assert await manager.log.renew([grant]) == [Renewal.OK]
 
 
 async def test_of_many_who_want_to_clean_up_one_does(manager: RedisManager) -> None:
@@ -203,7 +203,7 @@ async def test_an_ended_tasks_lifetimes_stay_whoever_cleans_up(
         await are_those_of_an_ended_task()
         grant = await leased(manager, holder="w2")
         await are_those_of_an_ended_task()
-        assert await manager.log.renew([grant]) == [False]
+        assert await manager.log.renew([grant]) == [Renewal.OK]
         await are_those_of_an_ended_task()
         await manager.log.release(grant, cleaned=True)
         await are_those_of_an_ended_task()

@@ -110,6 +110,7 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         await service.webhooks.set("wait", hook, caller=customer, dialect="1.0", told="")
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
+        await until(lambda: raw.exists(f"{prefix}nodes:figures"))
         stored = customer.stored_id("wait")
         await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
         async with await service.watch(customer.stored_id("ask"), caller=operator):
@@ -281,4 +282,4 @@ async def test_nothing_is_stored_for_an_id_that_is_refused(
             await service.watch(task, caller=ANYBODY)
     finally:
         await node.aclose()
-    assert await raw.dbsize() == 0
+    assert await raw.keys() == [b"index:agents"]

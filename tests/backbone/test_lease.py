@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from a2a_streaming.backbone.log import Grant, NoLease
+from a2a_streaming.backbone.log import Grant, NoLease, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced
@@ -97,7 +97,7 @@ async def test_who_asks_again_because_the_reply_was_lost_is_granted_anew_at_no_c
         assert grant.epoch > unheard.epoch
         assert grant.previous_epoch == unheard.epoch
         assert (grant.base, grant.entry, grant.task) == (unheard.base, unheard.entry, unheard.task)
-        assert await manager.log.renew([unheard, grant]) == [None, False]
+        assert await manager.log.renew([unheard, grant]) == [Renewal.LOST, Renewal.OK]
         late = batch(1, status(), number=0)
         assert (await manager.log.append(unheard, late)).code == "FENCED"
         unheard = grant
@@ -218,7 +218,7 @@ async def test_an_expired_lease_is_granted_anew_and_its_old_holder_is_fenced(
     assert grant.base == before[-1].position
     with pytest.raises(Fenced):
         await zombie.append(status(text="still alive"))
-    assert await manager.log.renew([old]) == [None]
+    assert await manager.log.renew([old]) == [Renewal.LOST]
     await manager.log.release(old)
     assert story(await log_of(manager)) == story(before)
     assert (await meta_of(raw, manager))["holder"] == "w2"
@@ -232,7 +232,7 @@ async def test_an_expired_lease_still_writes_as_long_as_nobody_else_has_one(
     writer = LogWriter(manager.log, grant := await leased(manager))
     await lapse(raw, manager)
     await writer.append(status())
-    assert await manager.log.renew([grant]) == [False]
+    assert await manager.log.renew([grant]) == [Renewal.OK]
     assert isinstance(await manager.log.lease("t1", "w2"), NoLease)
 
 
@@ -254,7 +254,7 @@ async def test_a_lease_lives_as_long_as_its_own_length_says_whoever_asks(
         await accepted(slow)
         grant = await leased(slow)
         assert isinstance(await quick.log.lease("t1", "w2"), NoLease)
-        assert await slow.log.renew([grant]) == [False]
+        assert await slow.log.renew([grant]) == [Renewal.OK]
         assert isinstance(await quick.log.lease("t1", "w2"), NoLease)
 
 

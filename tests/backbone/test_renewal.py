@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
+from a2a_streaming.backbone.log import Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.settings import Settings
 from tasks import (
@@ -37,7 +38,7 @@ async def test_renewing_moves_the_end_and_says_whether_to_cancel(
     await manager.log.lease("t2", "desk", purpose="cancel")
     await lapse(raw, manager, "t3")
     await leased(manager, "t3", holder="w2")
-    assert await manager.log.renew(grants) == [False, True, None]
+    assert await manager.log.renew(grants) == [Renewal.OK, Renewal.CANCEL, Renewal.LOST]
     assert int((await meta_of(raw, manager))["lease_end"]) >= end
     assert await manager.log.renew([]) == []
 
@@ -59,7 +60,7 @@ async def test_a_lease_that_was_given_back_cant_be_renewed(manager: RedisManager
     await accepted(manager)
     grant = await leased(manager)
     await asked(manager, grant)
-    assert await manager.log.renew([grant]) == [None]
+    assert await manager.log.renew([grant]) == [Renewal.LOST]
 
 
 async def test_renewing_survives_a_redis_that_forgot_the_script(
@@ -68,7 +69,7 @@ async def test_renewing_survives_a_redis_that_forgot_the_script(
     await accepted(manager)
     grant = await leased(manager)
     await raw.script_flush()
-    assert await manager.log.renew([grant]) == [False]
+    assert await manager.log.renew([grant]) == [Renewal.OK]
     await raw.script_flush()
     await manager.log.release(grant)
     await raw.script_flush()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from a2a_streaming.backbone.log import Appended
+from a2a_streaming.backbone.log import Appended, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced
@@ -168,7 +168,7 @@ async def test_a_writer_is_told_that_redis_lost_a_step_alone(
     assert await manager.log.append(grant, batch(1, status(), number=1)) == Appended("OK")
     assert await stored_steps(manager, "t1", "m") == {"pay": b"1"}
     assert (await meta_of(raw, manager))["holder"] == "w1"
-    assert await manager.log.renew([grant]) == [False]
+    assert await manager.log.renew([grant]) == [Renewal.OK]
 
 
 async def test_a_grant_that_redis_lost_is_restored_by_the_first_call_under_it(

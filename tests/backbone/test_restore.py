@@ -9,7 +9,7 @@ import orjson
 import pytest
 import redis.asyncio
 
-from a2a_streaming.backbone.log import Appended, Grant, NoLease
+from a2a_streaming.backbone.log import Appended, Grant, NoLease, Renewal
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced
@@ -127,7 +127,7 @@ async def test_whoever_wrote_before_the_meta_was_lost_is_fenced(
         before = await everything(raw)
         for late in (batch(4, status()), batch(4, step=("m late", b"1"))):
             assert await manager.log.append(old, late) == Appended("FENCED")
-        assert await manager.log.renew([old]) == [None]
+        assert await manager.log.renew([old]) == [Renewal.LOST]
         await manager.log.release(old)
         assert await everything(raw) == before
 

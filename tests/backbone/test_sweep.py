@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from a2a_streaming.backbone.index import in_state
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
@@ -39,7 +40,7 @@ async def manager(settings: Settings) -> AsyncIterator[RedisManager]:
 
 async def found(manager: RedisManager) -> dict[str, set[str]]:
     """What the sweep's next page tells; a few tasks are one page."""
-    page = await manager.sweep.page()
+    page = await manager.sweep.page("echo")
     assert all(page.values())
     return {agent: set(tasks) for agent, tasks in page.items()}
 
@@ -206,7 +207,7 @@ async def test_missing_entries_are_added_back_with_lifetimes(
     await LogWriter(manager.log, await leased(manager, "t4")).append(
         status(State.COMPLETED, task="t4")
     )
-    await manager.sweep.page()
+    await manager.sweep.page("echo")
     assert await listed(raw, manager) == {
         "owner:ann": {"t1", "t3", "t4"},
         "owner:bob": {"t2"},
@@ -216,9 +217,10 @@ async def test_missing_entries_are_added_back_with_lifetimes(
         "context:c2": {"t2"},
         "context:c3": {"t3"},
         "context:c4": {"t4"},
-        "state:submitted": {"t1", "t2"},
-        "state:input-required": {"t3"},
-        "state:completed": {"t4"},
+        "state:echo:submitted": {"t1"},
+        "state:desk:submitted": {"t2"},
+        "state:echo:input-required": {"t3"},
+        "state:echo:completed": {"t4"},
     }
     await lifetimes(raw)
 
@@ -231,10 +233,10 @@ async def test_entries_of_the_wrong_state_are_removed(
     await recorded(manager, state=State.WORKING)  # a crash left out to remove the first
     await recorded(manager, "gone", state=State.AUTH_REQUIRED)
     await asked(manager, await leased(manager))
-    await manager.sweep.page()
+    await manager.sweep.page("echo")
     lists = await listed(raw, manager)
     states = {name: tasks for name, tasks in lists.items() if name.startswith("state:")}
-    assert states == {"state:input-required": {"t1"}}
+    assert states == {"state:echo:input-required": {"t1"}}
 
 
 async def test_a_task_that_a_message_alone_answered_is_taken_off_every_list(
@@ -256,7 +258,7 @@ async def test_lists_that_are_right_stay_as_they_are(
     await recorded(manager)
     before = await everything(raw)
     for _ in range(3):
-        await manager.sweep.page()
+        await manager.sweep.page("echo")
     assert await everything(raw) == before
 
 
@@ -265,7 +267,7 @@ async def test_looking_changes_nothing_of_a_task(
 ) -> None:
     await accepted(manager)
     before = {key: await raw.dump(key) for key in manager.keys.task("t1")[:5]}
-    await manager.sweep.page()
+    await manager.sweep.page("echo")
     assert {key: await raw.dump(key) for key in manager.keys.task("t1")[:5]} == before
 
 
@@ -295,7 +297,7 @@ async def test_many_tasks_are_found_over_several_pages_again_and_again(
             assert len(pages) < 50
         assert len(pages) > 1
         assert all(page < tasks for page in pages)
-    assert (await listed(raw, manager))["state:submitted"] == tasks
+    assert (await listed(raw, manager))["state:echo:submitted"] == tasks
 
 
 async def test_a_page_is_a_part_of_the_tasks_however_many_there_are(
@@ -306,7 +308,7 @@ async def test_a_page_is_a_part_of_the_tasks_however_many_there_are(
     for task in tasks:
         fields = {"state": State.WORKING.value, "owner": "", "context": "c1", "agent": "echo"}
         pipeline.hset(manager.keys.meta(task), mapping={**fields, "cancel": "1"})
-        pipeline.zadd(manager.keys.index("state", State.WORKING.label), {task: 1})
+        pipeline.zadd(manager.keys.index(*in_state("echo", State.WORKING)), {task: 1})
     await pipeline.execute()
     seen: set[str] = set()
     pages = 0
@@ -340,8 +342,8 @@ async def test_installations_that_share_a_redis_find_their_own_tasks_alone(
         for _ in range(2):
             assert await found(mine) == {"echo": {"mine", "both"}}
             assert await found(theirs) == {"echo": {"theirs"}, "": {"both"}}
-        assert (await listed(raw, mine))["state:submitted"] == {"mine", "both"}
-        assert (await listed(raw, theirs))["state:submitted"] == {"theirs"}
+        assert (await listed(raw, mine))["state:echo:submitted"] == {"mine", "both"}
+        assert (await listed(raw, theirs))["state:echo:submitted"] == {"theirs"}
 
 
 @pytest.mark.parametrize("task", ["a:meta", "x:stream", "..", "~t@1=+-", ":", "t" * 128])

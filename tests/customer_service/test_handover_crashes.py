@@ -236,6 +236,7 @@ async def playing(
                 A2A_RECORDS="conversations.company:records",
                 A2A_LEASE_SECONDS="1",
                 A2A_AUTH_KEYS="true",
+                port=None,
                 **{DATABASE: url},
             )
         )

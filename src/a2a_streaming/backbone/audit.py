@@ -23,7 +23,9 @@ class Audit:
         self._keys = keys
         self._lifetime = lifetime
 
-    async def note(self, caller: Caller, does: str, task_id: str, owner: str) -> None:
+    async def note(
+        self, caller: Caller, does: str, task_id: str, owner: str, reason: str = ""
+    ) -> None:
         """Note an access, before it is granted.
 
         Args:
@@ -31,13 +33,14 @@ class Audit:
             does: What.
             task_id: With which task, by its stored id; `*` for a list.
             owner: Whose; `*` for a list.
+            reason: Why, if they say so.
 
         Raises:
             Unavailable: Redis is away: what can't be noted isn't granted.
         """
         actor = caller.actor or caller.owner
         about = ["actor", actor, "role", caller.role.value, "does", does]
-        fields = [*about, "task", task_id, "owner", owner]
+        fields = [*about, "task", task_id, "owner", owner, *(("reason", reason) if reason else ())]
         key = self._keys.audit
         await self._store.pipeline(
             [

@@ -55,7 +55,7 @@ class Broadcast:
         self._listeners: dict[bytes, Listener] = {}
         self._confirmed: dict[bytes, asyncio.Future[bool]] = {}
         self._came: dict[Listener, list[Event]] = {}
-        self._controls: list[Callable[[str], None]] = []
+        self._controls: list[Callable[[str, str], None]] = []
         self._connection: Link | None = None
         self._heard = self._connected = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,8 +86,8 @@ class Broadcast:
         for waiting in self._confirmed.values():
             _settle(waiting, False)
 
-    def on_control(self, callback: Callable[[str], None]) -> None:
-        """Call back with a task's id whenever that task is to be canceled."""
+    def on_control(self, callback: Callable[[str, str], None]) -> None:
+        """Call back with what is to be done to a run (`cancel`, `escalate`, `retry`) and its task's id."""
         self._controls.append(callback)
 
     def join(self, task_id: str, listener: Listener) -> asyncio.Future[bool]:
@@ -169,8 +169,9 @@ class Broadcast:
             else:
                 self._came.setdefault(listener, []).append(event)
         elif channel == self._keys.control.encode():
+            does, _, task_id = payload.decode(errors="replace").rpartition(" ")
             for callback in self._controls:
-                callback(payload.decode(errors="replace"))
+                callback(does or "cancel", task_id)
 
     def _hand_on(self) -> None:
         """Hand on what came together, together."""

@@ -1,4 +1,4 @@
-"""Lists of tasks by owner, context, agent and state, and of those with something to do.
+"""Lists of tasks by owner, by context, by agent, by agent and state, and of those with something to do.
 
 They stand in other slots than the tasks, so they are written beside them: idempotently, before the
 answer leaves; what a crash left out is put right by the sweep.
@@ -56,16 +56,26 @@ class Index:
             Unavailable: Redis is away.
         """
         now = time.time_ns() // 1_000_000
-        lists = [("owner", owner), ("context", context), ("agent", agent), ("state", state.label)]
         commands: list[Command] = []
-        for kind, value in lists:
+        for kind, value in _lists(owner, context, agent, state):
             key = self._keys.index(kind, value)
             commands.append(["ZADD", key, now, task_id])
             commands.append(["ZREMRANGEBYSCORE", key, "-inf", now - self._kept])
             commands.append(["PEXPIRE", key, self._kept])
         if was is not None and was is not state:
-            commands.append(["ZREM", self._keys.index("state", was.label), task_id])
+            commands.append(["ZREM", self._keys.index(*in_state(agent, was)), task_id])
         await self._store.pipeline([*commands, *then])
+
+    def moving(
+        self, task_id: str, *, owner: str, context: str, agent: str, state: State
+    ) -> list[Command]:
+        """Return the commands that note that a task moves on in its state; arguments as for `record`.
+
+        They add it to no list: it may have left its state meanwhile.
+        """
+        now = time.time_ns() // 1_000_000
+        lists = _lists(owner, context, agent, state)
+        return [["ZADD", self._keys.index(*one), "XX", now, task_id] for one in lists]
 
     async def forget(self, task_id: str, *, owner: str, context: str, agent: str) -> None:
         """Take a task out of all lists.
@@ -91,7 +101,7 @@ class Index:
         The cost is that of the shortest of them.
 
         Args:
-            lists: Kind and value of each: `("owner", …)`, `("context", …)`, `("agent", …)`, `("state", …)`.
+            lists: Kind and value of each: `("owner", …)`, `("context", …)`, `("agent", …)`, `in_state(…)`.
             changed_after: Leave out what hasn't changed since, ms; None for all.
 
         Returns:
@@ -114,13 +124,18 @@ class Index:
             found = {i: found[i] for i, score in zip(ids, scores, strict=True) if score is not None}
         return sorted(((at, task_id.decode()) for task_id, at in found.items()), reverse=True)
 
-    async def open(self, agent: str, *task_ids: str) -> None:
+    async def open(self, agent: str, *task_ids: str, then: Sequence[Command] = ()) -> None:
         """Note that tasks have something to do, and were looked at now.
+
+        Args:
+            agent: Their agent.
+            task_ids: The tasks.
+            then: Commands to be carried out behind, in the same round trip.
 
         Raises:
             Unavailable: Redis is away.
         """
-        await self._store.pipeline(self.opening(agent, *task_ids))
+        await self._store.pipeline([*self.opening(agent, *task_ids), *then])
 
     def opening(self, agent: str, *task_ids: str) -> list[Command]:
         """Return the commands that note that tasks have something to do."""
@@ -166,5 +181,15 @@ class Index:
 def forgetting(keys: Keys, task_id: str, *, owner: str, context: str, agent: str) -> list[Command]:
     """Return what takes a task out of all lists; arguments as for `Index.forget`."""
     about = [("owner", owner), ("context", context), ("agent", agent)]
-    lists = [*about, *(("state", state.label) for state in State)]
+    lists = [*about, *(in_state(agent, state) for state in State)]
     return [["ZREM", keys.index(kind, value), task_id] for kind, value in lists]
+
+
+def in_state(agent: str, state: State) -> tuple[str, str]:
+    """Return kind and value of the list of an agent's tasks in one state."""
+    return "state", f"{agent}:{state.label}"
+
+
+def _lists(owner: str, context: str, agent: str, state: State) -> list[tuple[str, str]]:
+    """Return kind and value of each list that a task is in."""
+    return [("owner", owner), ("context", context), ("agent", agent), in_state(agent, state)]

@@ -43,8 +43,8 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
-        "holder and end, flags (terminal, cancel, cleanup, damaged, answer), attempts, messageIds seen (m:…), "
-        "where each epoch began (e:…)",
+        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer), attempts, messageIds seen (m:…), "
+        "where each epoch began (e:…), when it was accepted",
     ),
     KeySpec(
         "task:{id}:stream",
@@ -83,7 +83,12 @@ KEYS: tuple[KeySpec, ...] = (
         "-",
         "live events: `<previous position> <position> <event JSON>`",
     ),
-    KeySpec("channel:control", "channel", "-", "a task's id, when it is to be canceled"),
+    KeySpec(
+        "channel:control",
+        "channel",
+        "-",
+        "a task's id, when it is to be canceled; `retry <id>`, `escalate <id>` likewise",
+    ),
     KeySpec(
         "channel:probe:<process>",
         "channel",
@@ -115,10 +120,29 @@ KEYS: tuple[KeySpec, ...] = (
         "task → last change, ms",
     ),
     KeySpec(
-        "index:state:<state>",
+        "index:state:<agent>:<state>",
         "sorted set",
         "the longest of the above since the last change",
         "task → last change, ms",
+    ),
+    KeySpec(
+        "index:agents",
+        "sorted set",
+        "the longest of the above since a process last served one",
+        "agent → when a process last served it, ms",
+    ),
+    KeySpec("index:nodes", "sorted set", "a minute", "process → when it last said how it is, ms"),
+    KeySpec(
+        "node:<process>",
+        "string",
+        "five times beat_seconds",
+        "how a process is: JSON with role, agents, load, streams, runs, counts since its start",
+    ),
+    KeySpec(
+        "nodes:figures",
+        "stream",
+        "ten minutes",
+        "how processes' counts have moved: fields `n` process, `d` JSON; nothing while nothing moves",
     ),
     KeySpec(
         "auth:key:<id>",
@@ -137,7 +161,7 @@ KEYS: tuple[KeySpec, ...] = (
         "audit",
         "stream",
         "audit_ttl since the last entry",
-        "accesses to other owners' tasks: actor, role, does, task, owner",
+        "accesses to other owners' tasks, and interventions: actor, role, does, task, owner, reason",
     ),
     KeySpec(
         "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"
@@ -245,8 +269,27 @@ class Keys:
         return f"{self.prefix}audit"
 
     def index(self, kind: str, value: str) -> str:
-        """A list of tasks: by owner, context, agent, state, or open."""
+        """A list of tasks: by owner, context, agent, state (`<agent>:<state>`), or open."""
         return f"{self.prefix}index:{kind}:{value}"
+
+    @property
+    def agents(self) -> str:
+        """The agents that processes serve, or have served."""
+        return f"{self.prefix}index:agents"
+
+    @property
+    def nodes(self) -> str:
+        """The list of processes."""
+        return f"{self.prefix}index:nodes"
+
+    def node(self, name: str) -> str:
+        """How a process is."""
+        return f"{self.prefix}node:{name}"
+
+    @property
+    def figures(self) -> str:
+        """How processes' counts have moved."""
+        return f"{self.prefix}nodes:figures"
 
     def task(self, task_id: str) -> list[str]:
         """Every key of a task that the scripts touch, in the order in which they take them."""

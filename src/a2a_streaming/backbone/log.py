@@ -6,8 +6,10 @@ Each method is one call of one script in `lua/`, where every key, argument and a
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Literal
 
 import orjson
@@ -18,6 +20,7 @@ from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import InvalidTransition
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
+from a2a_streaming.tally import Tally
 from a2a_streaming.task import Json, State, apply
 
 _LEASE, _APPEND = Script("lease"), Script("append")
@@ -36,6 +39,7 @@ class Grant:
         base: The log's last position when it was granted.
         attempt: Which attempt at the waiting message this is, from 1.
         canceled: Whether the task is to be canceled.
+        escalated: Whether its agent is to escalate it.
         damaged: Whether Redis has lost parts of the task, so that it can only be ended.
         task_ended: Whether the task has ended; then the lease is for cleaning up.
         begun: Whether a run has had its lease before, so that an agent may have begun something.
@@ -46,6 +50,8 @@ class Grant:
         steps: What earlier attempts at that message have stored: results of finished steps, and bookmarks; by name.
         task: The task, folded up to `base`.
         tail_bytes: Bytes of events after the stored snapshot.
+        age: How long ago the task had been accepted then, ms; None if that isn't known.
+        granted: When it was granted, s, by this process's own clock.
     """
 
     task_id: str
@@ -55,6 +61,7 @@ class Grant:
     base: Position
     attempt: int
     canceled: bool
+    escalated: bool
     damaged: bool
     task_ended: bool
     begun: bool
@@ -65,6 +72,8 @@ class Grant:
     steps: dict[str, bytes]
     task: Json
     tail_bytes: int
+    age: float | None = None
+    granted: float = field(default_factory=time.monotonic)
     constants: tuple[Sequence[str], Command] | None = None
     """Keys and arguments that all calls of the append script under it have in common, once there was one."""
 
@@ -72,6 +81,11 @@ class Grant:
     def told_id(self) -> str:
         """The id by which the task's owner and all its events know it."""
         return self.task["id"]
+
+    @property
+    def elapsed(self) -> float | None:
+        """How long ago the task was accepted, ms; None if that isn't known."""
+        return None if self.age is None else self.age + (time.monotonic() - self.granted) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +118,7 @@ class Batch:
         answer: With a terminal state: whether a message alone is the task's answer, so that no list has it.
         snapshot: The task after them, JSON; None to store none.
         steps: Results of steps: each one's field, and its JSON.
+        escalated: Whether the turn that they end has answered an escalation.
     """
 
     number: int
@@ -116,6 +131,7 @@ class Batch:
     answer: bool = False
     snapshot: bytes | None = None
     steps: Sequence[tuple[str, bytes]] = ()
+    escalated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,7 @@ class Appended:
     Args:
         code: `OK`, `FENCED`, `TERMINAL`, `BEHIND` or `INBOX`, as `lua/append.lua` says.
         canceled: Whether the task is to be canceled.
+        escalated: Whether its agent is to escalate it.
         following: The message whose turn is next; the lease goes on with it.
         history_lost: Whether the history had been lost, so that a snapshot is due.
         number: With `BEHIND`, the first call that Redis has lost.
@@ -133,6 +150,7 @@ class Appended:
 
     code: Literal["OK", "FENCED", "TERMINAL", "BEHIND", "INBOX"]
     canceled: bool = False
+    escalated: bool = False
     following: InboxEntry | None = None
     history_lost: bool = False
     number: int = 0
@@ -140,6 +158,23 @@ class Appended:
 
 
 _APPENDED = Appended("OK")
+_CANCEL, _ESCALATE = b"1", b"e"
+"""How the scripts say what is to become of a task."""
+
+
+class Renewal(Enum):
+    """What the renewal of a lease says."""
+
+    OK = auto()
+    CANCEL = auto()
+    """It is renewed, and the task is to be canceled."""
+    ESCALATE = auto()
+    """It is renewed, and the task is to be escalated."""
+    LOST = auto()
+    """It is another's."""
+
+
+_RENEWALS = {b"": Renewal.OK, _CANCEL: Renewal.CANCEL, _ESCALATE: Renewal.ESCALATE}
 
 
 class Log:
@@ -149,9 +184,13 @@ class Log:
         store: Redis.
         keys: Names of keys.
         settings: Lifetimes and limits.
+        tally: Where what is written is counted; one of its own if None.
     """
 
-    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, settings: Settings, tally: Tally | None = None
+    ) -> None:
+        self.tally = tally or Tally()
         self._store = store
         self._keys = keys
         self._settings = settings
@@ -208,12 +247,13 @@ class Log:
         )
         match code:
             case b"OK":
-                canceled, following, lost = rest
-                if not (canceled or following or lost):
+                flag, following, lost = rest
+                if not (flag or following or lost):
                     return _APPENDED
                 return Appended(
                     "OK",
-                    canceled=bool(canceled),
+                    canceled=flag == _CANCEL,
+                    escalated=flag == _ESCALATE,
                     following=InboxEntry.parse(following) if following else None,
                     history_lost=bool(lost),
                 )
@@ -245,11 +285,8 @@ class Log:
         )
         return grant.constants
 
-    async def renew(self, grants: Sequence[Grant]) -> list[bool | None]:
+    async def renew(self, grants: Sequence[Grant]) -> list[Renewal]:
         """Renew leases, all in one round trip.
-
-        Returns:
-            For each: None if the lease is lost; else whether the task is to be canceled.
 
         Raises:
             Unavailable: Redis is away.
@@ -264,7 +301,10 @@ class Log:
                 for grant in grants
             ],
         )
-        return [bool(r[1]) if isinstance(r, list) and r[0] == b"OK" else None for r in replies]  # pyright: ignore[reportUnknownArgumentType] - Redis' replies carry no types
+        return [
+            _RENEWALS[r[1]] if isinstance(r, list) and r[0] == b"OK" else Renewal.LOST  # pyright: ignore[reportUnknownArgumentType] - Redis' replies carry no types
+            for r in replies
+        ]
 
     async def release(self, grant: Grant, *, cleaned: bool = False) -> None:
         """Give a lease back before its turn's end, so that another process goes on at once.
@@ -295,7 +335,7 @@ def _beside(batch: Batch) -> Command:
         ending,
         batch.settles or "",
         batch.waiting,
-        "1" if batch.cleanup else "",
+        "1" if batch.cleanup else "e" if batch.escalated else "",
         batch.snapshot or b"",
         len(steps),
         *(part for step in steps for part in step),
@@ -329,6 +369,7 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         kept,
         stored,
         tail,
+        age,
     ) = reply
     events = [event for _, (_, event) in tail]
     task = fold(orjson.loads(stored)["task"] if stored else None, events)
@@ -340,7 +381,8 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         previous_epoch=int(previous),
         base=Position.parse(last),
         attempt=int(attempts),
-        canceled=bool(cancel),
+        canceled=cancel == _CANCEL,
+        escalated=cancel == _ESCALATE,
         damaged=bool(damaged) or task is None,
         task_ended=bool(ended),
         begun=bool(begun),
@@ -351,6 +393,7 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         steps=_steps_of(entry, kept) if entry is not None else {},
         task=task or _bare_task(task_id, context.decode()),
         tail_bytes=sum(map(len, events)),
+        age=float(age) if age else None,
     )
 
 

@@ -6,13 +6,16 @@ from typing import Self
 
 from a2a_streaming.backbone.audit import Audit
 from a2a_streaming.backbone.broadcast import Broadcast
+from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
+from a2a_streaming.backbone.interventions import Interventions
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.log import Log
+from a2a_streaming.backbone.nodes import Nodes
 from a2a_streaming.backbone.restore import restore_meta
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.backbone.subscriptions import Subscriptions
@@ -20,6 +23,7 @@ from a2a_streaming.backbone.sweep import Sweep
 from a2a_streaming.backbone.webhooks import Webhooks
 from a2a_streaming.backbone.work import Work
 from a2a_streaming.settings import Settings
+from a2a_streaming.tally import Tally
 
 
 class RedisManager:
@@ -51,11 +55,15 @@ class RedisManager:
         self.broadcast = Broadcast(self._store, self.keys)
         self.history = History(self._store, self.keys)
         self.inbox = Inbox(self._store, self.keys, settings)
-        self.log = Log(self._store, self.keys, settings)
+        self.tally = Tally()
+        self.log = Log(self._store, self.keys, settings, self.tally)
         self.index = Index(self._store, self.keys, settings)
         self.webhooks = Webhooks(self._store, self.keys, settings)
         self.credentials = Credentials(self._store, self.keys)
         self.audit = Audit(self._store, self.keys, lifetime=settings.audit_ttl)
+        self.interventions = Interventions(self._store, self.keys)
+        self.census = Census(self._store, self.keys)
+        self.nodes = Nodes(self._store, self.keys, settings)
         self.sweep = Sweep(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:

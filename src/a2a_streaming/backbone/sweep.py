@@ -9,18 +9,22 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
-from a2a_streaming.backbone.index import forgetting
+from a2a_streaming.backbone.index import forgetting, in_state
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import TERMINAL, State
 
 _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
-_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "cleanup", "damaged", "answer")  # fmt: skip
+_AT_ONCE = 50
+"""Tasks that are looked at in one round trip."""
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer")  # fmt: skip
+
+_FLAGS = ("cancel", "escalate", "damaged")
 
 
 class Sweep:
@@ -37,12 +41,15 @@ class Sweep:
         self._keys = keys
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._kept = settings.listed_ttl * 1000
-        self._cursors: dict[State, Any] = dict.fromkeys(_OPEN, 0)
+        self._cursors: defaultdict[str, Any] = defaultdict(int)
         self._cursor: Any = 0
         self._id = re.compile(re.escape(keys.prefix) + r"task:\{(.+)\}(?::meta|:stream)?")
 
-    async def page(self) -> dict[str, list[str]]:
+    async def page(self, agent: str) -> dict[str, list[str]]:
         """Look at the next page.
+
+        Args:
+            agent: Whose lists to look at; keys are looked at whoever's they are.
 
         Returns:
             Tasks with something to do on which nobody works, by agent; under "" those whose agent is lost.
@@ -52,12 +59,13 @@ class Sweep:
         """
         found: defaultdict[str, list[str]] = defaultdict(list)
         for state in _OPEN:
-            key = self._keys.index("state", state.label)
+            key = self._keys.index(*in_state(agent, state))
             cursor, entries = await self._store.call(
-                "ZSCAN", key, self._cursors[state], "COUNT", _LIST_PAGE
+                "ZSCAN", key, self._cursors[key], "COUNT", _LIST_PAGE
             )
-            self._cursors[state] = cursor
-            await self._look(dict.fromkeys(entry.decode() for entry in entries[::2]), state, found)
+            self._cursors[key] = cursor
+            ids = dict.fromkeys(entry.decode() for entry in entries[::2])
+            await self._look(ids, (key, state), found)
         self._cursor, names = await self._store.call(
             *("SCAN", self._cursor, "MATCH", f"{self._keys.prefix}task:{{*", "COUNT", _KEYS_PAGE)
         )
@@ -66,16 +74,22 @@ class Sweep:
         return dict(found)
 
     async def _look(
-        self, ids: Iterable[str], listed: State | None, found: dict[str, list[str]]
+        self, ids: Iterable[str], listed: tuple[str, State] | None, found: dict[str, list[str]]
     ) -> None:
         """Look at tasks.
 
         Args:
             ids: The tasks.
-            listed: The list that they were found in; None if they were found by their keys.
+            listed: The list that they were found in, and its state; None if they were found by their keys.
             found: Where to put those with something to do.
         """
         ids = list(ids)
+        for start in range(0, len(ids), _AT_ONCE):  # others want the event loop, and Redis, too
+            await self._look_at_once(ids[start : start + _AT_ONCE], listed, found)
+
+    async def _look_at_once(
+        self, ids: Sequence[str], listed: tuple[str, State] | None, found: dict[str, list[str]]
+    ) -> None:
         commands: list[Command] = []
         for task_id in ids:
             keys = self._keys
@@ -97,11 +111,13 @@ class Sweep:
                 if stands:
                     found[""].append(task_id)
                 elif listed is not None:
-                    repairs.append(["ZREM", self._keys.index("state", listed.label), task_id])
+                    repairs.append(["ZREM", listed[0], task_id])
                 continue
             if self._stranded(known, waiting):
                 found[known["agent"] or ""].append(task_id)
             repairs += self._repairs(task_id, known, listed)
+        added_to = dict.fromkeys(command[1] for command in repairs if command[0] == "ZADD")
+        repairs += [["PEXPIRE", key, self._kept] for key in added_to]
         await self._store.pipeline(repairs)
 
     def _stranded(self, known: dict[str, str | None], waiting: int) -> bool:
@@ -118,27 +134,27 @@ class Sweep:
             return False
         if known["terminal"]:
             return known["cleanup"] is not None
-        return waiting > 0 or known["cancel"] is not None or known["damaged"] is not None
+        return waiting > 0 or any(known[flag] is not None for flag in _FLAGS)
 
     def _repairs(
-        self, task_id: str, known: dict[str, str | None], listed: State | None
+        self, task_id: str, known: dict[str, str | None], listed: tuple[str, State] | None
     ) -> list[Command]:
-        """Return what puts the lists right for a task."""
+        """Return what puts the lists right for a task, but for their lifetimes."""
         state = State(known["state"] or "")
         if known["answer"]:  # no list has it
             about = {kind: known[kind] or "" for kind in ("owner", "context", "agent")}
             return forgetting(self._keys, task_id, **about)
-        if listed is not None:
-            wrong = listed is not state
-            return [["ZREM", self._keys.index("state", listed.label), task_id]] if wrong else []
         commands: list[Command] = []
+        if listed is not None:
+            if listed[1] is state:
+                return []
+            commands.append(["ZREM", listed[0], task_id])
         lists = [
             ("owner", known["owner"]),
             ("context", known["context"]),
             ("agent", known["agent"]),
         ]
-        for kind, value in [*lists, ("state", state.label)]:
+        for kind, value in [*lists, in_state(known["agent"] or "", state)]:
             key = self._keys.index(kind, value or "")
             commands.append(["ZADD", key, "NX", time.time_ns() // 1_000_000, task_id])
-            commands.append(["PEXPIRE", key, self._kept])
         return commands

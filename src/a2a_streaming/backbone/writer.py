@@ -87,6 +87,10 @@ class LogWriter:
         """The task as folded so far; to be read only."""
         self.canceled = grant.canceled
         """Whether Redis has said that the task is to be canceled."""
+        self.escalated = grant.escalated
+        """Whether Redis has said that the task is to be escalated."""
+        self.escalating = False
+        """Whether the turn that is under way does so."""
         self.released = False
         """Whether the lease was given back with the last event: no turn follows under it."""
         self._last = grant.base
@@ -248,6 +252,7 @@ class LogWriter:
             answer=last.answer,
             snapshot=snapshot,
             steps=steps,
+            escalated=self.escalating and last.settles is not None,
         )
 
     async def _commit(self, writes: list[_Write]) -> InboxEntry | None:
@@ -260,23 +265,35 @@ class LogWriter:
             raise Fenced(self._grant.task_id, self._grant.epoch)
         self._calls += 1
         if batch.events:
+            self._count(len(batch.events))
             self._last = Position(self._grant.epoch, self._last.offset + len(batch.events))
         self._remember(batch)
         if batch.snapshot is not None:
             self._since, self._snapshot_bytes = 0, len(batch.snapshot)
         self._snapshot_due = answer.history_lost and batch.snapshot is None
         self.canceled = self.canceled or answer.canceled
+        self.escalated = (self.escalated and not batch.escalated) or answer.escalated
         if last.settles is not None:
             self._grant.entry = answer.following
-            self.released = answer.following is None and not answer.canceled
+            stays = answer.canceled or answer.escalated
+            self.released = answer.following is None and not stays
         if last.terminal:
             self.released = True
         was, now = self._stored_state, batch.state
         if now is not None and now is not was:
             self._stored_state = now
+            if now.terminal:
+                self._log.tally.task_ended(self._grant.agent, now.label, self._grant.elapsed)
             if self._on_state is not None:
                 await self._on_state(now, was)
         return answer.following
+
+    def _count(self, events: int) -> None:
+        tally, grant = self._log.tally, self._grant
+        tally.events += events
+        # Nothing but the task's acceptance stands before what this lease writes first.
+        if self._last.offset == 1 and self._last is grant.base and grant.age is not None:
+            tally.first_event.add(grant.elapsed or 0.0)
 
     async def _write_late(
         self, batch: Batch, waiting: Sequence[InboxEntry]

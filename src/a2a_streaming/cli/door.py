@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import Response
 
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import RequestError, TaskNotFound
-from a2a_streaming.http.access import Access
-from a2a_streaming.http.bodies import load_json, read_body, rest_error
+from a2a_streaming.errors import TaskNotFound
+from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
 from a2a_streaming.wire.dialects import Dialect
 
 
-class NodeDoor:
+class NodeDoor(HttpDoor):
     """Lets the platform's HTTP API ask a node.
 
     Args:
@@ -26,24 +21,8 @@ class NodeDoor:
     """
 
     def __init__(self, node: Node, agent: str) -> None:
-        self._node = node
+        super().__init__(node)
         self._agent = agent
-        self._access = Access(node)
-
-    async def identify(self, request: Request) -> Caller:
-        """Return who asks; raises as `Access.identify` does."""
-        await self._node.ready()
-        return await self._access.identify(request)
-
-    async def body(self, request: Request) -> Any:
-        """Return a request's body, read as JSON; an empty object without one.
-
-        Raises:
-            BodyTooLarge: It is too large.
-            InvalidRequest: It is no JSON.
-        """
-        body = await read_body(request, self._node.settings.max_body_bytes)
-        return load_json(body) if body else {}
 
     async def send(self, caller: Caller, task: str, message_id: str, part: Json) -> None:
         """Put a message into a task's inbox, noted to be from here; raises as `TaskService.send` does."""
@@ -87,7 +66,3 @@ class NodeDoor:
         watchers = await self._node.manager.subscriptions.watchers(task)
         nodes = Counter(watcher.rpartition("/")[0] for watcher in watchers)
         return [{"node": node, "count": count} for node, count in sorted(nodes.items())]
-
-    def refuse(self, error: RequestError) -> Response:
-        """Return the answer to a request that can't be served."""
-        return rest_error(error)

@@ -11,6 +11,7 @@ message ──► waits a specialist for it? ──yes──► that child goes 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from a2a_streaming.client import AgentUnreachable
 from a2a_streaming.customer_service import cards, wording
 from a2a_streaming.customer_service.claude import RunLedger
 from a2a_streaming.customer_service.delegation import Delegator, Directory, Trouble
-from a2a_streaming.customer_service.delegation.child import Delegation, Errand, said_before
+from a2a_streaming.customer_service.delegation.child import KEY, Delegation, Errand, said_before
 from a2a_streaming.customer_service.detection import (
     HUMAN,
     SMALLTALK,
@@ -31,8 +32,8 @@ from a2a_streaming.customer_service.detection import (
 )
 from a2a_streaming.customer_service.handover.actions import Handover
 from a2a_streaming.customer_service.handover.desk import Desk
-from a2a_streaming.event import data_part
-from a2a_streaming.task import INTERNAL, Json, state_of
+from a2a_streaming.event import data_part, status_event
+from a2a_streaming.task import INTERNAL, Json, State, state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -41,6 +42,8 @@ _SURE = 0.5
 """Below this confidence the customer is asked what they mean."""
 _PLAIN = 0.7
 """From this confidence on, what sounds like a wish for a person in an answer to a specialist is one."""
+_STOP_SECONDS = 10.0
+"""How long a specialist may take to stop when a person takes over."""
 _CLARIFY = "clarify"
 """In the task's metadata: whether the customer was asked what they mean."""
 
@@ -105,15 +108,17 @@ class IntentAgent(Agent):
         await run.working("Understanding your request")
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
+        spent: Json = told.pop("spent")
         await run.attach(
             "intent", data_part(told), description="What I understood", metadata=_read_by(told)
         )
         intents = [Intent(**intent) for intent in told["intents"]]
         errands = _errands(intents)
         if errands:
-            await self._settle(run, await self._delegator.carry_out(run, errands, _request(run)))
+            trouble = await self._delegator.carry_out(run, errands, _request(run), noted=spent)
+            await self._settle(run, trouble, spent)
         else:
-            await self._answer(run, intents[0], known)
+            await self._answer(run, intents[0], known, spent)
 
     async def _serve_person(self, run: Run, desk: Desk) -> None:
         """Tell the customer what a person has done; what waits for an answer is over if they end the task."""
@@ -133,6 +138,36 @@ class IntentAgent(Agent):
             await run.working(text, metadata=metadata, bookmark=("reroute", agent))
         errands = [Errand(agent)]
         await self._settle(run, await self._delegator.carry_out(run, errands, _last_request(run)))
+
+    @property
+    def escalates(self) -> bool:
+        """Whether there are people to hand tasks over to."""
+        return self._desk is not None
+
+    async def escalate(self, run: Run, reason: str) -> None:
+        """Hand the customer's task over to a person, unless one has it; a specialist that works for it is stopped.
+
+        Raises:
+            UnsupportedOperation: There are no people here.
+        """
+        if self._desk is None:
+            await super().escalate(run, reason)
+        elif await self._desk.open(run) is not None:
+            await run.end(status_event(run.task_id, run.context_id, State.INPUT_REQUIRED))
+        else:
+            stopped = await self._stop_child(run)
+            metadata: Json = {KEY: None} if stopped else {}
+            await self._desk.hand_over(run, "escalated", "", detail=reason, metadata=metadata)
+
+    async def _stop_child(self, run: Run) -> bool:
+        """Cancel the child that works for a run; say whether nothing is left of it."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._delegator.cancel(run)
+        except (AgentUnreachable, TimeoutError) as error:
+            _log.warning("a child goes on beside a person", task=run.task_id, reason=str(error))
+            return False
+        return True
 
     async def cancel(self, run: Run) -> None:
         """Cancel the child that works for a run that is over, and take it out of the people's queue.
@@ -158,12 +193,12 @@ class IntentAgent(Agent):
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
         """Read the message; after a question of ours, together with what was asked before."""
-        ledger = RunLedger(run)
+        ledger = await RunLedger.open(run)
         reading = await self._detector.detect(run.text, known, ledger=ledger)
         if not _routed(reading) and run.metadata.get(_CLARIFY):
             reading = await self._detector.detect(_whole_text(run), known, ledger=ledger)
-        await ledger.close()
         told: Json = {
+            "spent": ledger.metadata,
             "intents": [
                 {**intent.to_json(), "route": intent.route if intent.confidence >= _SURE else None}
                 for intent in reading.intents
@@ -173,29 +208,31 @@ class IntentAgent(Agent):
         }
         return {**told, "reason": reading.reason} if reading.reason else told
 
-    async def _answer(self, run: Run, intent: Intent, known: list[Specialist]) -> None:
-        """Answer what no specialist is due for."""
+    async def _answer(self, run: Run, intent: Intent, known: list[Specialist], noted: Json) -> None:
+        """Answer what no specialist is due for; the task's metadata keep what is noted."""
         if intent.intent in SMALLTALK:
-            await run.complete(wording.small_talk(intent.intent, known))
+            await run.complete(wording.small_talk(intent.intent, known), metadata=noted)
         elif not known:
             _log.error("no specialist can be reached", task=run.task_id)
-            await self._settle(run, Trouble("failed", wording.NOBODY))
+            await self._settle(run, Trouble("failed", wording.NOBODY), noted)
         elif intent.confidence >= _SURE:
             text = wording.out_of_scope(known)
-            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
+            text = text if self._directory.complete else f"{text} {wording.PART}"
+            await run.complete(text, metadata=noted)
         elif run.metadata.get(_CLARIFY):
-            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE))
+            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE), noted)
         else:
             await run.input_required(
                 wording.which(known),
                 data_part({"question": "route", "choices": [s.name for s in known] + [HUMAN]}),
-                metadata={_CLARIFY: True},
+                metadata={**noted, _CLARIFY: True},
             )
 
-    async def _settle(self, run: Run, trouble: Trouble | None) -> None:
+    async def _settle(self, run: Run, trouble: Trouble | None, noted: Json | None = None) -> None:
         """End the turn if specialists couldn't: a person takes over or, where there is none, is named."""
         if trouble is None:
             return
+        metadata: Json = {**(noted or {}), **trouble.answered}
         if self._desk is not None:
             detail = f"{trouble.agent}: {trouble.text}" if trouble.agent else ""
             await self._desk.hand_over(
@@ -204,13 +241,13 @@ class IntentAgent(Agent):
                 trouble.text,
                 detail=detail,
                 ticket=trouble.ticket,
-                metadata=trouble.answered,
+                metadata=metadata,
             )
         elif trouble.reason in ("failed", "overdue"):
-            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=trouble.answered)
+            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=metadata)
         else:
             text = f"{trouble.text} {wording.PERSON}".strip()
-            await run.complete(text, metadata=trouble.answered)
+            await run.complete(text, metadata=metadata)
 
 
 def _errands(intents: Sequence[Intent]) -> list[Errand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,12 @@ from a2a_streaming.customer_service.handover import (
     read_sla,
 )
 from a2a_streaming.customer_service.intent import IntentAgent
-from a2a_streaming.customer_service.records import Priority, Records, SqlRecords
+from a2a_streaming.customer_service.pages import PLACES
+from a2a_streaming.customer_service.records import DemoCustomers, Priority, Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.task import Json
 from a2a_streaming.topic import Topic
+from a2a_streaming.web import Place
 
 _PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
 """What systems of record have."""
@@ -123,6 +126,23 @@ class Platform:
             door: The way in from outside.
         """
         return [] if self._intent is None else [self._queue]
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The pages for customers and for people who answer them: where the Intent Agent is."""
+        return () if self._intent is None else PLACES
+
+    async def demo_customers(self) -> Sequence[Json]:
+        """Return the demo customers between whom pages can switch, the one first who stands for everybody.
+
+        Each has a `name`, and the `subject` to ask as them: empty for the first, who is it without being named.
+        """
+        customers = self.records.customers
+        found = await customers.demo() if isinstance(customers, DemoCustomers) else ()
+        return [
+            {"subject": one.subject if place else "", "name": one.name}
+            for place, one in enumerate(found)
+        ]
 
     async def start(self) -> None:
         """Open the systems of record, and begin to look after the queue where its API is served.

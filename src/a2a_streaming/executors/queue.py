@@ -9,10 +9,10 @@ from a2a.types import Message, Task, TaskArtifactUpdateEvent, TaskStatusUpdateEv
 from google.protobuf.json_format import MessageToDict
 
 from a2a_streaming.event import artifact_event, status_event
+from a2a_streaming.intervening import EMITS
 from a2a_streaming.run import Run
 from a2a_streaming.task import INTERNAL, Json, State, find_artifact, mentions
 from a2a_streaming.telemetry import get_logger
-from a2a_streaming.turns import EMITS
 
 _log = get_logger(__name__)
 

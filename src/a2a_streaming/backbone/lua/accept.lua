@@ -52,7 +52,8 @@ if not state then
   redis.call('HSET', meta, 'epoch', epoch, 'last', position, 'state', state,
              'owner', ARGV[1], 'agent', ARGV[2], 'context', ARGV[3], 'dialect', ARGV[10],
              'first', fingerprint, 'm:' .. message_id, fingerprint .. ' ', 'e:' .. epoch, '1',
-             'attempts', '0', 'snapshot', position)
+             'attempts', '0', 'snapshot', position,
+             'created', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('RPUSH', inbox, entry)
   for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], ttl) end
   redis.call('PUBLISH', KEYS[6], '0-0 ' .. position .. ' ' .. event)

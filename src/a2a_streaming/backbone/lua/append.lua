@@ -17,12 +17,14 @@
 --       9 '1' if that state is terminal; 'message' if it is, and a message alone is the task's answer
 --      10 id of the message whose turn these events end; empty if the turn goes on
 --      11 with a terminal state: how many messages the writer knows to be in the inbox
---      12 with a terminal state: '1' if the agent has something to clean up afterwards
+--      12 with a terminal state: '1' if the agent has something to clean up afterwards; 'e' if the turn that
+--         these events end has answered an escalation
 --      13 snapshot after the events, JSON; empty to store none
 --      14 how many results of steps follow, and for each: its field, the result
 --       … events, JSON
 --
--- Returns { 'OK', cancel flag, next inbox entry or '', '1' if the history had been lost } |
+-- Returns { 'OK', '1' if the task is to be canceled, 'e' if it is to be escalated, else '',
+--           next inbox entry or '', '1' if the history had been lost } |
 --   { 'FENCED' }    the writer has lost its lease
 --   { 'TERMINAL' }  the task has ended
 --   { 'BEHIND', number }  Redis lost the writer's calls from that number on in a failover: repeat them
@@ -37,8 +39,8 @@ if ARGV[7] ~= '' then
 end
 local count = #ARGV - first_event + 1
 
-local known = redis.call('HMGET', meta, 'epoch', 'last', 'calls', 'holder', 'terminal', 'cancel')
-local current, last, cancel = known[1], known[2], known[6] or ''
+local known = redis.call('HMGET', meta, 'epoch', 'last', 'calls', 'holder', 'terminal', 'cancel', 'escalate')
+local current, last, cancel = known[1], known[2], known[6] or (known[7] and 'e') or ''
 if not current then return { 'FENCED' } end
 
 local previous_epoch, length, maxlen, open_ttl, history_ttl, snapshot_ttl
@@ -124,7 +126,7 @@ if ending ~= '' then
   local longest = math.max(tonumber(history_ttl), tonumber(snapshot_ttl))
   redis.call('DEL', inbox)
   redis.call('HSET', meta, 'terminal', '1', 'attempts', '0')
-  redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length', 'cancel', 'damaged')
+  redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length', 'cancel', 'escalate', 'damaged')
   if ending == 'message' then redis.call('HSET', meta, 'answer', 'message') end
   if ARGV[12] == '1' then redis.call('HSET', meta, 'cleanup', '1') end
   redis.call('PEXPIRE', meta, string.format('%.0f', longest))
@@ -136,12 +138,16 @@ end
 
 local following = ''
 if message_id ~= '' then
+  if ARGV[12] == 'e' then
+    redis.call('HDEL', meta, 'escalate')
+    if cancel == 'e' then cancel = '' end
+  end
   local head = redis.call('LINDEX', inbox, 0)
   local mark = message_id .. '\n'
   if head and string.sub(head, 1, #mark) == mark then redis.call('LPOP', inbox) end
   following = redis.call('LINDEX', inbox, 0) or ''
   if following == '' then
-    -- The lease stays with the writer if the task is to be canceled: it is the one to end it.
+    -- The lease stays with the writer if the task is to be canceled or escalated: it is the one to do it.
     if cancel == '' then redis.call('HDEL', meta, 'holder', 'lease_end', 'lease_length') end
     redis.call('HSET', meta, 'attempts', '0')
   else

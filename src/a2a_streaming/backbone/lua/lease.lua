@@ -10,8 +10,8 @@
 -- ARGV  1 holder
 --       2 length of the lease, ms
 --       3 20 random bits
---       4 purpose: 'run' (needs a waiting message, a cancel, something to clean up after the task's end,
---         or damage) or 'cancel' (sets the cancel flag first, and tells the holder of a live lease on the
+--       4 purpose: 'run' (needs a waiting message, a cancel, an escalation, something to clean up after the
+--         task's end, or damage) or 'cancel' (sets the cancel flag first, and tells the holder of a live lease on the
 --         control channel)
 --       5 lifetime of an open task, ms
 --       6 control channel
@@ -19,15 +19,17 @@
 --
 -- Returns { 'GONE' } | { 'DAMAGED' } (meta is lost while the history stands) | { 'TERMINAL', state } |
 --   { 'IDLE' } (nothing to do) | { 'BUSY', ms left } |
---   { 'GRANTED', epoch, epoch before, last position, attempts, cancel flag, owner, agent, context,
---     damage flag, '1' if the task has ended, '1' if a run had its lease before, inbox entry or '',
---     what turns have stored, snapshot or '', entries after it }
+--   { 'GRANTED', epoch, epoch before, last position, attempts, '1' if the task is to be canceled or 'e' if it
+--     is to be escalated, owner, agent, context, damage flag, '1' if the task has ended, '1' if a run had its
+--     lease before, inbox entry or '', what turns have stored, snapshot or '', entries after it,
+--     how long ago the task was accepted, ms, or '' }
 
 local meta, stream, snapshot, inbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local length, purpose = tonumber(ARGV[2]), ARGV[4]
 
 local fields = { 'state', 'terminal', 'epoch', 'last', 'attempts', 'cancel', 'owner', 'agent', 'context',
-                 'holder', 'lease_end', 'lease_length', 'snapshot', 'cleanup', 'damaged', 'begun' }
+                 'holder', 'lease_end', 'lease_length', 'snapshot', 'cleanup', 'damaged', 'begun',
+                 'escalate', 'created' }
 local values = redis.call('HMGET', meta, unpack(fields))
 local known = {}
 for i, field in ipairs(fields) do known[field] = values[i] end
@@ -56,7 +58,9 @@ if known.holder then
   end
 end
 local head = redis.call('LINDEX', inbox, 0)
-if not head and not known.cancel and not known.cleanup and not known.damaged then return { 'IDLE' } end
+if not head and not known.cancel and not known.escalate and not known.cleanup and not known.damaged then
+  return { 'IDLE' }
+end
 
 local epoch = string.format('%.0f', math.max(time[1] * 1000000 + time[2],
                                              tonumber(known.epoch) + 1 + tonumber(ARGV[3])))
@@ -71,10 +75,13 @@ if not known.terminal then
   for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
 end
 
+local age = ''
+if known.created then age = string.format('%.0f', math.max(0, now - tonumber(known.created))) end
 local stored = redis.call('GET', snapshot)
 local from = '-'
 if stored then from = '(' .. known.snapshot end
-return { 'GRANTED', epoch, known.epoch, known.last, tostring(attempts), known.cancel or '', known.owner,
+return { 'GRANTED', epoch, known.epoch, known.last, tostring(attempts),
+         known.cancel or (known.escalate and 'e') or '', known.owner,
          known.agent, known.context, known.damaged or '', known.terminal or '', known.begun or '',
          head or '', redis.call('HGETALL', KEYS[5]), stored or '',
-         redis.call('XRANGE', stream, from, '+') }
+         redis.call('XRANGE', stream, from, '+'), age }

@@ -23,7 +23,12 @@ from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-_PRIORITIES = {"failed": Priority.HIGH, "overdue": Priority.HIGH, "dispute": Priority.HIGH}
+_PRIORITIES = {
+    "failed": Priority.HIGH,
+    "overdue": Priority.HIGH,
+    "dispute": Priority.HIGH,
+    "escalated": Priority.HIGH,
+}
 _CUSTOMER = "(the customer)"
 """Who closes the ticket of a task that its customer cancels."""
 _SUMMARY = 280
@@ -64,7 +69,7 @@ class Desk:
 
         Args:
             run: The customer's run.
-            reason: Why, a word: `requested`, `unsure`, `failed`, `overdue`, or a specialist's own.
+            reason: Why, a word: `requested`, `unsure`, `failed`, `overdue`, `escalated`, or a specialist's own.
             text: What the customer is told before it.
             detail: What the person should know beside what the customer said.
             ticket: The ticket that a specialist has opened already; empty if there is none.

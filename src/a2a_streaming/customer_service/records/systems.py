@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from a2a_streaming.customer_service.records.entities import (
     Booking,
@@ -52,6 +52,15 @@ class Customers(Protocol):
         Args:
             customer_id: The number, as a ticket names it.
         """
+        ...
+
+
+@runtime_checkable
+class DemoCustomers(Protocol):
+    """What `customers` may have beside, for who tries the platform without authentication."""
+
+    async def demo(self) -> Sequence[Customer]:
+        """Return the customers between whom pages can switch, the one first who stands for everybody."""
         ...
 
 

@@ -80,7 +80,7 @@ class Ticket:
         context_id: The conversation that the task belongs to.
         customer_id: Whose it is; None where no customer record is known.
         customer: The customer's name; empty where none is known.
-        reason: Why a person is needed, a word: `requested`, `unsure`, `failed`, `overdue`, `dispute`.
+        reason: Why a person is needed, a word: `requested`, `unsure`, `failed`, `overdue`, `dispute`, `escalated`.
         summary: What it is about, in a sentence for the person.
         priority: How soon it is wanted.
         state: Where it stands.

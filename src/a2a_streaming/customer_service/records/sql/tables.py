@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -35,6 +36,11 @@ class Base(DeclarativeBase):
     """Base of the tables."""
 
     metadata = MetaData(naming_convention=_NAMES)
+
+
+def columns(table: type[Base]) -> Sequence[Column[Any]]:
+    """Return a table's columns: selected one by one, they come as bare rows, which aren't tracked for changes."""
+    return tuple(table.__table__.columns)  # pyright: ignore[reportReturnType] - a table's are columns
 
 
 class CustomerRow(Base):

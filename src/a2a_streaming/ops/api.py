@@ -1,0 +1,254 @@
+"""The operators' HTTP API. `docs/operations.md` says what each figure means.
+
+    GET  /ops/api/summary                      how the installation is, with the last ten minutes
+    GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&q=&size=&token=
+    GET  /ops/api/tasks/{id}                   all that is known of one
+    GET  /ops/api/tasks/{id}/events?after=&size=
+    GET  /ops/api/tasks/{id}/events.jsonl      its whole log
+    POST /ops/api/tasks/{id}/retry|cancel|escalate   {"reason": …}
+
+Ids are stored ids. What is done with another owner's task is audited, and each intervention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, cast
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from a2a_streaming.caller import Caller
+from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
+from a2a_streaming.intervening import Done, Interventions
+from a2a_streaming.node import Node
+from a2a_streaming.ops.operators import as_operator
+from a2a_streaming.ops.overview import Overview
+from a2a_streaming.ops.tasks import Tasks, Wanted
+from a2a_streaming.position import Position
+from a2a_streaming.task import Json, State
+
+_PAGE, _MOST = 50, 200
+_EVENTS, _MOST_EVENTS = 200, 1000
+_EXPORT_PAGE = 500
+_LONGEST = 2000
+"""The most characters of a reason."""
+_LABELS = {state.label: state for state in State}
+
+
+class Door(Protocol):
+    """The way in from outside, as the server has it."""
+
+    async def identify(self, request: Request) -> Caller:
+        """Return who asks.
+
+        Raises:
+            RequestError: Nobody knows, or they may not ask.
+        """
+        ...
+
+    async def body(self, request: Request) -> Any:
+        """Return a request's body, read as JSON; an empty object without one.
+
+        Raises:
+            RequestError: It is none, or too large.
+        """
+        ...
+
+    def refuse(self, error: RequestError) -> Response:
+        """Return the answer to a request that can't be served."""
+        ...
+
+
+Answer = Callable[[Request, Caller], Awaitable[Response]]
+
+
+class OperationsApi:
+    """Serves operators.
+
+    Args:
+        node: The process's node.
+        door: The way in from outside.
+        overview: How the installation is.
+    """
+
+    def __init__(self, node: Node, door: Door, overview: Overview) -> None:
+        self._node = node
+        self._door = door
+        self._overview = overview
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes, to be put into an application."""
+        one = "/ops/api/tasks/{task}"
+        return [
+            Route("/ops/api/summary", self._served(self._summary), methods=["GET"]),
+            Route("/ops/api/tasks", self._served(self._table), methods=["GET"]),
+            Route(one, self._served(self._one), methods=["GET"]),
+            Route(f"{one}/events", self._served(self._events), methods=["GET"]),
+            Route(f"{one}/events.jsonl", self._served(self._export), methods=["GET"]),
+            *(
+                Route(f"{one}/{does}", self._served(self._intervening(does)), methods=["POST"])
+                for does in ("retry", "cancel", "escalate")
+            ),
+        ]
+
+    def _served(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                caller = await self._door.identify(request)
+                return await answer(request, as_operator(caller, self._node.settings))
+            except RequestError as error:
+                return self._door.refuse(error)
+
+        return endpoint
+
+    @property
+    def _tasks(self) -> Tasks:
+        return Tasks(self._node.manager)
+
+    async def _summary(self, _request: Request, _caller: Caller) -> Response:
+        return _json(await self._overview.with_series())
+
+    async def _table(self, request: Request, caller: Caller) -> Response:
+        asked = request.query_params
+        wanted = Wanted(
+            state=_state(asked.get("state", "")),
+            agent=asked.get("agent", ""),
+            owner=asked.get("owner"),
+            context=asked.get("context", ""),
+            silent=self._silent(asked.get("silent", "")),
+            words=asked.get("q", ""),
+        )
+        if self._node.settings.authenticates:
+            await self._node.manager.audit.note(caller, "list", "*", "*")
+        agents = await self._node.manager.nodes.agents()
+        page = await self._tasks.table(
+            wanted,
+            agents=sorted({*agents, *self._node.cards}),
+            size=_size(asked.get("size", ""), _PAGE, _MOST),
+            token=asked.get("token", ""),
+        )
+        return _json(page)
+
+    def _silent(self, told: str) -> float | None:
+        if told in ("", "false"):
+            return None
+        if told == "true":
+            return self._node.settings.silent_seconds
+        try:
+            seconds = float(told)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            raise InvalidParams("silent is true, or for how many seconds.")
+        return seconds
+
+    async def _one(self, request: Request, caller: Caller) -> Response:
+        task = await self._found(request, caller, "get")
+        return _json(await self._tasks.one(task))
+
+    async def _events(self, request: Request, caller: Caller) -> Response:
+        task = await self._found(request, caller, "history")
+        after = _position(request.query_params.get("after", ""))
+        size = _size(request.query_params.get("size", ""), _EVENTS, _MOST_EVENTS)
+        events = await self._node.manager.census.events(task, after, count=size + 1)
+        more = len(events) > size
+        told = b",".join(_line(*one) for one in events[:size])
+        following = f'"{events[size - 1][0]}"' if more else "null"
+        return _response(b'{"events":[%b],"next":%b}' % (told, following.encode()))
+
+    async def _export(self, request: Request, caller: Caller) -> Response:
+        task = await self._found(request, caller, "export")
+        return StreamingResponse(
+            self._lines(task),
+            media_type="application/jsonl",
+            headers={
+                "cache-control": "no-store",
+                "content-disposition": f'attachment; filename="{task}.jsonl"',
+            },
+        )
+
+    async def _lines(self, task: str) -> AsyncIterator[bytes]:
+        after: Position | None = None
+        while events := await self._node.manager.census.events(task, after, count=_EXPORT_PAGE):
+            after = events[-1][0]
+            yield b"".join(_line(*one) + b"\n" for one in events)
+
+    def _intervening(self, does: str) -> Answer:
+        async def intervene(request: Request, caller: Caller) -> Response:
+            body = await self._door.body(request)
+            reason: Any = cast("Json", body).get("reason", "") if isinstance(body, dict) else None
+            if not isinstance(reason, str) or len(reason) > _LONGEST:
+                raise InvalidParams(
+                    f'Send {{"reason": "…"}}, with at most {_LONGEST} characters, or nothing.'
+                )
+            task: str = request.path_params["task"]
+            owner = await self._tasks.owner(task)
+            await self._node.manager.audit.note(caller, does, task, owner, reason)
+            outcome = await self._intervene(does, task, caller.owner, reason)
+            return _json({"task": task, "does": does, "outcome": outcome})
+
+        return intervene
+
+    async def _intervene(self, does: str, task: str, by: str, reason: str) -> Done:
+        interventions = Interventions(self._node.manager, self._node.feeds)
+        match does:
+            case "retry":
+                return await interventions.retry(task)
+            case "cancel":
+                return await interventions.cancel(task)
+            case _:
+                return await interventions.escalate(task, by=by, reason=reason)
+
+    async def _found(self, request: Request, caller: Caller, does: str) -> str:
+        task: str = request.path_params["task"]
+        await self._tasks.find(task, caller, does)
+        return task
+
+
+def _state(told: str) -> State | None:
+    if told and told not in _LABELS:
+        raise InvalidParams(f"{told[:40]!r} is no state: choose {', '.join(_LABELS)}.")
+    return _LABELS.get(told)
+
+
+def _size(told: str, usual: int, most: int) -> int:
+    if not told:
+        return usual
+    if not (told.isascii() and told.isdigit() and len(told) < 9 and int(told) > 0):
+        raise InvalidParams(f"size is a number from 1 to {most}.")
+    return min(int(told), most)
+
+
+def _position(told: str) -> Position | None:
+    try:
+        return Position.parse(told) if told else None
+    except InvalidPosition as error:
+        raise InvalidParams("after is a position, as an event's `position` tells it.") from error
+
+
+def _line(position: Position, data: bytes) -> bytes:
+    """Return an event as JSON: as it is stored, with its position, and its time if it tells one."""
+    event: Json = orjson.loads(data)
+    match event:
+        case {"statusUpdate": {"status": {"timestamp": str(at)}}}:
+            pass
+        case {"task": {"status": {"timestamp": str(at)}}}:
+            pass
+        case _:
+            at = None
+    return b'{"position":"%b","at":%b,"event":%b}' % (
+        str(position).encode(),
+        orjson.dumps(at),
+        data,
+    )
+
+
+def _json(told: Json) -> Response:
+    return _response(orjson.dumps(told))
+
+
+def _response(content: bytes) -> Response:
+    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")
