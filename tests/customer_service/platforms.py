@@ -96,7 +96,7 @@ async def front(
     await platform.start()
     try:
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:
-            yield Front(node, server.url, platform.records)
+            yield Front(node, server.url, platform)
     finally:
         await platform.stop()
 
@@ -107,7 +107,12 @@ class Front:
 
     node: Node
     url: str
-    records: Records
+    platform: Platform
+
+    @property
+    def records(self) -> Records:
+        """The systems of record."""
+        return self.platform.records
 
     @asynccontextmanager
     async def customer(self, subject: str = "") -> AsyncIterator[Client]:
