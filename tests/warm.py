@@ -162,7 +162,7 @@ def _load() -> None:
         "a2a_streaming.cli.serving",
         "a2a_streaming.customer_service.billing.invoice_pdf",
         "a2a_streaming.customer_service.platform",
-        "sqlalchemy.dialects.sqlite.aiosqlite",
+        "sqlalchemy.dialects.sqlite.pysqlite",
         "uvicorn.lifespan.on",
         "uvicorn.loops.uvloop",
     ):

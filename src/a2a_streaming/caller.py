@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
-from a2a_streaming.errors import Unauthenticated
+from a2a_streaming.errors import InvalidParams, Unauthenticated
 
 _OWN = "~"
 """Stands in every stored id of an owner's task, and in no id that a client may choose."""
@@ -36,12 +38,16 @@ class Caller:
         role: What they may do.
         actor: Who acts in the owner's place; empty if they do so themselves.
         task: The one task that is there for them, if they came by a ticket, to read it, or by a link.
+        key: The API key that they came by, by its id; empty if by none.
+        until: When what they came by ends, seconds since 1970.
     """
 
     owner: str = ""
     role: Role = Role.CUSTOMER
     actor: str = ""
     task: str = ""
+    key: str = field(default="", compare=False)
+    until: float = field(default=math.inf, compare=False)
 
     @property
     def sees_all(self) -> bool:
@@ -85,6 +91,45 @@ class Caller:
 
 ANYBODY = Caller()
 """Who asks without authentication."""
+DEMO_HEADER = "A2A-Demo-Customer"
+"""Request header that names a demo customer, where there is no authentication."""
+_DEMO_TOKEN = "demo."  # noqa: S105 - no secret
+_DEMO_NAME = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def demo_customer(name: str) -> Caller:
+    """Return the demo customer of a name, where there is no authentication: their tasks are theirs alone.
+
+    Args:
+        name: Their subject in the systems of record.
+
+    Raises:
+        InvalidParams: It can't be one.
+    """
+    if not _DEMO_NAME.fullmatch(name):
+        raise InvalidParams(
+            f"{DEMO_HEADER} must be 1 to 64 characters of a-z, 0-9 and -, not {name[:40]!r}."
+        )
+    return Caller(name)
+
+
+def demo_token(owner: str) -> str | None:
+    """Return what an agent sends to another one as its bearer token where there is no authentication.
+
+    Args:
+        owner: For whom; None is returned for who is no demo customer.
+    """
+    return f"{_DEMO_TOKEN}{owner}" if _DEMO_NAME.fullmatch(owner) else None
+
+
+def read_demo_token(token: str) -> Caller | None:
+    """Return the demo customer for whom an agent asks; None if the token isn't `demo_token`'s.
+
+    Args:
+        token: As it was sent.
+    """
+    name = token.removeprefix(_DEMO_TOKEN)
+    return Caller(name) if name != token and _DEMO_NAME.fullmatch(name) else None
 
 
 def owner_of(subject: str) -> str:

@@ -99,6 +99,7 @@ class Event:
 MAX_DEPTH = 34
 """How deep objects and arrays may nest in what is told, or asked: each level is up to three of the hundred
 messages that protobuf's readers take within one another."""
+_NESTING = (dict, list)  # `dict | list` is made anew at each look
 
 
 def nests_too_deep(value: Any) -> bool:
@@ -109,7 +110,7 @@ def nests_too_deep(value: Any) -> bool:
             inner
             for item in level
             for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _NESTING)
         ]
         if not level:
             return False

@@ -13,13 +13,17 @@ from a2a_streaming.agent import Agent
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.caller import Caller
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
+from a2a_streaming.ownership import authorize
+from a2a_streaming.position import Position
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.registry import Registry
 from a2a_streaming.service import TaskService
+from a2a_streaming.session import StreamSession
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
@@ -114,6 +118,31 @@ class Node:
     def service(self, agent: str) -> TaskService:
         """Return an agent's tasks, once the node has started."""
         return self._services[agent]
+
+    async def watch(
+        self,
+        task_id: str,
+        *,
+        caller: Caller,
+        after: Position | None,
+        malformed: bool = False,
+        from_snapshot: bool = False,
+    ) -> StreamSession:
+        """Return a session that reads a task of whatever agent; arguments and errors as for `TaskService.watch`.
+
+        It may be another process's agent: what is watched is the log.
+        """
+        if self._feeds is None:
+            raise RuntimeError("the node hasn't started")
+        stored = await authorize(self.manager, self._feeds, task_id, caller, "watch", agent=None)
+        return StreamSession(
+            self.manager,
+            self._feeds,
+            stored,
+            after=after,
+            malformed=malformed,
+            from_snapshot=from_snapshot,
+        )
 
     def check_serving(self) -> None:
         """Check that the process isn't on its way out.

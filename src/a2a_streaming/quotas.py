@@ -20,7 +20,7 @@ _SWEPT = 10_000
 
 
 class Quotas:
-    """Counts what owners ask of this process. Without authentication nobody is counted.
+    """Counts what owners ask of this process. Who has no name isn't counted: anybody, without authentication.
 
     Args:
         settings: The limits.

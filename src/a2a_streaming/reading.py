@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from a2a_streaming import metrics
 from a2a_streaming.audience import Seal, Sink
-from a2a_streaming.errors import InvalidPosition, TaskNotFound, Unavailable
+from a2a_streaming.errors import InvalidPosition
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
 from a2a_streaming.replay import Page
@@ -171,6 +170,11 @@ class TaskReader:
         self._ended = self._ended or over
 
     @property
+    def told(self) -> Position | None:
+        """The last event that a sink has been told that isn't let go."""
+        return self._session.told
+
+    @property
     def _key(self) -> Hashable:
         return self._to_the_end, self._frames.key
 
@@ -227,70 +231,6 @@ class TaskReader:
             return False
         # What waits for its customer ends the stream, unless the story goes on already.
         return state.terminal or (newest and state.interrupted and not self._to_the_end)
-
-
-class FollowReader:
-    """Reads several tasks at once, each to its end, each at its own position.
-
-    Args:
-        readers: Readers of one task each.
-    """
-
-    def __init__(self, readers: Sequence[TaskReader]) -> None:
-        self.name = f"{len(readers)} tasks"
-        self.mark = b""
-        self._readers = list(readers)
-        self._gone: list[TaskReader] = []
-        self._next: dict[asyncio.Task[list[bytes]], TaskReader] = {}
-
-    @property
-    def ended(self) -> bool:
-        """Whether every task has been told to its end."""
-        return all(self._over(reader) for reader in self._readers)
-
-    def _over(self, reader: TaskReader) -> bool:
-        return reader in self._gone or reader.ended
-
-    async def read(self, seconds: float) -> list[bytes]:
-        """Wait for frames of any of the tasks; none if the time is over.
-
-        Raises:
-            Unavailable: Redis is away.
-        """
-        waiting = self._next.values()
-        for reader in self._readers:
-            if reader not in waiting and not self._over(reader):
-                self._next[asyncio.create_task(reader.read(3600))] = reader
-        done, _ = await asyncio.wait(
-            self._next, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        frames: list[bytes] = []
-        away: Unavailable | None = None
-        for task in done:
-            reader = self._next.pop(task)
-            try:
-                frames += task.result()
-            except TaskNotFound:
-                self._gone.append(reader)  # the others go on
-            except Unavailable as error:
-                away = error
-        if away is not None and not frames:  # what others have read must not be lost with it
-            raise away
-        return frames
-
-    def follow(self, sink: Sink, seal: Seal) -> bool:  # noqa: ARG002 - see `Reader`
-        """Say that it reads on: what comes of several tasks is put in order here."""
-        return False
-
-    def resume(self, sink: Sink, position: Position | None, *, over: bool) -> None:
-        """Do nothing: it is never told at once."""
-
-    async def aclose(self) -> None:
-        """Leave every session."""
-        for task in self._next:
-            task.cancel()
-        await asyncio.gather(*self._next, return_exceptions=True)
-        await asyncio.gather(*(reader.aclose() for reader in self._readers))
 
 
 def read_position(text: str | None) -> tuple[Position | None, bool]:

@@ -143,7 +143,8 @@ class Run(Answers):
     async def acting_token(self) -> str | None:
         """Return a bearer token by which the agent acts for the task's owner at another agent, for some minutes.
 
-        None without authentication. The other agent takes it if it has the same `A2A_AUTH_SECRET`, or Redis.
+        The other agent takes it if it has the same `A2A_AUTH_SECRET`, or Redis. Without authentication it says no
+        more than a demo customer's name, and is None if the owner is none.
 
         Raises:
             Unavailable: Redis is away.
@@ -390,6 +391,12 @@ class Run(Answers):
 
 
 def _takes_key(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is not None and not hasattr(
+        function, "__wrapped__"
+    ):  # as most are: a signature costs 30 µs
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        return "idempotency_key" in names
     try:
         return "idempotency_key" in inspect.signature(function).parameters
     except ValueError:  # some built-in functions have no signature

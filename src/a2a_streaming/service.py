@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from a2a_streaming.accepting import read_token
 from a2a_streaming.backbone.index import in_state
-from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Snapshot
 from a2a_streaming.caller import Caller
 from a2a_streaming.canceling import Canceling
 from a2a_streaming.errors import TaskNotCancelable, TaskNotFound
 from a2a_streaming.feeds import Feeds
-from a2a_streaming.ownership import may_see
+from a2a_streaming.ownership import authorize, may_see
 from a2a_streaming.position import Position
 from a2a_streaming.sending import Sender, Sent
 from a2a_streaming.session import Reset, StreamSession
@@ -293,16 +292,4 @@ class TaskService:
             TaskNotFound: It isn't there for them.
             Unavailable: Redis is away.
         """
-        check_id(task_id, "The task's id")
-        stored = caller.stored_id(task_id)
-        meta = await self._feeds.meta(stored)
-        known = meta is not None and meta.agent == self._agent and caller.task in ("", task_id)
-        if (
-            not known
-            or meta is None
-            or not await may_see(self._manager, stored, meta, caller, does)
-        ):
-            raise TaskNotFound(task_id)
-        if meta.owner != caller.owner:
-            await self._manager.audit.note(caller, does, stored, meta.owner)
-        return stored
+        return await authorize(self._manager, self._feeds, task_id, caller, does, agent=self._agent)

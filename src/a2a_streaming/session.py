@@ -165,6 +165,11 @@ class StreamSession:
             self._feed.audiences.leave(key, sink)
 
     @property
+    def told(self) -> Position | None:
+        """The last event that who follows has been told, as long as they aren't let go."""
+        return self._feed.last if self._feed is not None else None
+
+    @property
     def at_end(self) -> bool:
         """Whether the watcher has been handed all that the process knows of."""
         return self._feed is not None and self._feed.last == self.position

@@ -18,6 +18,10 @@ Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 _ALGORITHM = re.compile(r"(RS|PS|ES)(256|384|512)|ES256K|EdDSA")
+_SLA = re.compile(r"\d+(?:\.\d+)?|(?:(?:urgent|high|normal|low)=\d+(?:\.\d+)?(?:,\s*|$))+")
+_ORIGIN = re.compile(
+    r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 _RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour)")
 
 
@@ -57,6 +61,10 @@ class Settings(BaseSettings):
     empty: by rules."""
     handover_seconds: Seconds = 240.0
     """How long specialists may work in a turn before a person is asked to take over; less than `run_seconds`."""
+
+    handover_sla_seconds: str = "urgent=120,high=300,normal=900,low=3600"
+    """Within how many seconds a person is to claim a ticket, by its priority, or one number for all; what waits longer
+    is raised."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""
@@ -140,10 +148,13 @@ class Settings(BaseSettings):
     """For how long a link is good by which a customer goes on with a task on another device."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins whose pages may call this server from a browser, comma-separated; `*` for all."""
+    embed_origins: Annotated[list[str], NoDecode] = []
+    """Origins whose pages may show the chat in a frame, comma-separated, such as https://shop.example; empty: none."""
     limit_rate: str = "1200/minute"
-    """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; with authentication alone."""
+    """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; who has no name isn't
+    counted."""
     limit_streams: Count = 200
-    """Streams that an owner may hold open on one process; with authentication alone."""
+    """Streams that an owner may hold open on one process; who has no name isn't counted."""
     audit_ttl: Count = 90 * 86_400
     """Seconds that accesses to other owners' tasks stay noted."""
 
@@ -187,7 +198,7 @@ class Settings(BaseSettings):
         """Seconds that lists of tasks stay after their last change: as long as any task in them."""
         return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
 
-    @field_validator("agents", "cors_origins", "auth_algorithms", mode="before")
+    @field_validator("agents", "cors_origins", "embed_origins", "auth_algorithms", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -199,6 +210,13 @@ class Settings(BaseSettings):
     def _asymmetric(cls, value: list[str]) -> list[str]:
         if not value or not all(_ALGORITHM.fullmatch(one) for one in value):
             raise ValueError("must name some of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, …")
+        return value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if not all(_ORIGIN.fullmatch(one) for one in value):  # they become a part of a header
+            raise ValueError("must name origins such as https://shop.example")
         return value
 
     @field_validator("auth_secret")
@@ -224,6 +242,13 @@ class Settings(BaseSettings):
                 "A2A_AUTH_ISSUER needs A2A_AUTH_AUDIENCE: the audience its tokens name"
             )
         return self
+
+    @field_validator("handover_sla_seconds")
+    @classmethod
+    def _is_sla(cls, value: str) -> str:
+        if not _SLA.fullmatch(value):
+            raise ValueError("must be seconds, or such as urgent=120,high=300,normal=900,low=3600")
+        return value
 
     @field_validator("key_prefix")
     @classmethod

@@ -51,7 +51,7 @@ def configure_logging(
     root.setLevel(level.upper())
     # One line a request is for a proxy to log; HTTP clients and SQLite are as talkative; a2a-sdk tells each card,
     # and Alembic what it takes the database for.
-    noisy = ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite", "a2a", "alembic")
+    noisy = ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "a2a", "alembic")
     for name in noisy:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -24,6 +24,7 @@ from a2a_streaming.backbone.interventions import ESCALATED, Escalation
 from a2a_streaming.backbone.log import Grant
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.writer import LogWriter
+from a2a_streaming.caller import demo_token
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
 from a2a_streaming.intervening import EMITS
@@ -266,7 +267,9 @@ class Turns:
         )
 
     async def _acting_token(self, owner: str) -> str | None:
-        if not owner or not self._settings.authenticates:
+        if not self._settings.authenticates:
+            return demo_token(owner)
+        if not owner:
             return None
         return await self._authenticator.acting_token(self._agent.name, owner)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import SqlRecords
 from a2a_streaming.customer_service.records.sql import tables
@@ -32,7 +33,7 @@ async def books(url: str) -> Books:
     """
     records = SqlRecords(url, today=lambda: TODAY)
     try:
-        return Counter([line async for line in _lines(records)])
+        return Counter(await records._database.read(lambda session: list(_lines(session))))
     finally:
         await records.aclose()
 
@@ -48,18 +49,15 @@ def changes(before: Books, after: Books) -> list[str]:
     return sorted([*(f"- {line}" for line in gone), *(f"+ {named(line)}" for line in new)])
 
 
-async def _lines(records: SqlRecords) -> AsyncIterator[str]:
-    async with records._database.reading() as session:
+def _lines(session: Session) -> Iterator[str]:
+    def rows(table: type[tables.Base]) -> Sequence[Any]:
+        return session.execute(select(*tables.columns(table))).all()
 
-        async def rows(table: type[tables.Base]) -> Sequence[Any]:
-            columns = table.__table__.columns
-            return (await session.execute(select(*columns))).all()
-
-        customers = {row.id: row.subject for row in await rows(tables.CustomerRow)}
-        invoices = {row.id: row.number for row in await rows(tables.InvoiceRow)}
-        for table, line in _TABLES.items():
-            for row in await rows(table):
-                yield line(row, customers, invoices)
+    customers = {row.id: row.subject for row in rows(tables.CustomerRow)}
+    invoices = {row.id: row.number for row in rows(tables.InvoiceRow)}
+    for table, line in _TABLES.items():
+        for row in rows(table):
+            yield line(row, customers, invoices)
 
 
 Names = Mapping[int | None, str]

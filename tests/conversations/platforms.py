@@ -17,12 +17,15 @@ class PlatformProcess:
 
     Args:
         directory: For its files; what it says is kept there, in `log`.
+        port: Where it listens; any by default.
         settings: Its environment.
     """
 
-    def __init__(self, directory: Path, **settings: str) -> None:
-        self._port = free_port()
-        self._environment = environment(A2A_DATA_DIR=str(directory / "data"), **settings)
+    def __init__(self, directory: Path, *, port: int | None = None, **settings: str) -> None:
+        self._port = port or free_port()
+        self.settings = {"A2A_DATA_DIR": str(directory / "data"), **settings}
+        """Its environment's own part."""
+        self._environment = environment(**self.settings)
         self._log = directory / "log"
         self._process: Forked | None = None
         self.url = f"http://127.0.0.1:{self._port}"

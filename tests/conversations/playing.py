@@ -52,7 +52,7 @@ class Kill:
         return cls(turn, chance.randint(1, len(conversation.turns[turn].sees) + _MORE))
 
 
-class _Stuck(Exception):
+class Stuck(Exception):
     """A person can't do what the conversation's file has them do."""
 
 
@@ -116,7 +116,7 @@ class Playing:
         """Play all turns, then judge."""
         try:
             await self._play_all()
-        except (A2AStreamingError, httpx2.HTTPError, TimeoutError, _Stuck) as error:
+        except (A2AStreamingError, httpx2.HTTPError, TimeoutError, Stuck) as error:
             self.faults.append(f"it broke off: {error!r}")
         changed = changes(self._before, await books(self._database))
         if changed != list(self._conversation.changes):
@@ -136,7 +136,7 @@ class Playing:
     ) -> None:
         if turn.person:
             told = self._tasks[-1]
-            await self._act(number, turn, told.task, http)
+            await act(turn, told.task, http, self._platform.url, key=f"turn-{number}")
             events = client.resubscribe(told.task, told.after)
         else:
             if not self._tasks or self._tasks[-1].over:
@@ -176,26 +176,6 @@ class Playing:
         if kill is not None and read < kill.frame:
             await self._platform.crash()
 
-    async def _act(self, number: int, turn: Turn, task: str, http: httpx2.AsyncClient) -> None:
-        """Do what a person at the desk does, as their console would."""
-        url = f"{self._platform.url}/handover"
-        queue = (await http.get(f"{url}/queue", params={"name": turn.person})).json()
-        state = TicketState.WAITING.value if turn.does == "claim" else TicketState.CLAIMED.value
-        tickets = [
-            ticket["ticket"]
-            for ticket in (*queue["waiting"], *queue["mine"])
-            if (ticket["task"], ticket["state"]) == (task, state)
-        ]
-        if len(tickets) != 1:
-            raise _Stuck(f"{turn.person} finds {len(tickets)} tickets of {task}")
-        answer = await http.post(
-            f"{url}/{tickets[0]}/{turn.does}",
-            json={"name": turn.person, **({"text": turn.text} if turn.text else {})},
-            headers={"idempotency-key": f"turn-{number}"},
-        )
-        if answer.status_code != 200:
-            raise _Stuck(f"{turn.person} can't {turn.does}: {answer.text}")
-
     async def _judge(self, told: Told, client: Client) -> None:
         """Judge what the customer was told of a task by its log, and by the task as it is."""
         if any(event.reset for event in told.events):
@@ -216,3 +196,35 @@ class Playing:
             self.faults.append(f"{told.task}: has the artifacts {kept}, and was told {shown}")
         if told.events[-1].state != task["status"]["state"]:
             self.faults.append(f"{told.task}: is {task['status']}")
+
+
+async def act(turn: Turn, task: str, http: httpx2.AsyncClient, url: str, *, key: str) -> None:
+    """Do what a person at the desk does, as their console would.
+
+    Args:
+        turn: What they do.
+        task: The customer's task.
+        http: An HTTP client.
+        url: The platform's address.
+        key: What it is done under, once.
+
+    Raises:
+        Stuck: They can't.
+    """
+    url = f"{url}/handover"
+    queue = (await http.get(f"{url}/queue", params={"name": turn.person})).json()
+    state = TicketState.WAITING.value if turn.does == "claim" else TicketState.CLAIMED.value
+    tickets = [
+        ticket["ticket"]
+        for ticket in (*queue["waiting"], *queue["mine"])
+        if (ticket["task"], ticket["state"]) == (task, state)
+    ]
+    if len(tickets) != 1:
+        raise Stuck(f"{turn.person} finds {len(tickets)} tickets of {task}")
+    answer = await http.post(
+        f"{url}/{tickets[0]}/{turn.does}",
+        json={"name": turn.person, **({"text": turn.text} if turn.text else {})},
+        headers={"idempotency-key": key},
+    )
+    if answer.status_code != 200:
+        raise Stuck(f"{turn.person} can't {turn.does}: {answer.text}")

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 
 from a2a_streaming.customer_service import cards
 from a2a_streaming.customer_service.detection import Specialist
-from conversations.books import Books, books
+from conversations.books import Books, books, changes
 from conversations.company import DATABASE, TODAY
 from conversations.platforms import PlatformProcess
 from conversations.playing import Kill, Playing
@@ -42,7 +42,8 @@ class Stage:
 
     def __init__(self, filled: Filled, redis_url: str, postgresql: Callable[[], str]) -> None:
         self._filled = filled
-        self._redis_url = redis_url
+        self.redis_url = redis_url
+        """The Redis."""
         self._postgresql = postgresql
         self._numbers = itertools.count()
         self._before: Books | None = None
@@ -74,24 +75,59 @@ class Stage:
             directory: For the files.
             kill: Where the platform is killed; None to let it live.
         """
+        async with self.platform(conversation, database, reader, directory) as (platform, url):
+            assert self._before is not None
+            playing = Playing(conversation, platform, url, self._before, kill)
+            await playing.play()
+            return playing
+
+    @asynccontextmanager
+    async def platform(
+        self,
+        conversation: Conversation,
+        database: Database,
+        reader: Reader,
+        directory: Path,
+        *,
+        port: int | None = None,
+        **more: str,
+    ) -> AsyncIterator[tuple[PlatformProcess, str]]:
+        """Run a platform for a conversation, on books of its own; gives it, and its database's URL.
+
+        Args:
+            conversation: What a stand-in for Claude reads by.
+            database: What the systems of record are in.
+            reader: Who reads and words.
+            directory: For the files.
+            port: Where it listens; any by default.
+            more: Further settings.
+        """
         name = f"conversation{next(self._numbers)}"
         url = await self._copy(database, name, directory)
         if self._before is None:  # the same in every copy
             self._before = await books(url)
         settings = {
-            "A2A_REDIS_URL": self._redis_url,
+            "A2A_REDIS_URL": self.redis_url,
             "A2A_KEY_PREFIX": f"{name}:",
             "A2A_RECORDS": "conversations.company:records",
             "A2A_LEASE_SECONDS": _LEASE,
             DATABASE: url,
+            **more,
         }
         async with (
             _claude(conversation, reader) as claude,
-            PlatformProcess(directory, **settings, **claude) as platform,
+            PlatformProcess(directory, port=port, **settings, **claude) as platform,
         ):
-            playing = Playing(conversation, platform, url, self._before, kill)
-            await playing.play()
-            return playing
+            yield platform, url
+
+    async def changed(self, database: str) -> list[str]:
+        """Return what a platform's books hold otherwise than before it ran.
+
+        Args:
+            database: Its URL.
+        """
+        assert self._before is not None
+        return changes(self._before, await books(database))
 
     async def _copy(self, database: Database, name: str, directory: Path) -> str:
         if database == "sqlite":

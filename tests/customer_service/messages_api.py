@@ -245,9 +245,12 @@ class Obliging:
         if names == ["tell_intents"]:
             items = body["tools"][0]["input_schema"]["properties"]["intents"]["items"]
             names = items["properties"]["route"]["enum"][:-2]
-            routes = [self.specialists.get(name, Specialist(name)) for name in names]
-            reading = await OfflineDetector().detect(said[-1], routes)
+            routes = {name: self.specialists.get(name, Specialist(name)) for name in names}
+            reading = await OfflineDetector().detect(said[-1], list(routes.values()))
             told = [{**i.to_json(), "route": i.route or "none"} for i in reading.intents]
+            for one in told:  # rules have finer names than cards
+                if one["intent"] not in items["properties"]["intent"]["enum"]:
+                    one["intent"] = routes[one["route"]].intents[0]
             return stream(frames(Use("tell_intents", {"intents": told})))
         if names:
             use = self.forms.get(said[-1])

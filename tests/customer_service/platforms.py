@@ -84,11 +84,13 @@ async def intent_agent(
 
 
 @asynccontextmanager
-async def front(specialists: Sequence[str], settings: Settings) -> AsyncIterator[Front]:
+async def front(
+    specialists: Sequence[str], settings: Settings, **options: Any
+) -> AsyncIterator[Front]:
     """Serve the Intent Agent as the platform does: with people, and the API by which they answer."""
     named = settings.model_copy(update={"agents": list(specialists)})
     # In a thread: an intent model is read from the disk.
-    platform = await asyncio.to_thread(Platform, named, "", only=("intent",))
+    platform = await asyncio.to_thread(Platform, named, "", only=("intent",), **options)
     node = Node(platform.agents, named)
     more = platform.routes(NodeDoor(node, "intent"))
     await platform.start()

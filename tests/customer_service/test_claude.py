@@ -251,7 +251,7 @@ async def test_what_a_task_has_spent_outlives_the_process_and_the_turn(
     async with claude_at(*script) as (asked, server):
 
         async def asks(run: Run) -> None:
-            ledger = RunLedger(run)
+            ledger = await RunLedger.open(run)
             seen.append(ledger.spent)
             if run.text == "again":
                 await run.complete()

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 
 from a2a_streaming import Run
-from a2a_streaming.customer_service.claude import Budget, Claude, Limits, Prices
+from a2a_streaming.customer_service.claude import Budget, Claude, Limits, Prices, RunLedger
 from a2a_streaming.customer_service.claude.assistant import Assistant
 from a2a_streaming.customer_service.claude.reading import Lookup, Menu, Request
 from a2a_streaming.customer_service.records import BookingNotFound
@@ -62,7 +62,7 @@ class Parcels:
     dies_in_attempt_1: bool = False
 
     async def run(self, run: Run) -> None:
-        assistant = Assistant(self.claude, run)
+        assistant = Assistant(self.claude, run, await RunLedger.open(run))
         situation = {"today": "2027-03-01"}
         lookups = (
             Lookup("show_parcel", "Shows a parcel.", self.show, {"parcel": "Its number."}),

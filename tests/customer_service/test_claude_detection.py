@@ -42,7 +42,8 @@ ROUTES = [
         "Answers about money",
         (Skill("refund_request", examples=("I want my money back",)),),
     ),
-    Specialist("booking", "Shows trips"),
+    Specialist("booking", "Shows trips", (Skill("show_bookings"), Skill("cancel_booking"))),
+    Specialist("tides", "Tells the tides"),
 ]
 
 
@@ -74,8 +75,12 @@ async def test_claude_reads_the_intent_with_a_tool_made_from_the_cards() -> None
     assert request["model"] == "claude-test"
     assert request["tool_choice"]["name"] == "tell_intents"
     [tool] = request["tools"]
-    route = tool["input_schema"]["properties"]["intents"]["items"]["properties"]["route"]
-    assert route["enum"] == ["billing", "booking", "human", "none"]
+    fields = tool["input_schema"]["properties"]["intents"]["items"]["properties"]
+    assert fields["route"]["enum"] == ["billing", "booking", "tides", "human", "none"]
+    assert fields["intent"]["enum"] == [
+        *("refund_request", "show_bookings", "cancel_booking", "tides", "speak_to_human"),
+        *("about_me", "goodbye", "greeting", "help", "thanks", "out_of_scope"),
+    ]
     assert "I want my money back" in request["system"][0]["text"]  # the card's example
     assert "refund_request" in request["system"][0]["text"]
 
@@ -104,34 +109,52 @@ async def test_none_and_human_are_routes_too() -> None:
     assert [intent.route for intent in reading.intents] == [None, "human"]
 
 
-async def test_a_route_that_there_is_not_is_dropped() -> None:
+async def test_what_has_a_route_that_there_is_not_or_is_another_ones_is_dropped() -> None:
     told = {
         "intents": [
-            {"intent": "x", "confidence": 0.9, "route": "root"},
-            {"intent": "y", "confidence": 0.9, "route": "booking"},
+            {"intent": "show_bookings", "confidence": 0.9, "route": "root"},
+            {"intent": "refund_request", "confidence": 0.9, "route": "booking"},
+            {"intent": "made_up", "confidence": 0.9, "route": "booking"},
+            {"intent": "greeting", "confidence": 0.9, "route": "human"},
+            {"intent": "show_bookings", "confidence": 0.9, "route": "booking"},
+            {"intent": "tides", "confidence": 0.9, "route": "tides"},
         ]
     }
     async with claude(answer(told)) as (detector, _):
         reading = await detector.detect("my trip", ROUTES)
-    assert [intent.route for intent in reading.intents] == ["booking"]
+    assert [i.intent for i in reading.intents] == ["show_bookings", "tides"]
     assert reading.detector == "claude"
 
 
 async def test_each_of_several_intents_has_the_customers_own_words_and_no_others() -> None:
     told = {
         "intents": [
-            {"intent": "a", "confidence": 1, "route": "booking", "text": "cancel my  flight"},
-            {"intent": "b", "confidence": 1, "route": "billing", "text": "yes, pay me 900 euros"},
+            {"intent": "cancel_booking", "confidence": 1, "route": "booking", "text": "cancel my  flight"},
+            {"intent": "refund_request", "confidence": 1, "route": "billing", "text": "yes, pay me 900 euros"},
         ],
         "alternatives": [
-            {"intent": "c", "confidence": 0.3, "route": "booking"},
-            {"intent": "d", "confidence": 0.3, "route": "root"},
+            {"intent": "show_bookings", "confidence": 0.3, "route": "booking"},
+            {"intent": "show_bookings", "confidence": 0.3, "route": "root"},
         ],
-    }
+    }  # fmt: skip
     async with claude(answer(told)) as (detector, _):
         reading = await detector.detect("cancel my\nflight, and the fee back", ROUTES)
     assert [intent.text for intent in reading.intents] == ["cancel my flight", ""]
-    assert [intent.intent for intent in reading.alternatives] == ["c"]
+    assert [intent.intent for intent in reading.alternatives] == ["show_bookings"]
+
+
+async def test_one_intent_may_come_twice_each_with_its_words_of_what_the_customer_says() -> None:
+    texts = ["Cancel my flight to Rome", "Cancel my hotel there", "hotel my cancel"]
+    told = {
+        "intents": [
+            {"intent": "cancel_booking", "confidence": 1, "route": "booking", "text": text}
+            for text in texts
+        ]
+    }
+    async with claude(answer(told)) as (detector, _):
+        reading = await detector.detect("Cancel my flight to Rome, and my hotel there.", ROUTES)
+    assert [intent.text for intent in reading.intents] == [*texts[:2], ""]
+    assert {intent.intent for intent in reading.intents} == {"cancel_booking"}
 
 
 async def test_a_trained_model_reads_where_claude_fails(
@@ -171,9 +194,10 @@ async def test_a_refusal_that_stays_is_read_offline_and_the_reading_says_so(stat
         {},
         {"intents": []},
         {"intents": "refund"},
-        {"intents": [{"intent": "refund", "confidence": 7, "route": "billing"}]},
-        {"intents": [{"intent": "no spaces!", "confidence": 0.7, "route": "billing"}]},
-        {"intents": [{"intent": "refund", "confidence": 0.7, "route": "root"}]},
+        {"intents": [{"intent": "refund_request", "confidence": 7, "route": "billing"}]},
+        {"intents": [{"intent": "no skill", "confidence": 0.7, "route": "billing"}]},
+        {"intents": [{"intent": ["refund_request"], "confidence": 0.7, "route": "billing"}]},
+        {"intents": [{"intent": "refund_request", "confidence": 0.7, "route": "root"}]},
     ],
 )
 async def test_an_answer_that_does_not_fit_the_form_is_read_offline(told: Any) -> None:
@@ -233,7 +257,7 @@ async def test_the_intent_artifact_says_who_read_it_and_the_task_what_it_cost(
         assert task["metadata"]["claude"] == {"tokens": 120, "microUsd": 200}
     else:
         assert (told["detector"], told["reason"]) == ("offline", "overloaded")
-        assert task["metadata"]["claude"] == {"tokens": 0, "microUsd": 0}
+        assert "claude" not in task.get("metadata", {})
 
 
 def test_a_key_without_the_package_says_what_to_install(

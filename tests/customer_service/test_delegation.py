@@ -388,3 +388,24 @@ async def test_a_specialist_that_speaks_0_3_alone_is_asked_in_that(settings: Set
     assert (told[-1].state, text_of(told[-1])) == ("completed", "Found")
     assert "/agents/parcels/rpc/0.3" in asked
     assert "/agents/parcels/rpc/1.0" not in asked
+
+
+async def test_a_specialists_connection_serves_the_next_request_too(settings: Settings) -> None:
+    gate = Gate()
+    gate.open.set()
+    app = node_app(Node([gate], settings), {"/agents/parcels": gate})
+    asked: list[int] = []
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "POST":
+            asked.append(scope["client"][1])
+        await app(scope, receive, send)
+
+    async with (
+        serving(watched) as server,
+        intent_agent([f"{server.url}/agents/parcels"], settings) as client,
+    ):
+        for task in ("t1", "t2", "t3", "t4"):
+            assert (await story(client, task, "Where is my parcel?"))[-1].state == "completed"
+    assert len(asked) == 4
+    assert len(set(asked)) < 4

@@ -12,10 +12,11 @@ import pytest
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.caller import Role
+from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.client import Client, StreamEvent
 from a2a_streaming.customer_service.detection import Intent
-from a2a_streaming.customer_service.handover import Desk
-from a2a_streaming.customer_service.records import SqlRecords
+from a2a_streaming.customer_service.handover import Desk, OverdueWatch
+from a2a_streaming.customer_service.records import SqlRecords, Ticket
 from a2a_streaming.settings import Settings
 from customer_service.platforms import (
     PARCELS,
@@ -204,6 +205,11 @@ async def test_the_queue_is_for_people_who_answer_customers(signed: Front) -> No
         answer = await signed.ask("maria", "POST", verb, body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (code, code)
         assert words in answer.json()["error"]["message"]
+    for verb in ("note", "reply", "claim"):
+        for key in ("a key", "a/b", "k" * 81):
+            answer = await signed.ask("maria", "POST", f"{path}/{verb}", {"text": "hi"}, key=key)
+            assert answer.status_code == 400
+            assert "Idempotency-Key must be 1 to 80" in answer.json()["error"]["message"]
 
 
 async def test_a_customer_who_writes_like_a_person_stays_a_customer(signed: Front) -> None:
@@ -339,3 +345,63 @@ async def test_a_ticket_goes_back_into_the_queue(platform: Platform) -> None:
             (True, False),
             (False, True),
         ] * 2
+
+
+async def test_a_hand_back_that_the_task_was_never_told_of_leaves_no_customer_alone(
+    platform: Platform,
+) -> None:
+    async with platform.front.customer() as client:
+        asked = await story(client, "t1", PERSON)
+        [ticket] = await platform.front.queue()
+        tickets = platform.front.records.tickets
+        # The process that was asked to hand it back has died behind the book's change.
+        await tickets.claim(ticket["ticket"], "desk")
+        await tickets.hand_back(ticket["ticket"], "desk")
+        done = await story(client, "t1", "thanks", asked[-1].position)
+        assert ended(done) == ("completed", "You're welcome!")
+
+
+class Noted:
+    """An alarm that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.tickets: list[str] = []
+
+    async def overdue(self, ticket: Ticket) -> None:
+        self.tickets.append(ticket.id)
+
+
+@pytest.mark.parametrize("auth", [False, True])
+async def test_a_customer_who_waits_too_long_is_told_so_and_somebody_is_alarmed_once(
+    settings: Settings, auth: bool
+) -> None:
+    noted = Noted()
+    short = settings.model_copy(update={"auth_keys": auth, "handover_sla_seconds": "normal=0.05"})
+    async with (
+        front([], short, alarm=noted) as running,
+        running.customer("sam" if auth else "") as client,
+    ):
+        asked = await story(client, "t1", PERSON)
+        told = await next_turn(client, "t1", asked[-1].position)
+        assert "sorry that you have to wait" in text_of(told[-1])
+        handover = told[-1].data["metadata"]["handover"]
+        assert (handover["overdue"], handover["open"]) == (True, True)
+
+        async def alarmed() -> list[str]:
+            return noted.tickets
+
+        assert await until(alarmed) == [handover["ticket"]]
+        [ticket] = await running.queue("maria" if auth else "")
+        assert ticket["overdue"]
+        assert ticket["due"] > ticket["waitingSince"]
+        # No process raises it again, also after somebody had it.
+        other = OverdueWatch(running.records.tickets, NodeDoor(running.node, "intent").send, noted, authenticates=auth)  # fmt: skip
+        for verb in ("claim", "release"):
+            answer = await running.ask(
+                "maria" if auth else "", "POST", f"{ticket['ticket']}/{verb}"
+            )
+            assert answer.status_code == 200, answer.text
+        assert await other.look() == []
+        left = await turn_with(client, "t1", told[-1].position, "had to leave")
+        assert "overdue" not in left[-1].data["metadata"]["handover"]
+        assert noted.tickets == [handover["ticket"]]

@@ -136,11 +136,56 @@ async def test_two_things_of_one_specialist_are_two_intents() -> None:
         ),
         (
             "Cancel my hotel. What's my balance? And cancel my flight.",
-            ["Cancel my hotel. cancel my flight.", "What's my balance?"],
+            ["Cancel my hotel.", "What's my balance?", "cancel my flight."],
         ),
+        (
+            "I fell ill, cancel my flight. What's the fee? And please cancel that flight today.",
+            ["I fell ill, cancel my flight. please cancel that flight today.", "What's the fee?"],
+        ),
+        (
+            "Cancel my flight to Rome and my hotel in Paris, please. Thanks!",
+            ["Cancel my flight to Rome", "Cancel my hotel in Paris, please. Thanks!"],
+        ),
+        (
+            "Refund the seat, INV-20417, and the bag, INV-20423",
+            ["Refund the seat, INV-20417", "Refund the bag, INV-20423"],
+        ),
+        (
+            "please refund the baggage fee for my flight and my hotel",
+            [
+                "please refund the baggage fee for my flight",
+                "please refund the baggage fee for my hotel",
+            ],
+        ),
+        (
+            "can you cancel both MT4821 and MT5107, as well as my hotel?",
+            [
+                "can you cancel both MT4821",
+                "can you cancel MT5107",
+                "can you cancel my hotel?",
+            ],
+        ),
+        (
+            "book a flight to Rome on Friday and another one to Paris",
+            ["book a flight to Rome on Friday", "book another flight to Paris"],
+        ),
+        ("Cancel my booking MT4821, the flight to Lisbon", [""]),
         ("Please cancel my hotel, I fell ill", [""]),
     ],
-    ids=["two", "and what leads up to them", "one that speaks of the other", "one twice", "one"],
+    ids=[
+        "two",
+        "and what leads up to them",
+        "one that speaks of the other",
+        "one of two things",
+        "one said twice",
+        "one verb for two",
+        "one verb, and references",
+        "one verb, and what stands behind the thing",
+        "one verb for three",
+        "another one",
+        "one that is explained",
+        "one",
+    ],
 )
 async def test_each_of_several_intents_has_its_part_of_the_message(
     text: str, texts: list[str]
@@ -161,6 +206,30 @@ async def test_one_thing_that_is_said_twice_is_one_intent() -> None:
         "There is a charge I don't know, I think it's fraud. I want to dispute it."
     )
     assert [intent.route for intent in reading.intents] == ["billing"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "many"),
+    [
+        ("cancel my flight", "cancel my hotel", 2),
+        ("cancel my flight", "cancel the flight", 1),
+        ("cancel my booking", "cancel the flight", 1),
+        ("cancel MT4821", "cancel the flight MT4821", 1),
+        ("cancel MT4821", "cancel MT5107", 2),
+        ("cancel my flight", "cancel my other flight", 2),
+        ("cancel my flight to Rome", "cancel my flight to Oslo", 2),
+        ("cancel my flight to Rome", "cancel my flight on Friday", 1),
+        ("move my flight to Monday", "move my flight to Tuesday", 1),
+        ("refund the baggage fee", "refund the seat fee", 2),
+        ("get me a human", "get me a manager", 1),
+    ],
+)
+async def test_what_is_asked_for_twice_is_one_thing_unless_two_are_named(
+    first: str, second: str, many: int
+) -> None:
+    intents = (await read(f"{first} and {second}")).intents
+    assert len(intents) == many
+    assert len({intent.intent for intent in intents}) == 1
 
 
 async def test_what_a_long_story_asks_for_in_one_of_its_sentences_is_read() -> None:

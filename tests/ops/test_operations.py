@@ -20,6 +20,7 @@ from a2a_streaming.caller import ANYBODY, Caller, Role
 from a2a_streaming.errors import Forbidden
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
+from a2a_streaming.ops import Operations
 from a2a_streaming.ops.overview import Overview
 from a2a_streaming.ops.topic import OperationsTopic
 from a2a_streaming.settings import Settings
@@ -80,7 +81,7 @@ async def operating(
 ) -> AsyncIterator[tuple[Ops, Node]]:
     """A process of the test's own."""
     node = Node([agent], settings.model_copy(update=changed))
-    async with serving(node_app(node, {"": agent})) as served:
+    async with serving(node_app(node, {"": agent}, more=Operations(node).routes())) as served:
         yield Ops(http, served.url, {}), node
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TypeVar
 
 from a2a_streaming.auth import tokens
 from a2a_streaming.auth.keys import PREFIX, is_key, read_key
 from a2a_streaming.auth.oidc import Issuer
+from a2a_streaming.auth.tokens import Ticket
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.caller import Caller, Role
 from a2a_streaming.errors import Forbidden, Unauthenticated
 from a2a_streaming.settings import Settings
+
+T = TypeVar("T")
 
 _KEYS_FRESH = 5.0
 """Seconds for which a process trusts what it knows of an API key: a revoked one is refused after that."""
@@ -86,6 +92,35 @@ class Authenticator:
         _check_length(ticket)
         return await self._by_token(ticket, tokens.TICKET)
 
+    async def open_ticket(self, ticket: str) -> Ticket:
+        """Return what a browser's ticket opens, be it for one task or for several.
+
+        Args:
+            ticket: The ticket, as the client sent it.
+
+        Raises:
+            Unauthenticated: It isn't accepted.
+            Unavailable: Redis is away.
+        """
+        _check_length(ticket)
+        return await self._with_secret(partial(tokens.read_ticket, token=ticket))
+
+    async def still_trusts(self, caller: Caller) -> bool:
+        """Say whether what a caller came by is still good: its time isn't over, and the key isn't revoked.
+
+        Args:
+            caller: Who came.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if caller.until <= time.time():
+            return False
+        if not caller.key:
+            return True
+        kept = await self._credentials.get(caller.key)
+        return kept is not None and (kept.owner, kept.role) == (caller.owner, caller.role.value)
+
     async def acting_token(self, actor: str, owner: str) -> str:
         """Return a token by which a service acts for a customer, for some minutes.
 
@@ -114,6 +149,23 @@ class Authenticator:
         seconds = self._settings.auth_ticket_seconds
         return tokens.ticket(self._secret, caller, task=task, seconds=seconds)
 
+    async def page_ticket(
+        self, caller: Caller, *, tasks: Collection[str], topics: Collection[str]
+    ) -> str:
+        """Return a short-lived ticket by which a page of a caller's reads several tasks and topics.
+
+        Args:
+            caller: Who asks for it.
+            tasks: The tasks, by the ids that they know them by.
+            topics: The topics, by their names.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        await self._read_secret(_SECRET_FRESH)
+        seconds = self._settings.auth_ticket_seconds
+        return tokens.page_ticket(self._secret, caller, tasks=tasks, topics=topics, seconds=seconds)
+
     async def link(self, owner: str, task: str) -> str:
         """Return a token by which a customer goes on with one task elsewhere.
 
@@ -140,7 +192,7 @@ class Authenticator:
         if kept is None or not is_key(kept, digest):
             self._known.pop(read, None)
             raise Unauthenticated("The API key is unknown, revoked or expired.")
-        caller = Caller(kept.owner, Role(kept.role))
+        caller = Caller(kept.owner, Role(kept.role), key=kept.id, until=kept.expires)
         until = now + min(_KEYS_FRESH, kept.expires - time.time())
         self._known[read] = (until, caller)
         self._known.move_to_end(read)
@@ -149,15 +201,19 @@ class Authenticator:
         return caller
 
     async def _by_token(self, token: str, kind: str) -> Caller:
+        return await self._with_secret(partial(tokens.read_token, token=token, kind=kind))
+
+    async def _with_secret(self, read: Callable[[bytes], T]) -> T:
+        """Read a token of ours by the secret as it is known or, if that fails, as it is now."""
         await self._read_secret(_SECRET_FRESH)
         try:
-            return tokens.read_token(self._secret, token, kind)
+            return read(self._secret)
         except Unauthenticated:
             before = self._secret
             await self._read_secret(_SECRET_PAUSE)  # another process may have made a new one
             if self._secret == before:
                 raise
-        return tokens.read_token(self._secret, token, kind)
+        return read(self._secret)
 
     async def _read_secret(self, older_than: float) -> None:
         if self._settings.auth_secret is not None:

@@ -113,7 +113,9 @@ class Issuer:
             raise Unauthenticated("The token's time is over. Sign in again.") from error
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"The token isn't accepted: {error}.") from error
-        return Caller(owner_of(claims["sub"]), self._role(claims))
+        return Caller(
+            owner_of(claims["sub"]), self._role(claims), until=float(claims["exp"]) + _LEEWAY
+        )
 
     def _role(self, claims: dict[str, Any]) -> Role:
         """Return the strongest role that the token names, in a string or a list; customer if it names none."""

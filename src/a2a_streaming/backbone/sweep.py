@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
@@ -20,6 +20,8 @@ from a2a_streaming.task import TERMINAL, State
 
 _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
+_AT_ONCE = 50
+"""Tasks that are looked at in one round trip."""
 _FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer")  # fmt: skip
 
 _FLAGS = ("cancel", "escalate", "damaged")
@@ -82,6 +84,12 @@ class Sweep:
             found: Where to put those with something to do.
         """
         ids = list(ids)
+        for start in range(0, len(ids), _AT_ONCE):  # others want the event loop, and Redis, too
+            await self._look_at_once(ids[start : start + _AT_ONCE], listed, found)
+
+    async def _look_at_once(
+        self, ids: Sequence[str], listed: tuple[str, State] | None, found: dict[str, list[str]]
+    ) -> None:
         commands: list[Command] = []
         for task_id in ids:
             keys = self._keys
@@ -108,6 +116,8 @@ class Sweep:
             if self._stranded(known, waiting):
                 found[known["agent"] or ""].append(task_id)
             repairs += self._repairs(task_id, known, listed)
+        added_to = dict.fromkeys(command[1] for command in repairs if command[0] == "ZADD")
+        repairs += [["PEXPIRE", key, self._kept] for key in added_to]
         await self._store.pipeline(repairs)
 
     def _stranded(self, known: dict[str, str | None], waiting: int) -> bool:
@@ -129,7 +139,7 @@ class Sweep:
     def _repairs(
         self, task_id: str, known: dict[str, str | None], listed: tuple[str, State] | None
     ) -> list[Command]:
-        """Return what puts the lists right for a task."""
+        """Return what puts the lists right for a task, but for their lifetimes."""
         state = State(known["state"] or "")
         if known["answer"]:  # no list has it
             about = {kind: known[kind] or "" for kind in ("owner", "context", "agent")}
@@ -147,5 +157,4 @@ class Sweep:
         for kind, value in [*lists, in_state(known["agent"] or "", state)]:
             key = self._keys.index(kind, value or "")
             commands.append(["ZADD", key, "NX", time.time_ns() // 1_000_000, task_id])
-            commands.append(["PEXPIRE", key, self._kept])
         return commands

@@ -23,6 +23,7 @@ class NodeDoor(HttpDoor):
 
     async def send(self, caller: Caller, task: str, message_id: str, part: Json) -> None:
         """Put a message into a task's inbox; raises as `TaskService.send` does."""
+        await self._node.ready()
         await self._node.service(self._agent).send(
             [part],
             caller=caller,

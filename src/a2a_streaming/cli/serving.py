@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from a2a_streaming.agent import Agent
 from a2a_streaming.cli.door import NodeDoor
@@ -23,8 +24,11 @@ from a2a_streaming.executors import as_agent
 from a2a_streaming.http.app import node_app
 from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
+from a2a_streaming.ops import PLACE, Operations
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import configure_logging, get_logger
+from a2a_streaming.web import Web
+from a2a_streaming.web.session import nobody
 
 _log = get_logger(__name__)
 
@@ -47,6 +51,14 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     node = Node(platform.agents, settings, exclusive=True)
     by_name = {agent.name: agent for agent in platform.agents}
     mounts = {"": by_name["intent"]} | {f"/agents/{name}": a for name, a in by_name.items()}
+    door = NodeDoor(node, "intent")
+    operations = Operations(node)
+    web = Web(
+        node,
+        [*platform.places, PLACE],
+        topics=[operations.topic],
+        customers=platform.demo_customers,
+    )
     _run(
         node,
         mounts,
@@ -54,7 +66,8 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
         banner=f"a2a_streaming is ready at {base}  (Ctrl-C stops it)",
         parts=[platform],
         grpc=_grpc(node, mounts, host, grpc_port),
-        more=platform.routes(NodeDoor(node, "intent")),
+        more=[*platform.routes(door), *operations.routes(), *web.routes()],
+        page=web.home,
     )
 
 
@@ -77,6 +90,14 @@ def serve(
     base = f"http://{_reachable(host)}:{port}"
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
+    door = NodeDoor(node, agent.name)
+    operations = Operations(node)
+    web = Web(
+        node,
+        [*(place for part in parts for place in part.places), PLACE],
+        topics=[operations.topic],
+        customers=parts[0].demo_customers if parts else nobody,
+    )
     _run(
         node,
         {"": agent},
@@ -84,7 +105,12 @@ def serve(
         banner=f"{agent.card.name} is ready at {base}",
         parts=parts,
         grpc=_grpc(node, {"": agent}, host, grpc_port),
-        more=[route for part in parts for route in part.routes(NodeDoor(node, agent.name))],
+        more=[
+            *(route for part in parts for route in part.routes(door)),
+            *operations.routes(),
+            *web.routes(),
+        ],
+        page=web.home,
     )
 
 
@@ -165,6 +191,7 @@ def _run(
     parts: Sequence[Any],
     grpc: Any,
     more: Sequence[BaseRoute],
+    page: ASGIApp | None,
 ) -> None:
     """Run a node behind uvicorn until a signal ends it.
 
@@ -176,8 +203,9 @@ def _run(
         parts: What else to start before it and to stop after it, also if its start failed.
         grpc: What serves gRPC beside HTTP; None if nothing does.
         more: What else is served over HTTP.
+        page: What browsers are shown at `/`; None for the text that others get.
     """
-    served = config(node_app(node, mounts, owns_node=False, more=more), backlog=_BACKLOG)
+    served = config(node_app(node, mounts, owns_node=False, more=more, page=page), backlog=_BACKLOG)
     with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
         process = _Process(runner.get_loop(), StreamServer(served, node), node, parts, grpc)
         with asked_to_end(process.stop):

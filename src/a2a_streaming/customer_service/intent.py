@@ -104,15 +104,17 @@ class IntentAgent(Agent):
         await run.working("Understanding your request")
         known = await self._directory.specialists()
         told = await run.step("intent", self._detect, run, known)
+        spent: Json = told.pop("spent")
         await run.attach(
             "intent", data_part(told), description="What I understood", metadata=_read_by(told)
         )
         intents = [Intent(**intent) for intent in told["intents"]]
         errands = _errands(intents)
         if errands:
-            await self._settle(run, await self._delegator.carry_out(run, errands, _request(run)))
+            trouble = await self._delegator.carry_out(run, errands, _request(run), noted=spent)
+            await self._settle(run, trouble, spent)
         else:
-            await self._answer(run, intents[0], known)
+            await self._answer(run, intents[0], known, spent)
 
     async def _serve_person(self, run: Run, desk: Desk) -> None:
         """Tell the customer what a person has done; what waits for an answer is over if they end the task."""
@@ -174,12 +176,12 @@ class IntentAgent(Agent):
 
     async def _detect(self, run: Run, known: list[Specialist]) -> Json:
         """Read the message; after a question of ours, together with what was asked before."""
-        ledger = RunLedger(run)
+        ledger = await RunLedger.open(run)
         reading = await self._detector.detect(run.text, known, ledger=ledger)
         if not _routed(reading) and run.metadata.get(_CLARIFY):
             reading = await self._detector.detect(_whole_text(run), known, ledger=ledger)
-        await ledger.close()
         told: Json = {
+            "spent": ledger.metadata,
             "intents": [
                 {**intent.to_json(), "route": intent.route if intent.confidence >= _SURE else None}
                 for intent in reading.intents
@@ -189,29 +191,31 @@ class IntentAgent(Agent):
         }
         return {**told, "reason": reading.reason} if reading.reason else told
 
-    async def _answer(self, run: Run, intent: Intent, known: list[Specialist]) -> None:
-        """Answer what no specialist is due for."""
+    async def _answer(self, run: Run, intent: Intent, known: list[Specialist], noted: Json) -> None:
+        """Answer what no specialist is due for; the task's metadata keep what is noted."""
         if intent.intent in SMALLTALK:
-            await run.complete(wording.small_talk(intent.intent, known))
+            await run.complete(wording.small_talk(intent.intent, known), metadata=noted)
         elif not known:
             _log.error("no specialist can be reached", task=run.task_id)
-            await self._settle(run, Trouble("failed", wording.NOBODY))
+            await self._settle(run, Trouble("failed", wording.NOBODY), noted)
         elif intent.confidence >= _SURE:
             text = wording.out_of_scope(known)
-            await run.complete(text if self._directory.complete else f"{text} {wording.PART}")
+            text = text if self._directory.complete else f"{text} {wording.PART}"
+            await run.complete(text, metadata=noted)
         elif run.metadata.get(_CLARIFY):
-            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE))
+            await self._settle(run, Trouble("unsure", wording.STILL_UNSURE), noted)
         else:
             await run.input_required(
                 wording.which(known),
                 data_part({"question": "route", "choices": [s.name for s in known] + [HUMAN]}),
-                metadata={_CLARIFY: True},
+                metadata={**noted, _CLARIFY: True},
             )
 
-    async def _settle(self, run: Run, trouble: Trouble | None) -> None:
+    async def _settle(self, run: Run, trouble: Trouble | None, noted: Json | None = None) -> None:
         """End the turn if specialists couldn't: a person takes over or, where there is none, is named."""
         if trouble is None:
             return
+        metadata: Json = {**(noted or {}), **trouble.answered}
         if self._desk is not None:
             detail = f"{trouble.agent}: {trouble.text}" if trouble.agent else ""
             await self._desk.hand_over(
@@ -220,13 +224,13 @@ class IntentAgent(Agent):
                 trouble.text,
                 detail=detail,
                 ticket=trouble.ticket,
-                metadata=trouble.answered,
+                metadata=metadata,
             )
         elif trouble.reason in ("failed", "overdue"):
-            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=trouble.answered)
+            await run.fail(f"{trouble.text} {wording.TRY_AGAIN}", metadata=metadata)
         else:
             text = f"{trouble.text} {wording.PERSON}".strip()
-            await run.complete(text, metadata=trouble.answered)
+            await run.complete(text, metadata=metadata)
 
 
 def _errands(intents: Sequence[Intent]) -> list[Errand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,20 @@ from a2a_streaming.customer_service.delegation.directory import name_of
 from a2a_streaming.customer_service.detection import Detector, OfflineDetector
 from a2a_streaming.customer_service.detection.claude import ClaudeDetector
 from a2a_streaming.customer_service.detection.model import LinearModel
-from a2a_streaming.customer_service.handover import Desk, Door, HandoverApi
+from a2a_streaming.customer_service.handover import (
+    Alarm,
+    Desk,
+    Door,
+    HandoverApi,
+    OverdueWatch,
+    read_sla,
+)
 from a2a_streaming.customer_service.intent import IntentAgent
-from a2a_streaming.customer_service.records import Records, SqlRecords
+from a2a_streaming.customer_service.pages import PLACES
+from a2a_streaming.customer_service.records import DemoCustomers, Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.task import Json
+from a2a_streaming.web import Place
 
 _PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
 """What systems of record have."""
@@ -38,6 +48,7 @@ class Platform:
         base_url: The server's address, under which the specialists are found that run beside the Intent Agent.
         only: The agents to make, by name; all of them by default.
         records: The systems of record; by default those that the settings name.
+        alarm: Told of customers who wait too long for a person; None for nobody.
 
     Raises:
         InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
@@ -51,6 +62,7 @@ class Platform:
         *,
         only: Collection[str] | None = None,
         records: Records | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
@@ -58,6 +70,8 @@ class Platform:
         """The systems of record."""
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
+        self._alarm = alarm
+        self._overdue: OverdueWatch | None = None
         self._claude = Claude.from_settings(settings)
         self._authenticates = settings.authenticates
         names = ("intent", *SPECIALISTS) if only is None else only
@@ -69,7 +83,7 @@ class Platform:
                 self._detector,
                 address=base,
                 limit=settings.handover_seconds,
-                desk=Desk(self.records),
+                desk=Desk(self.records, read_sla(settings.handover_sla_seconds)),
             )
             self.agents.append(self._intent)
         if "booking" in names:
@@ -85,19 +99,43 @@ class Platform:
         """
         if self._intent is None:
             return []
+        self._overdue = OverdueWatch(
+            self.records.tickets, door.send, self._alarm, authenticates=self._authenticates
+        )
         api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
         return api.routes()
 
+    @property
+    def places(self) -> Sequence[Place]:
+        """The pages for customers and for people who answer them: where the Intent Agent is."""
+        return () if self._intent is None else PLACES
+
+    async def demo_customers(self) -> Sequence[Json]:
+        """Return the demo customers between whom pages can switch, the one first who stands for everybody.
+
+        Each has a `name`, and the `subject` to ask as them: empty for the first, who is it without being named.
+        """
+        customers = self.records.customers
+        found = await customers.demo() if isinstance(customers, DemoCustomers) else ()
+        return [
+            {"subject": one.subject if place else "", "name": one.name}
+            for place, one in enumerate(found)
+        ]
+
     async def start(self) -> None:
-        """Open the systems of record.
+        """Open the systems of record, and begin to look after the queue where its API is served.
 
         Raises:
             SetupError: The database can't be reached.
         """
         await self.records.open()
+        if self._overdue is not None:
+            self._overdue.start()
 
     async def stop(self) -> None:
-        """Close all connections."""
+        """Look after the queue no more, and close all connections."""
+        if self._overdue is not None:
+            await self._overdue.stop()
         if self._intent is not None:
             await self._intent.aclose()
         if self._detector is not None:

@@ -19,6 +19,7 @@ MORE = "We need an answer from you to go on."
 DONE = "That's done."
 
 
+OVERDUE = "I'm sorry that you have to wait this long. I've let our team know; you keep your place in the queue."
 KEPT = "I've put this with your request, for the colleague who takes over."
 
 

@@ -12,7 +12,16 @@ from starlette.authentication import BaseUser
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from a2a_streaming.caller import ANYBODY, Caller, owner_of
+from a2a_streaming.auth.tokens import Ticket
+from a2a_streaming.caller import (
+    ANYBODY,
+    DEMO_HEADER,
+    Caller,
+    Role,
+    demo_customer,
+    owner_of,
+    read_demo_token,
+)
 from a2a_streaming.cards import KEY_HEADER
 from a2a_streaming.errors import Forbidden, Unauthenticated
 from a2a_streaming.http.stream import EventStream
@@ -40,12 +49,47 @@ class Access:
         Raises:
             Unauthenticated: Nobody knows.
             Forbidden: A page from elsewhere asks, without authentication.
+            InvalidParams: There is no authentication, and the name of a demo customer can't be one.
             TooManyRequests: They ask too much.
             Unavailable: It can't be checked now.
         """
         caller = await self._caller(request, by_ticket=by_ticket)
         self._node.quotas.count_request(caller)
         return caller
+
+    async def of_page(self, request: Request) -> Caller:
+        """Return who uses a page of ours: no page of elsewhere may ask, with authentication neither.
+
+        Without authentication it is a demo customer or, if none is named, whoever sits at this machine: as an
+        operator, who sees all.
+
+        Args:
+            request: The HTTP request.
+
+        Raises:
+            RequestError: As `identify` raises.
+        """
+        self._check_origin(request)
+        caller = await self.identify(request)
+        return caller if caller.owner else _AT_THE_MACHINE
+
+    async def of_ticket(self, request: Request, ticket: str) -> Ticket:
+        """Return what a ticket opens that a page of ours sends.
+
+        Args:
+            request: The HTTP request.
+            ticket: The ticket.
+
+        Raises:
+            Unauthenticated: It isn't accepted.
+            Forbidden: A page from elsewhere asks.
+            TooManyRequests: Its owner asks too much.
+            Unavailable: Redis is away.
+        """
+        self._check_origin(request)
+        opened = await self._node.authenticator.open_ticket(ticket)
+        self._node.quotas.count_request(opened.caller)
+        return opened
 
     async def _caller(self, request: Request, *, by_ticket: bool) -> Caller:
         # An application that mounts ours may have its own authentication, as Starlette's middleware.
@@ -54,7 +98,7 @@ class Access:
             return _named(user)
         if not self._node.settings.authenticates:
             self._check_here(request)
-            return ANYBODY
+            return _demo(request)
         authenticator = self._node.authenticator
         if by_ticket and (ticket := request.query_params.get("ticket")):
             return await authenticator.by_ticket(ticket)
@@ -74,20 +118,34 @@ class Access:
                 "This server isn't known by the name in Host, and there is no authentication. The operator can"
                 " set A2A_PUBLIC_URL to its address."
             )
-        allowed = self._node.settings.cors_origins
-        origin = request.headers.get("origin")
-        if origin in allowed or "*" in allowed:
-            return
-        if origin is None:  # no browser, or one that reads without asking, as for <script>
-            foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        else:
-            asking = origin.partition("://")[2]  # nothing for "null", which is any sandboxed page
-            foreign = not asking or asking not in (host, self._public)
-        if foreign:
+        if self._is_foreign(request):
             raise Forbidden(
                 "A page of another origin asks, and there is no authentication. The operator can allow it by"
                 " A2A_CORS_ORIGINS."
             )
+
+    def _check_origin(self, request: Request) -> None:
+        """Check that no page of elsewhere asks for what is for our own.
+
+        Where callers sign in, a browser's word that a page is ours is enough: a proxy may have changed the Host,
+        and nobody could ride on a name of ours.
+        """
+        ours = request.headers.get("sec-fetch-site") == "same-origin"
+        if self._is_foreign(request) and not (ours and self._node.settings.authenticates):
+            raise Forbidden(
+                "A page of another origin asks. The operator can allow it by A2A_CORS_ORIGINS."
+            )
+
+    def _is_foreign(self, request: Request) -> bool:
+        """Say whether a page of another origin asks, which the settings don't allow."""
+        allowed = self._node.settings.cors_origins
+        origin = request.headers.get("origin")
+        if origin in allowed or "*" in allowed:
+            return False
+        if origin is None:  # no browser, or one that reads without asking, as for <script>
+            return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        asking = origin.partition("://")[2]  # nothing for "null", which is any sandboxed page
+        return not asking or asking not in (request.headers.get("host", ""), self._public)
 
     def _is_ours(self, host: str) -> bool:
         """Say whether a request's Host names this server."""
@@ -128,6 +186,19 @@ def _credential(request: Request) -> str:
             f"Send a token as Authorization: Bearer, or an API key as {KEY_HEADER}."
         )
     return token.strip()
+
+
+_AT_THE_MACHINE = Caller(role=Role.OPERATOR)
+"""Who uses the pages where there is no authentication, and is no demo customer."""
+
+
+def _demo(request: Request) -> Caller:
+    """Return the demo customer for whom a page, or an agent, asks without authentication; else anybody."""
+    if (name := request.headers.get(DEMO_HEADER)) is not None:
+        return demo_customer(name)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    found = read_demo_token(token.strip()) if scheme.lower() == "bearer" else None
+    return found or ANYBODY
 
 
 def _hostname(host: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, Sequence
 
 from a2a.server.agent_execution import AgentExecutor
@@ -14,23 +15,21 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
+from a2a_streaming.caller import DEMO_HEADER
 from a2a_streaming.cards import KEY_HEADER
 from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
 from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
-from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.http.tokens import TokenEndpoint, give_link, give_ticket, give_token
 from a2a_streaming.node import Node
-from a2a_streaming.ops.api import OperationsApi
-from a2a_streaming.ops.overview import Overview
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.wire.dialects import METHODS, Dialect
 
@@ -82,6 +81,7 @@ def node_app(
     cards: dict[str, AgentCard] | None = None,
     owns_node: bool = True,
     more: Sequence[BaseRoute] = (),
+    page: ASGIApp | None = None,
 ) -> Starlette:
     """Make an application that serves several agents of one node.
 
@@ -91,15 +91,14 @@ def node_app(
         cards: Cards that take the place of the agents' own, by path.
         owns_node: Whether the application closes the node when it ends.
         more: What else it serves; goes before the agents' own paths.
+        page: What browsers are shown at `/`, where others get a text.
     """
     cards = cards or {}
-    overview = Overview(node)
     routes: list[BaseRoute] = [
         *more,
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
-        *OperationsApi(node, HttpDoor(node), overview).routes(),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
         Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
@@ -107,7 +106,7 @@ def node_app(
     for path, agent in sorted(mounts.items(), reverse=True):
         if path in cards:
             node.cards[agent.name] = cards[path]
-        inner = _agent_routes(node, agent)
+        inner = _agent_routes(node, agent, None if path else page)
         routes.extend([Mount(path, routes=inner)] if path else inner)
 
     @contextlib.asynccontextmanager
@@ -121,7 +120,6 @@ def node_app(
 
     app = Starlette(routes=routes, lifespan=lifespan, middleware=_cors(node.settings))
     app.state.node = node
-    app.state.overview = overview
     return app
 
 
@@ -136,17 +134,17 @@ def _cors(settings: Settings) -> list[Middleware]:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=[
                 *("authorization", "content-type", "last-event-id", KEY_HEADER, VERSION_HEADER),
-                *("A2A-Extensions", "X-A2A-Extensions", ENVELOPE_HEADER),
+                *("A2A-Extensions", "X-A2A-Extensions", ENVELOPE_HEADER, DEMO_HEADER),
             ],
             expose_headers=["retry-after", "www-authenticate", "etag"],
         )
     ]
 
 
-def _agent_routes(node: Node, agent: Agent) -> Sequence[BaseRoute]:
+def _agent_routes(node: Node, agent: Agent, page: ASGIApp | None) -> Sequence[BaseRoute]:
     endpoint = RpcEndpoint(node, agent.name)
     served = CardEndpoint(node, agent.name)
-    home = _Home(node, agent.name)
+    home = _Home(node, agent.name, page)
     return [
         Route("/", _Call(node, endpoint), methods=["POST"]),
         Route("/", home, methods=["GET"]),
@@ -205,17 +203,43 @@ class _Rest:
 
 
 class _Home:
-    """ASGI endpoint that tells a newcomer what to do."""
+    """ASGI endpoint that tells a newcomer what to do: in words, or browsers by a page."""
 
-    def __init__(self, node: Node, agent: str) -> None:
+    def __init__(self, node: Node, agent: str, page: ASGIApp | None) -> None:
         self._node = node
         self._agent = agent
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        base = base_url(Request(scope), self._node.settings)
+        request = Request(scope)
+        if self._page is not None and prefers_html(request.headers.get("accept", "")):
+            await self._page(scope, receive, send)
+            return
+        base = base_url(request, self._node.settings)
         card = self._node.cards[self._agent]
         text = _HOME.format(name=card.name, description=card.description, base=base)
-        await PlainTextResponse(text)(scope, receive, send)
+        headers = {"vary": "accept"} if self._page is not None else None
+        await PlainTextResponse(text, headers=headers)(scope, receive, send)
+
+
+def prefers_html(accept: str) -> bool:
+    """Say whether who sends a header `Accept` would rather have a page than text (RFC 9110, section 12.5.1).
+
+    A wildcard is no preference: programs send it, and read text.
+
+    Args:
+        accept: The header.
+    """
+    weights: dict[str, float] = {}
+    for one in accept.lower().split(","):
+        name, _, parameters = one.partition(";")
+        weight = _WEIGHT.search(parameters)
+        weights[name.strip()] = float(weight[1]) if weight else 1.0
+    html = max(weights.get("text/html", 0.0), weights.get("application/xhtml+xml", 0.0))
+    return html > 0 and html >= weights.get("text/plain", 0.0)
+
+
+_WEIGHT = re.compile(r"(?:^|;)\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)")
 
 
 class _Readiness:

@@ -26,9 +26,12 @@ class HttpDoor:
         self._access = Access(node)
 
     async def identify(self, request: Request) -> Caller:
-        """Return who asks; raises as `Access.identify` does."""
+        """Return who asks; without authentication, and if no demo customer does, an operator without a name.
+
+        Raises as `Access.of_page` does.
+        """
         await self._node.ready()
-        return await self._access.identify(request)
+        return await self._access.of_page(request)
 
     async def body(self, request: Request) -> Any:
         """Return a request's body, read as JSON; an empty object without one.

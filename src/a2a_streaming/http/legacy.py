@@ -12,10 +12,11 @@ from starlette.types import ASGIApp
 from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams
+from a2a_streaming.following import FollowReader
 from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
-from a2a_streaming.reading import FollowReader, TaskReader, read_position
+from a2a_streaming.reading import TaskReader, read_position
 from a2a_streaming.sending import Sent
 from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession

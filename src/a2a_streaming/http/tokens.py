@@ -16,6 +16,7 @@ from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.caller import Caller, owner_of
 from a2a_streaming.errors import (
     Forbidden,
+    InvalidParams,
     InvalidRequest,
     RequestError,
     TaskNotFound,
@@ -25,7 +26,8 @@ from a2a_streaming.http.access import Access
 from a2a_streaming.http.bodies import json_response, load_json, read_body, rest_error
 from a2a_streaming.node import Node
 
-_MOST = 4096
+_MOST = 64 * 1024
+_MOST_NAMES = 200
 
 
 class TokenEndpoint:
@@ -63,19 +65,26 @@ class TokenEndpoint:
 
 
 async def give_ticket(node: Node, caller: Caller, wanted: Any) -> Any:
-    """Give a ticket by which the caller's browser reads one task.
+    """Give a ticket by which the caller's browser reads one task or, on a page's stream, several and topics.
 
     Args:
         node: The process's node.
         caller: Who asks.
-        wanted: `{"id": <task>}`.
+        wanted: `{"id": <task>}`, or `{"tasks": [<task>, …], "topics": [<topic>, …]}`.
 
     Raises:
-        InvalidRequest: It says no task.
-        InvalidParams: The task's id can't be one.
+        InvalidRequest: It says something else.
+        InvalidParams: A task's id can't be one, or there are too many.
+        TaskNotFound: The caller is here for another task alone.
     """
-    task = _task(caller, wanted)
-    ticket = await node.authenticator.ticket(caller, task)
+    match wanted:
+        case {"tasks": _, **rest} | {"topics": _, **rest} if not rest.keys() - {"tasks", "topics"}:
+            tasks, topics = _names(wanted.get("tasks", [])), _names(wanted.get("topics", []))
+            for task in tasks:
+                _check_task(caller, task)
+            ticket = await node.authenticator.page_ticket(caller, tasks=tasks, topics=topics)
+        case _:
+            ticket = await node.authenticator.ticket(caller, _task(caller, wanted))
     return {"ticket": ticket, "expiresIn": int(node.settings.auth_ticket_seconds)}
 
 
@@ -114,12 +123,32 @@ def _task(caller: Caller, wanted: Any) -> str:
     """
     match wanted:
         case {"id": str(task)}:
-            check_id(task, "The task's id")
+            _check_task(caller, task)
+            return task
         case _:
             raise InvalidRequest('Send {"id": "<the task\'s id>"}.')
+
+
+def _check_task(caller: Caller, task: str) -> None:
+    check_id(task, "The task's id")
     if caller.task not in ("", task):
         raise TaskNotFound(task)
-    return task
+
+
+def _names(told: Any) -> list[str]:
+    """Return the names that a list holds.
+
+    Raises:
+        InvalidRequest: It is no list of names.
+        InvalidParams: It is too long.
+    """
+    match told:
+        case [*names] if all(isinstance(name, str) and len(name) <= 128 for name in names):
+            if len(names) > _MOST_NAMES:
+                raise InvalidParams(f"A ticket is for {_MOST_NAMES} tasks at most.")
+            return names
+        case _:
+            raise InvalidRequest('Send {"tasks": ["<task>", …], "topics": ["<topic>", …]}.')
 
 
 async def give_token(node: Node, caller: Caller, wanted: Any) -> Any:

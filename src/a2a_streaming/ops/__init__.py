@@ -1,1 +1,39 @@
 """What operators need: how the processes are, which tasks there are, and what can be done to one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from a2a_streaming.http.door import HttpDoor
+from a2a_streaming.node import Node
+from a2a_streaming.ops.api import OperationsApi
+from a2a_streaming.ops.overview import Overview
+from a2a_streaming.ops.topic import OperationsTopic
+from a2a_streaming.web import Place
+
+__all__ = ["PLACE", "Operations"]
+
+_STATIC = Path(__file__).parent / "static"
+
+PLACE = Place("ops", _STATIC / "ops.html", _STATIC)
+"""The dashboard."""
+
+
+class Operations:
+    """What a process serves operators.
+
+    Args:
+        node: The process's node.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._overview = Overview(node)
+        self.topic = OperationsTopic(self._overview, node.settings)
+        """How it all is, for pages to follow."""
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the operators' API."""
+        return OperationsApi(self._node, HttpDoor(self._node), self._overview).routes()

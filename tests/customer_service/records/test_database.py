@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from datetime import date
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -12,11 +14,11 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from alembic.operations import Operations
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import SqlRecords
-from a2a_streaming.customer_service.records.sql import demo
+from a2a_streaming.customer_service.records.sql import database, demo, migrate
 from a2a_streaming.customer_service.records.sql.tables import Base
 from a2a_streaming.errors import InvalidSetting, SetupError
 from customer_service.records.conftest import TODAY
@@ -36,17 +38,44 @@ async def test_the_migrated_schema_is_that_of_the_models(
     url = await empty(request, kind, tmp_path)
     records = SqlRecords(url, filled=False)
     await records.open()
+
+    def differences(session: Session) -> Any:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(session.connection(), opts=options)
+        return compare_metadata(context, Base.metadata)
+
+    assert await records._database.read(differences) == []
     await records.aclose()
 
-    def differences(connection: Connection) -> Any:
-        options = {"compare_type": True, "compare_server_default": True}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
 
-    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}[kind]
-    engine = create_async_engine(make_url(url).set(drivername=driver))
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_tickets_of_an_older_version_have_time_from_when_it_is_upgraded(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = await empty(request, kind, tmp_path)
+    folder = str(Path(migrate.__file__).parent / "migrations")
+    scripts = await asyncio.to_thread(migrate.load, folder)
+
+    def first(session: Session) -> None:
+        context = MigrationContext.configure(session.connection())
+        with Operations.context(context):
+            [revision] = scripts.iterate_revisions("0001", "base")
+            revision.module.upgrade()
+        context.stamp(scripts, "0001")
+        session.connection().exec_driver_sql(
+            "INSERT INTO tickets (id, task_id, context_id, reason, summary, priority, rank, state, opened_at, "
+            "waiting_since) VALUES ('T-1', 't1', 'c1', 'requested', '', 'normal', 2, 'waiting', "
+            "'2026-01-01 10:00:00', '2026-01-01 10:00:00')"
+        )
+
+    older = await asyncio.to_thread(database._engine, database._parse(url))
+    await older.run(first, writes=True)
+    await older.aclose()
+    records = SqlRecords(url, filled=False)
+    [waiting] = await records.tickets.queue()
+    assert (waiting.id, waiting.is_overdue) == ("T-1", False)
+    assert await records.tickets.overdue() == []
+    await records.aclose()
 
 
 def _open_in_a_process(url: str, barrier: Barrier) -> None:
@@ -89,6 +118,15 @@ async def test_stores_that_open_at_once_in_one_process_agree(tmp_path: Path) -> 
         await store.aclose()
 
 
+async def test_a_database_in_memory_is_the_same_for_who_reads_and_who_writes() -> None:
+    records = SqlRecords("sqlite://", filled=False)
+    opened = await records.tickets.open(
+        task_id="t-1", context_id="c-1", customer_id=None, reason="requested", idempotency_key="k"
+    )
+    assert await asyncio.gather(*(records.tickets.get(opened.id) for _ in range(8))) == [opened] * 8
+    await records.aclose()
+
+
 def test_the_demos_books_are_the_same_on_the_same_day_and_large_enough_to_look_real() -> None:
     books, again = demo.make(TODAY), demo.make(TODAY)
     assert books.rows == again.rows
@@ -122,10 +160,8 @@ async def test_a_database_that_cannot_be_opened_is_told_of_without_its_password(
 
 async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
-    await engine.dispose()
+    with closing(sqlite3.connect(path)) as older, older:
+        older.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
     records = SqlRecords(f"sqlite:///{path}", today=lambda: date(2027, 3, 1))
     with pytest.raises(SetupError, match="isn't from"):
         await records.open()
@@ -134,11 +170,9 @@ async def test_an_older_database_without_migrations_is_told_of(tmp_path: Path) -
 
 async def test_a_database_of_a_newer_version_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "records.db"
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        await connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('9999')")
-    await engine.dispose()
+    with closing(sqlite3.connect(path)) as newer, newer:
+        newer.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        newer.execute("INSERT INTO alembic_version VALUES ('9999')")
     records = SqlRecords(f"sqlite:///{path}")
     with pytest.raises(SetupError, match="a newer one has made it"):
         await records.open()

@@ -23,6 +23,7 @@ async def opens(
     *,
     task: str = "t1",
     priority: Priority = Priority.NORMAL,
+    within: float = 900,
 ) -> Ticket:
     return await records.tickets.open(
         task_id=task,
@@ -31,6 +32,7 @@ async def opens(
         reason="requested",
         summary="They ask for a person.",
         priority=priority,
+        within=within,
         idempotency_key=key,
     )
 
@@ -45,13 +47,11 @@ async def test_a_ticket_is_opened_once_for_each_key(opened: Open) -> None:
     assert waiting.waiting_since.utcoffset() is not None
 
 
-async def test_the_queue_has_the_urgent_first_and_then_the_longest_waiting(
-    records: SqlRecords,
-) -> None:
+async def test_the_queue_has_those_first_whose_time_ends_first(records: SqlRecords) -> None:
     made = [
-        await opens(records, "a", priority=Priority.LOW),
+        await opens(records, "a", within=3600),
         await opens(records, "b"),
-        await opens(records, "c", priority=Priority.URGENT),
+        await opens(records, "c", within=60),
         await opens(records, "d"),
     ]
     low, first, urgent, second = (ticket.id for ticket in made)
@@ -134,3 +134,32 @@ async def test_a_ticket_that_there_is_not_is_said_to_be_none(records: SqlRecords
         await records.tickets.claim("T-404", "ann")
     with pytest.raises(TicketNotFound):
         await records.tickets.note("T-404", "ann", "hello")
+
+
+async def test_what_waits_too_long_is_raised_once_whoever_looks(opened: Open) -> None:
+    stores = [opened() for _ in range(3)]
+    tickets = stores[0].tickets
+    late, later = [await opens(stores[0], key, within=0) for key in ("a", "b")]
+    await opens(stores[0], "c")
+    assert [ticket.id for ticket in await tickets.overdue()] == [late.id, later.id]
+    assert [ticket.id for ticket in await tickets.overdue(limit=1)] == [late.id]
+    assert (await tickets.get(late.id)).is_overdue
+    raised = await asyncio.gather(*(s.tickets.raise_overdue(late.id) for s in stores for _ in "ab"))
+    assert sorted(raised) == [False] * 5 + [True]
+    assert [ticket.id for ticket in await tickets.overdue()] == [later.id]
+    # Whom somebody has claimed needn't wait any more; nor is anybody raised twice.
+    for ticket in (late, later):
+        await tickets.claim(ticket.id, "ann")
+        assert not (await tickets.get(ticket.id)).is_overdue
+    assert not await tickets.raise_overdue(later.id)
+    for ticket in (late, later):
+        await tickets.release(ticket.id, "ann")
+    assert [ticket.id for ticket in await tickets.overdue()] == [later.id]
+
+
+async def test_a_ticket_that_is_handed_up_is_due_as_the_new_task_wants_it(
+    records: SqlRecords,
+) -> None:
+    ticket = await opens(records, within=3600)
+    moved = await records.tickets.concerns(ticket.id, task_id="t2", context_id="c1", within=60)
+    assert (moved.due_at - moved.opened_at).total_seconds() == 60

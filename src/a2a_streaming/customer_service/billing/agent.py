@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from a2a_streaming.customer_service import cards
 from a2a_streaming.customer_service.billing.balance import AccountBalance
 from a2a_streaming.customer_service.billing.dispute import Disputes
+from a2a_streaming.customer_service.billing.earlier import resolve
 from a2a_streaming.customer_service.billing.invoices import Invoices
 from a2a_streaming.customer_service.billing.knowledge import Account
+from a2a_streaming.customer_service.billing.limits import CANNOT
 from a2a_streaming.customer_service.billing.lookups import lookups
 from a2a_streaming.customer_service.billing.payment import Payments
 from a2a_streaming.customer_service.billing.reading import OfflineBillingReader
@@ -16,7 +18,7 @@ from a2a_streaming.customer_service.billing.refund import Refunds
 from a2a_streaming.customer_service.billing.subscription import SubscriptionPlans
 from a2a_streaming.customer_service.claude import Claude
 from a2a_streaming.customer_service.claude.reading import Lookup
-from a2a_streaming.customer_service.dialogue import Reader, SpecialistAgent
+from a2a_streaming.customer_service.dialogue import Beyond, Earlier, Reader, SpecialistAgent, Wish
 from a2a_streaming.customer_service.records import Customer, Records
 
 
@@ -46,6 +48,7 @@ class BillingAgent(SpecialistAgent[Account]):
             Payments(records.billing),
             Disputes(records.billing, records.tickets),
         )
+        flows = (*flows, Beyond(CANNOT, flows))
         super().__init__(records, flows, reader or OfflineBillingReader(), claude)
 
     async def know(self, customer: Customer) -> Account:
@@ -58,6 +61,10 @@ class BillingAgent(SpecialistAgent[Account]):
             customer.currency,
             records.today(),
         )
+
+    def resolve(self, wish: Wish, text: str, earlier: Sequence[Earlier], known: Account) -> Wish:
+        """Return a wish with the charge or the invoice that the ones before it make clear."""
+        return resolve(wish, text, earlier, known)
 
     def lookups(self, customer: Customer, known: Account) -> Sequence[Lookup]:
         """Return what Claude may look up of a customer's account."""

@@ -55,15 +55,15 @@ class Invoices(Flow[Account]):
                 )
                 await talk.ask("invoice", question, {}, choices=choices[:10])
             else:
-                await _show(talk, invoice)
+                await _show(talk, slots, invoice)
             return
         await talk.progress("invoices", "Fetching your invoices")
         if not known.invoices:
             await talk.done("You have no invoices.")
         elif slots.flag("latest"):
-            await _show(talk, known.invoices[0])
+            await _show(talk, slots, known.invoices[0])
         elif slots.flag("fees"):
-            await _show_fees(talk, known)
+            await _show_fees(talk, slots, known)
         else:
             await _list(talk, known.invoices, "invoices", "Your invoices")
             count = len(known.invoices)
@@ -71,7 +71,7 @@ class Invoices(Flow[Account]):
             await talk.done(f"Here is {many}. Ask for one by its number to see its lines.")
 
 
-async def _show_fees(talk: Talk, known: Account) -> None:
+async def _show_fees(talk: Talk, slots: Slots, known: Account) -> None:
     """Show the invoices that bill a fee."""
     billed = [
         invoice
@@ -81,13 +81,14 @@ async def _show_fees(talk: Talk, known: Account) -> None:
     if not billed:
         await talk.unable("None of your invoices has a fee on it.")
     elif len(billed) == 1:
-        await _show(talk, billed[0])
+        await _show(talk, slots, billed[0])
     else:
         await _list(talk, billed, "fees", "Invoices with fees")
         await talk.done(f"These {len(billed)} invoices have fees on them.")
 
 
-async def _show(talk: Talk, invoice: Invoice) -> None:
+async def _show(talk: Talk, slots: Slots, invoice: Invoice) -> None:
+    slots["invoice"] = invoice.number
     async with talk.artifact("invoice", f"Invoice {invoice.number}") as shown:
         await shown.write(f"Invoice {invoice.number}, issued {say(invoice.issued_on)}\n")
         for line in invoice.lines:

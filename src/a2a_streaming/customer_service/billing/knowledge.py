@@ -79,6 +79,27 @@ class Account:
             if line.amount_cents > 0
         ]
 
+    def booking_of(self, charge: str) -> str:
+        """Return the reference of the booking that a line was billed for; empty if it names none."""
+        about = self.charge(charge)
+        if about is None or not about[1]:
+            return ""
+        invoice, line = about
+        return next((one.booking or "" for one in invoice.lines if one.number == line), "")
+
+    def billed_for(self, booking: str) -> list[tuple[Invoice, InvoiceLine]]:
+        """Return the lines that were billed for a booking, the newest invoice first.
+
+        Args:
+            booking: Its reference.
+        """
+        return [
+            (invoice, line)
+            for invoice in self.invoices
+            for line in invoice.lines
+            if line.booking == booking and line.amount_cents > 0
+        ]
+
     def line_label(self, invoice: Invoice, line: InvoiceLine) -> str:
         """Return how a line is shown among others."""
         return f"{line.description}, {money(line.amount_cents, self.currency)}, {invoice.number}"

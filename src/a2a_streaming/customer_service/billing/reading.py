@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 from a2a_streaming.customer_service.billing.knowledge import Account
+from a2a_streaming.customer_service.billing.limits import beyond
 from a2a_streaming.customer_service.dialogue import (
     AMONG,
+    BEYOND,
     CONFIRM,
     Choice,
     Pending,
@@ -64,6 +66,8 @@ class OfflineBillingReader:
     async def read(self, text: str, pending: Pending | None, known: Account) -> Wish:
         """Read a message."""
         flow = _flow(text)
+        if pending is None and (what := beyond(text)) is not None:
+            return Wish(BEYOND, {"what": what})
         if pending is not None and (not flow or _is_answer(text, pending)):
             flow = pending.flow
         match flow:
@@ -75,8 +79,6 @@ class OfflineBillingReader:
                 slots = _read_invoice(text, flow, pending, known)
             case _:
                 slots = {}
-        if pending is not None and pending.asked == "topic" and not _flow(text):
-            flow = choose(text, pending.choices) or ""
         return Wish(flow, slots)
 
 

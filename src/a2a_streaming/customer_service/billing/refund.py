@@ -47,7 +47,7 @@ class Refunds(Flow[Account]):
         """Find out what of, check it, and pay it back after a yes."""
         agreed = slots.number("agreed")
         if confirmed and agreed is not None:
-            await self._refund(talk, slots, agreed)
+            await self._refund(talk, known, slots, agreed)
             return
         if slots.flag("status"):
             await _show(talk, known)
@@ -88,7 +88,7 @@ class Refunds(Flow[Account]):
             refused |= {f"{number}/{line}": reason for line, reason in why_not.items()}
         return quotes, refused
 
-    async def _refund(self, talk: Talk, slots: Slots, agreed: int) -> None:
+    async def _refund(self, talk: Talk, known: Account, slots: Slots, agreed: int) -> None:
         number, line = read_charge(slots.text("charge"))
         await talk.progress("refund", "Paying it back")
         try:
@@ -107,6 +107,7 @@ class Refunds(Flow[Account]):
         except (NotFound, Refused) as refused:
             await talk.unable(f"{refused} Nothing has been paid back now.")
             return
+        slots["booking"] = known.booking_of(slots.text("charge"))
         said = (
             f"{talk.money(done.amount_cents)} for {done.reason} ({done.invoice}) goes back to where it was "
             f"paid from, within five working days. Your reference is {done.id}."

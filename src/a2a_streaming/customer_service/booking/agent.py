@@ -8,14 +8,16 @@ from a2a_streaming.customer_service import cards
 from a2a_streaming.customer_service.booking.cancel import CancelBooking
 from a2a_streaming.customer_service.booking.change import ChangeBooking
 from a2a_streaming.customer_service.booking.check_in import CheckIn
+from a2a_streaming.customer_service.booking.earlier import resolve
 from a2a_streaming.customer_service.booking.knowledge import Trips, line
+from a2a_streaming.customer_service.booking.limits import CANNOT
 from a2a_streaming.customer_service.booking.lookups import lookups
 from a2a_streaming.customer_service.booking.new import NewBooking
 from a2a_streaming.customer_service.booking.reading import OfflineBookingReader
 from a2a_streaming.customer_service.booking.show import ShowBookings
 from a2a_streaming.customer_service.claude import Claude
 from a2a_streaming.customer_service.claude.reading import Lookup
-from a2a_streaming.customer_service.dialogue import Reader, SpecialistAgent
+from a2a_streaming.customer_service.dialogue import Beyond, Earlier, Reader, SpecialistAgent, Wish
 from a2a_streaming.customer_service.records import Customer, Records
 
 
@@ -45,6 +47,7 @@ class BookingAgent(SpecialistAgent[Trips]):
             NewBooking(bookings),
             CheckIn(),
         )
+        flows = (*flows, Beyond(CANNOT, flows))
         super().__init__(records, flows, reader or OfflineBookingReader(), claude)
 
     async def know(self, customer: Customer) -> Trips:
@@ -52,6 +55,10 @@ class BookingAgent(SpecialistAgent[Trips]):
         bookings = await self.records.bookings.of(customer.id)
         cities = await self.records.bookings.cities()
         return Trips(tuple(bookings), tuple(cities), self.records.today())
+
+    def resolve(self, wish: Wish, text: str, earlier: Sequence[Earlier], known: Trips) -> Wish:
+        """Return a wish with the booking that the ones before it were about, if that may be meant."""
+        return resolve(wish, text, earlier, known)
 
     def lookups(self, customer: Customer, known: Trips) -> Sequence[Lookup]:
         """Return what Claude may look up of a customer's trips."""

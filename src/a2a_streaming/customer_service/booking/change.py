@@ -79,6 +79,8 @@ class ChangeBooking(Flow[Trips]):
         except (NotFound, ChangeRefused) as refused:
             await talk.unable(f"{refused} Nothing has been changed.")
             return
+        if done.invoice:
+            slots["invoice"] = done.invoice
         said = f"{done.booking.title} ({ref}) is now on {say(done.booking.starts_on)}."
         if done.invoice:
             said += f" {talk.money(done.quote.total_cents)} is on invoice {done.invoice}."

@@ -28,6 +28,7 @@ class CheckIn(Flow[Trips]):
         booking = await one_of(talk, known, slots, known.ahead, nothing)
         if booking is None:
             return
+        slots["booking"] = booking.ref
         await talk.progress("check_in", f"Looking up check-in for {booking.ref}")
         if booking.status != "confirmed" or booking.ends_on < known.today:
             over = "been cancelled" if booking.status != "confirmed" else "already taken place"

@@ -93,6 +93,7 @@ class NewBooking(Flow[Trips]):
             await talk.unable(f"{refused} Nothing has been booked.")
             return
         booking = done.booking
+        slots["booking"], slots["invoice"] = booking.ref, done.invoice
         said = (
             f"{booking.title}, {say(booking.starts_on)}, is booked: your reference is {booking.ref}. "
             f"{talk.money(booking.price_cents)} is on invoice {done.invoice}."

@@ -8,9 +8,10 @@ from datetime import date
 from typing import Any
 
 from a2a_streaming.customer_service.booking.knowledge import Trips
+from a2a_streaming.customer_service.booking.limits import beyond
 from a2a_streaming.customer_service.booking.words import KINDS, meant, named, wanted_date
 from a2a_streaming.customer_service.dates import find_dates, find_shift
-from a2a_streaming.customer_service.dialogue import AMONG, Pending, Wish, choose
+from a2a_streaming.customer_service.dialogue import AMONG, BEYOND, Pending, Wish, choose
 from a2a_streaming.customer_service.records import Booking
 
 _FLOWS = {
@@ -34,6 +35,19 @@ _NOT_THAT = re.compile(
 _NIGHTS = re.compile(r"\b(\d{1,2}|one|two|three|four|five|six|seven) nights?\b", re.IGNORECASE)
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven")
 _CREATING = "new_booking"
+_SHOWING = "show_bookings"
+_LOOK = re.compile(
+    r"\b(?:show|list|see|view|look|tell|display|find|give|send|check|pull|details?|info\w*|status|itinerar\w+|"
+    r"confirm\w*|bookings?|reservations?|trips?|flights?|hotels?|stays?|what|when|where|which|who|how|is|are|"
+    r"do i|did|does|have i|am i)\b",
+    re.IGNORECASE,
+)
+"""Who wants to see something says so, asks, or names it."""
+_DOING = re.compile(
+    r"\b(?:add|put|remove|delete|include|exchange|replace|extend|correct|adjust|alter|transfer|sell|give away|upgrade)\b",
+    re.IGNORECASE,
+)
+"""Whoever wants something done doesn't want to see a booking."""
 
 
 class OfflineBookingReader:
@@ -42,6 +56,10 @@ class OfflineBookingReader:
     async def read(self, text: str, pending: Pending | None, known: Trips) -> Wish:
         """Read a message."""
         flow = _flow(text, pending)
+        if (what := _beyond(text, flow, pending, known)) is not None:
+            return Wish(BEYOND, {"what": what})
+        if flow == _SHOWING and pending is None and not _asks_to_see(text, known):
+            return Wish("")
         if flow == _CREATING:
             return Wish(flow, _read_new(text, pending, known))
         return Wish(flow, _read_booking(text, flow, pending, known))
@@ -58,10 +76,25 @@ def _flow(text: str, pending: Pending | None) -> str:
     if not found and find_shift(text) is not None:
         found[0] = "change_booking"
     if pending is None:
-        return found[min(found)] if found else "show_bookings"
+        return found[min(found)] if found else _SHOWING
     if pending.flow == _CREATING and found.get(min(found, default=0)) == "change_booking":
         return pending.flow  # "change it to Friday" speaks of what is being booked
     return found[min(found)] if found else pending.flow
+
+
+def _beyond(text: str, flow: str, pending: Pending | None, known: Trips) -> str | None:
+    """Return what a text asks for that can't be done; None if it asks for nothing such, or answers a question."""
+    if pending is not None and (pending.asked == "booking" or not _DOING.search(text)):
+        return None
+    if flow == "change_booking" and (find_dates(text, known.today) or find_shift(text) is not None):
+        return None  # something else beside a date is none of it
+    return beyond(text)
+
+
+def _asks_to_see(text: str, known: Trips) -> bool:
+    if _DOING.search(text):
+        return False
+    return bool(_LOOK.search(text) or meant(text, known.bookings, known.today) or named(text))
 
 
 def _read_booking(text: str, flow: str, pending: Pending | None, known: Trips) -> dict[str, Any]:
@@ -71,8 +104,8 @@ def _read_booking(text: str, flow: str, pending: Pending | None, known: Trips) -
     found = _bookings(text, pending, known, among)
     slots: dict[str, Any] = {}
     kept = known.find(str(pending.slots.get("booking", ""))) if pending is not None else None
-    if named(text):
-        slots["booking"] = named(text)
+    if named(text):  # by the reference, or by the flight's number
+        slots["booking"] = found[0].ref if len(found) == 1 else named(text)
     elif len(found) == 1 and (kept is None or (pending and pending.asked == "booking")):
         slots["booking"] = found[0].ref
     elif found and kept is None and len(found) < len(known.bookings):
@@ -90,7 +123,7 @@ def _candidates(flow: str, pending: Pending | None, known: Trips) -> Sequence[Bo
     if pending is not None and pending.asked == "booking":
         offered = {choice.value for choice in pending.choices}
         return [booking for booking in known.bookings if booking.ref in offered] or known.ahead
-    return known.bookings if flow == "show_bookings" else known.ahead
+    return known.bookings if flow == _SHOWING else known.ahead
 
 
 def _bookings(

@@ -39,6 +39,7 @@ class ShowBookings(Flow[Trips]):
             await talk.done("You have no bookings.")
         elif len(shown) == 1:
             [one] = shown
+            slots["booking"] = one.ref
             await talk.show("booking", f"Booking {one.ref}", f"{line(one)}\n", one.to_json())
             await talk.done(line(one))
         else:

@@ -9,7 +9,7 @@ from datetime import date
 from a2a_streaming.customer_service.dates import find_dates, find_shift
 from a2a_streaming.customer_service.records import Booking
 
-_REF = re.compile(r"\b[A-Z]{2}\d{4,6}\b", re.IGNORECASE)
+_REF = re.compile(r"\b[A-Z]{2}\d{3,6}\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 KINDS = {
     "flight": frozenset({"flight", "flights", "fly", "flying", "plane"}),
@@ -37,7 +37,8 @@ def meant(text: str, bookings: Sequence[Booking], today: date) -> list[Booking]:
         Those that fit best; none if nothing in the text speaks of any of them.
     """
     if (ref := named(text)) is not None:
-        return [booking for booking in bookings if booking.ref == ref]
+        number = f"{ref[:2]} {ref[2:]}"
+        return [b for b in bookings if b.ref == ref or b.details.upper().startswith(f"{number},")]
     said = {word.lower() for word in _WORD.findall(text)}
     days = find_dates(text, today)
     scores: dict[str, int] = {}

@@ -29,12 +29,13 @@ class Assistant:
     Args:
         claude: Claude; None without a key.
         run: The turn.
+        ledger: What its task has spent.
     """
 
-    def __init__(self, claude: Claude | None, run: Run) -> None:
+    def __init__(self, claude: Claude | None, run: Run, ledger: RunLedger) -> None:
         self._claude = claude
         self._run = run
-        self._ledger = RunLedger(run)
+        self._ledger = ledger
         self._answered = False
         self._reason: str | None = None if claude is not None else Reason.NO_KEY.value
 

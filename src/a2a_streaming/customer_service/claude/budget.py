@@ -1,8 +1,8 @@
 """What a task has spent on Claude, and may still spend.
 
-The ledger is kept in the task's own metadata, so it holds over turns, attempts and processes. Before each call
-the most that it can cost is written down as spent, after it what it did cost: a process that dies in between has
-spent too much rather than too little.
+The ledger is kept in the task's own metadata, so it holds over turns and processes. Before each call the most that
+it can cost is written down as spent, in a step of the turn, after it what it did cost, with the next event: a process
+that dies in between has spent too much rather than too little.
 """
 
 from __future__ import annotations
@@ -147,17 +147,32 @@ class Ledger(Protocol):
 
 
 class RunLedger:
-    """A ledger in the metadata of a run's task.
+    """A ledger in the metadata of a run's task; within a turn, in its steps, of which nobody is told.
 
-    Whoever ends the turn adds `metadata` to its last event, or calls `close`: that settles the account.
+    Whoever ends the turn adds `metadata` to an event of it: that settles the account.
 
     Args:
         run: The run.
+        spent: What its task had spent when the turn began.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, spent: Spent) -> None:
         self._run = run
-        self._spent = self._kept = Spent.from_json(run.metadata.get(KEY))
+        self._kept = self._spent = spent
+        self._reserved = 0
+
+    @classmethod
+    async def open(cls, run: Run) -> RunLedger:
+        """Return a run's ledger, one for each attempt, with what an earlier attempt at the turn had reserved.
+
+        Args:
+            run: The run.
+        """
+        ledger = cls(run, Spent.from_json(run.metadata.get(KEY)))
+        while run.has_done(ledger._step):
+            ledger._spent = Spent.from_json(await run.step(ledger._step, _keep, None))
+            ledger._reserved += 1
+        return ledger
 
     @property
     def spent(self) -> Spent:
@@ -172,17 +187,20 @@ class RunLedger:
     async def reserve(self, spent: Spent) -> None:
         """Set what may have been spent in all after the next call."""
         self._spent = spent
-        await self.close()
+        await self._run.step(self._step, _keep, spent.to_json())
+        self._reserved += 1
 
     def settle(self, spent: Spent) -> None:
         """Set what was spent in all."""
         self._spent = spent
 
-    async def close(self) -> None:
-        """Write down what isn't yet, in an event of its own."""
-        if metadata := self.metadata:
-            await self._run.working(metadata=metadata)
-            self._kept = self._spent
+    @property
+    def _step(self) -> str:
+        return f"spend {self._reserved + 1}"
+
+
+async def _keep(value: Any) -> Any:
+    return value
 
 
 class Purse:

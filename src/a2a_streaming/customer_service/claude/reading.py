@@ -127,6 +127,8 @@ class Menu:
             "say: they are asked for it. Guess nothing.\n"
             "- If they answer a question that they were asked, fill in the form of that request, with the "
             "answer.\n"
+            "- `earlier` in the data is what came of the customer's other wishes in the same message, before this "
+            "one. It tells which booking, invoice or charge this one may be about.\n"
             "- Dates are calendar dates, YYYY-MM-DD; count from today's date in the data.\n"
             "- You decide nothing and promise nothing. Whether something is possible, what it costs, and "
             "whether the customer agrees, is found out afterwards, by others.\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from a2a_streaming import Run
@@ -198,7 +198,8 @@ class Place:
 
     def bookmark(self, message: str) -> tuple[str, Any]:
         """Return it as a run stores it."""
-        return _name(message), asdict(self)
+        told = {"task": self.task, "position": self.position, "mark": self.mark}
+        return _name(message), {**told, "outcome": self.outcome}
 
 
 def message_id(task_id: str, message: str, errand: str) -> str:

@@ -34,6 +34,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from a2a_streaming.client import AgentUnreachable, RemoteError, StreamLost
 from a2a_streaming.customer_service.delegation.events import (
     RESUME,
+    SAID,
     TOLD,
     ChildEvent,
     read_event,
@@ -156,7 +157,11 @@ class SpecialistClient:
         """Open one connection, and yield its events."""
         context = await self._context(after)
         if message is not None:
-            said = ParseDict(message, Message(), ignore_unknown_fields=True)
+            said = Message()
+            if self.as_it_comes:
+                context.state[SAID] = message
+            else:
+                ParseDict(message, said, ignore_unknown_fields=True)
             stream = self.client.send_message(SendMessageRequest(message=said), context=context)
         else:
             stream = self.client.subscribe(SubscribeToTaskRequest(id=task), context=context)

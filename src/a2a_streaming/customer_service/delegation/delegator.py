@@ -70,6 +70,7 @@ class Delegator:
         earlier: tuple[Json, ...] = (),
         *,
         until: float | None = None,
+        noted: Json | None = None,
     ) -> Trouble | None:
         """Have errands seen to, one after the other; the turn ends as the last one does.
 
@@ -79,6 +80,7 @@ class Delegator:
             parts: The request, A2A parts.
             earlier: What errands before these came to.
             until: When it counts as too slow, by the loop's clock; None to begin to count.
+            noted: What else the task's metadata are to keep of the turn.
 
         Returns:
             Why it couldn't be done; None if it could: then the turn has ended.
@@ -94,7 +96,7 @@ class Delegator:
                 earlier=earlier,
             )
             said = request_message(run, child, parts, self._address)
-            told = await self._turn(run, child, said, until)
+            told = await self._turn(run, child, said, until, noted or {})
             if not isinstance(told, dict):
                 return told
             earlier = (*earlier, told)
@@ -128,7 +130,7 @@ class Delegator:
         """Pass the customer's answer on to the specialist that waits for it; arguments as for `carry_out`."""
         said = answer_message(run, child, self._address)
         until = self._until()
-        told = await self._turn(run, child, said, until)
+        told = await self._turn(run, child, said, until, {})
         if not isinstance(told, dict) or not child.rest:
             return told if isinstance(told, Trouble) else None
         parts = (origin(run, child) or run.message)["parts"]
@@ -165,7 +167,7 @@ class Delegator:
         return asyncio.get_running_loop().time() + self._limit
 
     async def _turn(
-        self, run: Run, child: Delegation, said: Json, until: float
+        self, run: Run, child: Delegation, said: Json, until: float, noted: Json
     ) -> Json | Trouble | None:
         """Send a specialist a message, relay the turn that follows, and end ours as it ended.
 
@@ -188,7 +190,7 @@ class Delegator:
         # Stored before it is sent: a second attempt sends the same, and joins what it began.
         said = await run.step(f"delegate {child.errand.key}", _keep, said)
         client = replace(client, headers=trace_headers(said))
-        relay = Relay(run, child, sent, wording.begun(child.agent), place)
+        relay = Relay(run, child, sent, wording.begun(child.agent), place, noted)
         try:
             async with asyncio.timeout_at(until):
                 outcome = await relay.until_over(await self._events(relay, client, said))
@@ -222,10 +224,11 @@ class Delegator:
 
     async def _conclude(self, relay: Relay, outcome: Outcome) -> Json | Trouble | None:
         run, child, text, parts = relay.run, relay.child, outcome.text, outcome.parts
+        answered = relay.noted | outcome.answered
         match outcome.state:
             case State.INPUT_REQUIRED | State.AUTH_REQUIRED:
                 metadata = {"agent": child.agent, KEY: child.asking(outcome).to_json()}
-                metadata |= outcome.answered
+                metadata |= answered
                 asks = outcome.state is State.INPUT_REQUIRED
                 ask = run.input_required if asks else run.auth_required
                 await ask(text or wording.MORE, *parts, metadata=metadata)
@@ -241,7 +244,7 @@ class Delegator:
                 reason, ticket = person.get("reason", "requested"), person.get("ticket", "")
                 return Trouble(str(reason), text, child.agent, str(ticket), outcome.answered)
             case State.COMPLETED:
-                await run.complete(text or wording.DONE, *parts, metadata=outcome.answered)
+                await run.complete(text or wording.DONE, *parts, metadata=answered)
             case State.CANCELED:
                 await run.fail(wording.stopped(child.agent))
             case state:

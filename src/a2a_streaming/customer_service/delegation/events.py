@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from a2a.types import StreamResponse, Task
 from google.protobuf.json_format import MessageToDict
 
-from a2a_streaming.task import Json
+from a2a_streaming.task import Json, State
 
 RESUME = "urn:a2a-streaming:resume:v1"
 """The extension by which events tell their positions, and streams are resumed; docs/resume.md."""
@@ -26,8 +26,11 @@ _FIELDS = {
     "task": "task",
     "message": "message",
 }
+_STATES: dict[object, State] = {state.value: state for state in State}
 TOLD = "told"
 """Where in a call's state `StreamTransport` leaves the event of which it yields the kind."""
+SAID = "said"
+"""Where in a call's state it finds the message (A2A 1.0 JSON) that is to be sent in the place of the request's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,18 @@ class ChildEvent:
     def task_id(self) -> str:
         """The child's id; empty in a message that belongs to no task."""
         return str(self.data.get("id" if self.kind == "task" else "taskId", ""))
+
+    def ends(self, *, answer: bool) -> bool:
+        """Say whether its stream ends with it, as 1.0 has it (sections 3.1.2 and 3.1.6).
+
+        Args:
+            answer: Whether the stream answers a message, so that it ends with the turn.
+        """
+        if self.kind == "message":
+            return True
+        status: Json = self.data.get("status", {})
+        state = _STATES.get(status.get("state"))
+        return state is not None and (state.terminal or (answer and state.interrupted))
 
 
 def event_of(result: Json, position: str) -> ChildEvent | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from a2a_streaming import Run
 from a2a_streaming.customer_service.delegation.child import (
@@ -31,6 +31,7 @@ class Relay:
         message: The id of the message that it was sent in this turn, under which its place is stored.
         greeting: What the customer is told when the specialist has taken the message; empty for nothing.
         place: How far an earlier attempt came; None if it didn't begin.
+        noted: What else the customer's task is to keep.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class Relay:
     message: str
     greeting: str = ""
     place: Place | None = None
+    noted: Json = field(default_factory=dict[str, Any])
 
     async def until_over(self, events: AsyncGenerator[ChildEvent]) -> Outcome:
         """Relay events as they come, until the child's turn ends.
@@ -82,7 +84,7 @@ class Relay:
     @property
     def metadata(self) -> Json:
         """What the customer's task keeps of the delegation."""
-        return {"agent": self.child.agent, KEY: self.child.to_json()}
+        return {**self.noted, "agent": self.child.agent, KEY: self.child.to_json()}
 
     async def _status(self, event: ChildEvent, before: str) -> Outcome | None:
         """Relay a status, or a task as it is now; return the outcome if the turn ends with it."""

@@ -3,12 +3,15 @@
 The official transport reads each event into a protobuf message and drops SSE's id. A relay needs the id (it
 is the event's position) and the JSON (which goes into another log): what a Struct makes of it has no whole
 numbers, and costs more than all the rest of a relayed event. So this transport, registered with a2a-sdk's
-`ClientFactory`, leaves each event in the call's state, as JSON, and yields its kind alone.
+`ClientFactory`, leaves each event in the call's state, as JSON, and yields its kind alone. The message that
+is sent comes the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from typing import Any, cast
 
 import httpx
@@ -26,7 +29,7 @@ from a2a.types import (
     TaskStatusUpdateEvent,
 )
 
-from a2a_streaming.customer_service.delegation.events import TOLD, event_of
+from a2a_streaming.customer_service.delegation.events import SAID, TOLD, event_of
 from a2a_streaming.sse import Decoder
 from a2a_streaming.task import Json
 
@@ -36,6 +39,8 @@ _KINDS = {
     "artifact": StreamResponse(artifact_update=TaskArtifactUpdateEvent()),
     "message": StreamResponse(message=Message()),
 }
+_END_SECONDS = 1.0
+"""How long a stream's end is waited for after its last event; by nobody who waits for an answer."""
 
 
 class StreamTransport(JsonRpcTransport):
@@ -64,6 +69,9 @@ class StreamTransport(JsonRpcTransport):
         """
         if context is None:
             raise TypeError("a call whose events are to be read needs a context")
+        params = rpc_request_payload["params"]
+        if (said := context.state.pop(SAID, None)) is not None:
+            params["message"] = said
         headers = {
             **(context.service_parameters or {}),
             "a2a-version": "1.0",
@@ -75,23 +83,34 @@ class StreamTransport(JsonRpcTransport):
             async with self._streams.stream(
                 "POST", self.url, content=body, headers=headers
             ) as response:
-                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if response.status_code != 200 or kind != "text/event-stream":
-                    await response.aread()
-                    response.raise_for_status()
-                    self._result(response.content)
-                    raise A2AClientError("It answers, but not with a stream.")
+                await self._check_stream(response)
                 decoder = Decoder()
-                async for chunk in response.aiter_bytes():
-                    for message in decoder.feed(chunk):
-                        event = event_of(self._result(message.data), message.id)
-                        if event is not None:
-                            context.state[TOLD] = event
-                            yield _KINDS[event.kind]
+                chunks = response.aiter_bytes()
+                over = False
+                try:
+                    async for chunk in chunks:
+                        for message in decoder.feed(chunk):
+                            event = event_of(self._result(message.data), message.id)
+                            if event is not None:
+                                over = event.ends(answer="message" in params)
+                                context.state[TOLD] = event
+                                yield _KINDS[event.kind]
+                except GeneratorExit:  # whoever has the last event asks for nothing more
+                    if over:
+                        await _read_end(chunks)
+                    raise
         except httpx2.TimeoutException as error:
             raise A2AClientTimeoutError("Nothing came in time.") from error
         except httpx2.HTTPError as error:
             raise A2AClientError(str(error) or type(error).__name__) from error
+
+    async def _check_stream(self, response: httpx2.Response) -> None:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.status_code != 200 or kind != "text/event-stream":
+            await response.aread()
+            response.raise_for_status()
+            self._result(response.content)
+            raise A2AClientError("It answers, but not with a stream.")
 
     def _result(self, body: bytes | str) -> Json:
         """Return a JSON-RPC response's result.
@@ -109,3 +128,11 @@ class StreamTransport(JsonRpcTransport):
             case _:
                 self._check_jsonrpc_response(told)
                 raise A2AClientError("It answers without a result.")
+
+
+async def _read_end(chunks: AsyncIterator[bytes]) -> None:
+    """Read a stream's end, which comes right after its last event: else its connection serves no other call."""
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(_END_SECONDS):
+            async for _ in chunks:
+                pass

@@ -7,7 +7,7 @@ the message instead, and the reading says so, and why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from a2a_streaming.customer_service.detection.reading import (
     HUMAN,
     OUT_OF_SCOPE,
     SMALLTALK,
+    SPEAK_TO_HUMAN,
     Detector,
     Intent,
     Reading,
@@ -37,32 +38,37 @@ from a2a_streaming.customer_service.detection.reading import (
 _TOOL = "tell_intents"
 _NONE = "none"
 """What the tool says where no specialist is due: an enumeration that names everything is kept to best."""
-_MAX_TOKENS = 512
+_MAX_TOKENS = 800
+_MOST = 8
+"""Intents of one message."""
 _INSTRUCTIONS = f"""\
 You read messages to a company's customer service and tell what the customer wants, with the tool.
 
-- One intent for each thing that the customer wants, in the order in which to see to it; mostly it is one.
+- One intent for each thing that the customer wants, in the order in which to see to it; mostly it is one. Who \
+wants the same of two things wants two, so an intent may come again: to cancel a flight and a hotel, to refund two fees.
 - `route` is the specialist whose skills cover it; `{HUMAN}` if the customer asks for a person; `{_NONE}` \
 for small talk and for what no specialist covers.
-- `intent` is a short name in snake case: the skill's id where one fits; {", ".join(sorted(SMALLTALK))} \
-for small talk; {OUT_OF_SCOPE} for what is none of ours.
+- `intent` is the skill's id, of that specialist; {SPEAK_TO_HUMAN} for `{HUMAN}`; \
+{", ".join(sorted(SMALLTALK))} for small talk; {OUT_OF_SCOPE} for what is none of ours.
 - `confidence` is how sure you are, from 0 to 1. Be honest: below 0.5 the customer is asked what they mean.
-- `text`, if there are several: the part of the message that asks for this one, copied word for word.
+- `text`, if there are several: the customer's words that ask for this one, in their order. You may leave words \
+out, but add and change none: of "cancel my flight to Rome and my hotel" they are "cancel my flight to Rome", and \
+"cancel my hotel".
 - `alternatives` are what the customer may mean instead, the most probable first; leave them out if you are sure.
 - {RULE}
 """
 
 
 class _ToldIntent(BaseModel):
-    intent: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
+    intent: str
     confidence: float = Field(ge=0, le=1)
     route: str
     text: str = ""
 
 
 class _Told(BaseModel):
-    intents: list[_ToldIntent] = Field(min_length=1, max_length=8)
-    alternatives: list[_ToldIntent] = Field(default=[], max_length=8)
+    intents: list[_ToldIntent] = Field(min_length=1, max_length=_MOST)
+    alternatives: list[_ToldIntent] = Field(default=[], max_length=_MOST)
 
 
 class ClaudeDetector:
@@ -98,13 +104,13 @@ class ClaudeDetector:
             return replace(read, reason=failed.reason.value)
 
     async def _ask(self, text: str, routes: Sequence[Specialist], ledger: Ledger) -> Reading:
-        names = [specialist.name for specialist in routes]
+        intents = _intents(routes)
         prompt = Prompt(
             "intent",
             f"{_INSTRUCTIONS}\nThe specialists:\n{_describe(routes)}",
             [{"role": "user", "content": quote(text)}],
             tools=[
-                Tool(_TOOL, "Tells what the customer wants and who sees to it.", _schema(names))
+                Tool(_TOOL, "Tells what the customer wants and who sees to it.", _schema(intents))
             ],
             forced=_TOOL,
             max_tokens=_MAX_TOKENS,
@@ -112,12 +118,20 @@ class ClaudeDetector:
         reply = await self._claude.ask(prompt, ledger)
         for use in reply.uses:
             if use.name == _TOOL:
-                return _check(use.input, names, text)
+                return _check(use.input, intents, text)
         raise ClaudeFailed(Reason.UNREADABLE, "it didn't use the tool")
 
 
-def _check(told: Any, names: Sequence[str], text: str) -> Reading:
-    """Read the tool's input; intents with a route that there isn't are dropped.
+def _intents(routes: Sequence[Specialist]) -> dict[str, tuple[str, ...]]:
+    """Return what each route can be wanted for, as the tool names both."""
+    return {specialist.name: specialist.intents for specialist in routes} | {
+        HUMAN: (SPEAK_TO_HUMAN,),
+        _NONE: (*sorted(SMALLTALK), OUT_OF_SCOPE),
+    }
+
+
+def _check(told: Any, known: Mapping[str, Sequence[str]], text: str) -> Reading:
+    """Read the tool's input; what has a route that there isn't, or one that isn't its own, is dropped.
 
     Raises:
         ClaudeFailed: It isn't what the schema asks for, or nothing is left.
@@ -126,45 +140,58 @@ def _check(told: Any, names: Sequence[str], text: str) -> Reading:
         checked = _Told.model_validate(told)
     except ValidationError as error:
         raise ClaudeFailed(Reason.UNREADABLE, "not by the schema") from error
-    routes = {name: name for name in (*names, HUMAN)} | {_NONE: None}
     several = len(checked.intents) > 1
     intents, alternatives = (
         tuple(
             Intent(
                 item.intent,
                 item.confidence,
-                routes[item.route],
+                item.route if item.route != _NONE else None,
                 _copied(item.text, text) if several else "",
             )
             for item in items
-            if item.route in routes
+            if item.intent in known.get(item.route, ())
         )
         for items in (checked.intents, checked.alternatives)
     )
     if not intents:
-        raise ClaudeFailed(Reason.UNREADABLE, "no route that there is")
+        raise ClaudeFailed(Reason.UNREADABLE, "no intent of a route that there is")
     return Reading(intents, "claude", alternatives=alternatives)
 
 
 def _copied(told: str, text: str) -> str:
-    """Return a part of the customer's text; empty if they didn't say it: specialists are told their words alone."""
-    words = " ".join(told.split())
-    return words if words and words in " ".join(text.split()) else ""
+    """Return words of the customer's, in their order; none if one isn't theirs: specialists are told no others."""
+    said = text.split()
+    rest = iter(map(_bare, said))
+    words = told.split()
+    return " ".join(words) if all(_bare(word) in rest for word in words) else ""
 
 
-def _schema(names: Sequence[str]) -> dict[str, object]:
+def _bare(word: str) -> str:
+    """Return a word without what ends a sentence: where words were left out, another one may end."""
+    return word.strip(",.;:!?").lower() or word
+
+
+def _schema(known: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    intents = list(dict.fromkeys(intent for names in known.values() for intent in names))
     properties: dict[str, object] = {
-        "intent": {"type": "string", "description": "What is wanted, in snake case."},
+        "intent": {"type": "string", "enum": intents, "description": "What is wanted."},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-        "route": {"type": "string", "enum": [*names, HUMAN, _NONE]},
-        "text": {"type": "string", "description": "The customer's words for it, copied."},
+        "route": {"type": "string", "enum": list(known)},
+        "text": {"type": "string", "description": "The customer's own words for it."},
     }
     required = ["intent", "confidence", "route"]
     item = {"type": "object", "properties": properties, "required": required}
     return {
         "type": "object",
         "properties": {
-            "intents": {"type": "array", "minItems": 1, "items": item},
+            "intents": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": _MOST,
+                "items": item,
+                "description": "All that is wanted, in order; an intent may come again, with its own words.",
+            },
             "alternatives": {"type": "array", "items": item},
         },
         "required": ["intents"],

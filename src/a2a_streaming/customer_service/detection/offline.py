@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from a2a_streaming.customer_service.detection import requests, vocabulary, words
+from a2a_streaming.customer_service.detection import requests, things, vocabulary, words
+from a2a_streaming.customer_service.detection.asked import Asked
 from a2a_streaming.customer_service.detection.lexicon import Lexicon, Look, phrase
 from a2a_streaming.customer_service.detection.likeness import Cards
 from a2a_streaming.customer_service.detection.model import LinearModel
 from a2a_streaming.customer_service.detection.reading import (
     HUMAN,
     OUT_OF_SCOPE,
+    SPEAK_TO_HUMAN,
     Intent,
     Reading,
     Specialist,
@@ -27,6 +29,8 @@ from a2a_streaming.customer_service.detection.rules import RULES
 _LONGEST_PHRASE = 6
 _SEVERAL = 0.6
 """How sure each of several intents must be to be read beside the others."""
+_AGAIN = 0.4
+"""How sure one that goes on with the same as the one before must be; that it goes on makes it surer."""
 _NOTHING = 0.25
 """What is less probable than this isn't meant at all."""
 _STORY = 25
@@ -112,38 +116,54 @@ class Reader:
         parts = requests.split(text)
         if len(parts) < 2:
             return [whole]
-        asked: list[Intent] = []
-        owners: list[int] = []
-        told: set[str | None] = set()
-        for part in parts:
-            if asked and requests.is_reference(part):
-                owners.append(owners[-1])
-                continue
-            intent = _best(self.scores(part, model))
-            owner = len(asked)  # what leads up to a request belongs to it
-            if intent.route is not None and intent.confidence >= _SEVERAL:
-                if requests.is_background(part, intent.intent):
-                    told.add(intent.route)
-                elif (same := _same(intent, asked)) is not None:
-                    owner = same
-                else:
-                    asked.append(intent)
-            owners.append(owner)
-        if len(asked) > 1:
-            return self._with_texts(text, asked, owners)
+        found = self._several(text, parts, model)
+        if len(found.asked) > 1:
+            return self._with_texts(text, found)
         # A story has much that nobody knows; what one of its sentences asks for is plain all the same.
         lost = len(tokens) > _STORY and (whole.route is None or whole.confidence < _SEVERAL)
-        return asked if asked and (lost or whole.route in told) else [whole]
+        return found.asked if found.asked and (lost or whole.route in found.told) else [whole]
 
-    def _with_texts(self, text: str, asked: list[Intent], owners: list[int]) -> list[Intent]:
+    def _several(self, text: str, parts: list[str], model: LinearModel | None) -> Asked:
+        """Read a message clause by clause."""
+        concepts = cache(self._concepts)
+        found = Asked(concepts)
+        listed = requests.listed(text)
+        for part, goes_on in zip(parts, listed, strict=True):
+            bare = bool(found.asked) and goes_on and things.without_verb(part, concepts)
+            if bare and (head := found.head_for(part)) is not None:
+                intent = _best(self.scores(head.ask(part), model))
+                if intent.intent == found.asked[-1].intent and intent.confidence >= _AGAIN:
+                    intent = replace(intent, confidence=max(intent.confidence, _SEVERAL))
+                if intent.route is not None and intent.confidence >= _SEVERAL:
+                    found.add(intent, part, head)
+                    continue
+            if found.asked and requests.is_reference(part):
+                found.belongs(part)
+                continue
+            intent = _best(self.scores(part, model))
+            if intent.route is None or intent.confidence < _SEVERAL:
+                found.leads_up()
+            elif requests.is_background(part, intent.intent):
+                found.told.add(intent.route)
+                found.leads_up()
+            else:
+                found.add(intent, part)
+        return found
+
+    def _concepts(self, text: str) -> frozenset[str]:
+        return self._lexicon.look(text).concepts
+
+    def _with_texts(self, text: str, found: Asked) -> list[Intent]:
         """Return several intents, each with what of the message is about it."""
-        last = len(asked) - 1
-        texts = requests.portions(text, [min(owner, last) for owner in owners])
-        for number in range(1, len(texts)):
-            if "pronoun" in self._lexicon.look(texts[number]).concepts:
+        last = len(found.asked) - 1
+        texts = requests.portions(text, [min(owner, last) for owner in found.owners])
+        for number, head in enumerate(found.heads):
+            if head is not None:
+                texts[number] = head.ask(texts[number])
+            elif number and "pronoun" in self._concepts(texts[number]):
                 # "Show me MT4821, and cancel it" speaks of what was named before.
                 texts[number] = f"{texts[number - 1]} {texts[number]}"
-        return [replace(intent, text=said) for intent, said in zip(asked, texts, strict=True)]
+        return [replace(intent, text=said) for intent, said in zip(found.asked, texts, strict=True)]
 
     def scores(self, text: str, model: LinearModel | None) -> Scores:
         """Return how probable each intent is.
@@ -208,7 +228,7 @@ def _name(route: str, *reasons: Scores) -> str:
         of_route = {intent: p for (intent, name), p in scores.items() if name == route}
         if of_route:
             return max(of_route, key=lambda intent: of_route[intent])
-    return "speak_to_human" if route == HUMAN else f"{route.replace('-', '_')}_request"
+    return SPEAK_TO_HUMAN if route == HUMAN else f"{route.replace('-', '_')}_request"
 
 
 def _smalltalk(tokens: list[str]) -> Intent | None:
@@ -225,14 +245,6 @@ def _smalltalk(tokens: list[str]) -> Intent | None:
                 break
     rest = [t for t, c in zip(tokens, covered, strict=True) if not c and t not in _FILLERS]
     return Intent(found, 0.95, None) if found and not rest else None
-
-
-def _same(intent: Intent, others: Sequence[Intent]) -> int | None:
-    """Return the number of the intent to which another adds nothing; None if it does."""
-    for number, other in enumerate(others):
-        if other.route == intent.route and requests.is_same(intent.intent, (other.intent,)):
-            return number
-    return None
 
 
 def _best(scores: Scores) -> Intent:

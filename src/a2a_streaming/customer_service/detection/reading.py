@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 HUMAN = "human"
 """The route of a request for a person."""
 
+SPEAK_TO_HUMAN = "speak_to_human"
+"""The intent of a request for a person."""
+
 SMALLTALK = frozenset({"greeting", "thanks", "goodbye", "help", "about_me"})
 """Intents that the Intent Agent answers itself."""
 
@@ -75,6 +78,11 @@ class Specialist:
                 if _text(skill.get("id"))
             ),
         )
+
+    @property
+    def intents(self) -> tuple[str, ...]:
+        """What it can be wanted for: its skills' ids or, without any skills, its name."""
+        return tuple(skill.id for skill in self.skills) or (self.name,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from a2a_streaming.customer_service.detection import words
 
@@ -18,6 +19,9 @@ _NARRATIVE = re.compile(
     r"(?:(?!need)\w{2,}ed|bought|made|paid|took|got|flew)\b|\b(?:have|has|had|was|were|been)\s+(?!need)\w{2,}ed\b",
     re.IGNORECASE,
 )
+_NOT = re.compile(
+    r"^\W*(?:please\s+)?(?:but\s+)?(?:do\s+not|don['\u2019]?t|never)\s+(?!you\b|i\b|we\b)", re.IGNORECASE
+)  # fmt: skip
 _ACTIONS = ("cancel", "change", "new", "pay", "book", "check", "upgrade", "rebook")
 """Intents of doing something: who tells that it was done doesn't ask for it. A fee that was charged twice,
 on the other hand, is told to have it put right."""
@@ -34,6 +38,25 @@ def split(text: str) -> list[str]:
         text: The message.
     """
     return [text[start:end] for start, end in words.clauses(text)[:_MOST_CLAUSES]]
+
+
+def listed(text: str) -> list[bool]:
+    """Say of each clause, as `split` returns them, whether it goes on with a list: "…, this one and that one".
+
+    A comma alone does so only before an "and" of the same sentence; else what follows it explains.
+
+    Args:
+        text: The message.
+    """
+    clauses = words.clauses(text)[:_MOST_CLAUSES]
+    between = [""] + [text[before:start] for (_, before), (start, _) in pairwise(clauses)]
+    goes_on: list[bool] = []
+    ahead = False
+    for sign in reversed(between):
+        joined = any(char.isalpha() or char == "&" for char in sign)
+        ahead = joined or (ahead and sign.strip() == ",")
+        goes_on.append(ahead)
+    return goes_on[::-1]
 
 
 def portions(text: str, owners: Sequence[int]) -> list[str]:
@@ -68,6 +91,8 @@ def is_background(clause: str, intent: str) -> bool:
         intent: What it is about.
     """
     if _BACKGROUND.match(clause):
+        return True
+    if intent.startswith(_ACTIONS) and _NOT.match(clause):
         return True
     return intent.startswith(_ACTIONS) and _NARRATIVE.search(clause) is not None
 

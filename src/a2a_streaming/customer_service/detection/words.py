@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
 _CLAUSE = re.compile(
-    r"[;?!\n]+|[.,]+(?=\s|$)|,?\s+(?:and(?:\s+(?:also|then))?|also|then|plus|und|sowie|y|e|et|puis)\s+",
+    r"[;?!\n]+|[.,]+(?=\s|$)|,?\s+(?:and(?:\s+(?:also|then))?|also|then|plus|&|as\s+well\s+as|und|sowie|y|e|et|puis)\s+",
     re.IGNORECASE,
 )
 _REFERENCES = (
     (re.compile(r"\b(?:inv|chg)-[0-9a-f]{3,12}\b"), " invoiceref "),
-    (re.compile(r"\b[a-z]{2}\d{4}\b"), " bookingref "),
+    (re.compile(r"\b[a-z]{2}\d{3,4}\b"), " bookingref "),
 )
 """Numbers of things that say what kind of thing they are of; each is read as one word."""
 _ELISION = re.compile(r"\b(?:[cdjlmnst]|qu)'(?=[a-z]{3})")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from a2a_streaming.customer_service.dialogue.agent import SpecialistAgent
+from a2a_streaming.customer_service.dialogue.beyond import BEYOND, Beyond
 from a2a_streaming.customer_service.dialogue.choosing import choose, likeliest
+from a2a_streaming.customer_service.dialogue.earlier import Earlier
 from a2a_streaming.customer_service.dialogue.flow import Flow, Slots
 from a2a_streaming.customer_service.dialogue.talk import Talk
 from a2a_streaming.customer_service.dialogue.wish import (
@@ -17,8 +19,11 @@ from a2a_streaming.customer_service.dialogue.wish import (
 
 __all__ = [
     "AMONG",
+    "BEYOND",
     "CONFIRM",
+    "Beyond",
     "Choice",
+    "Earlier",
     "Flow",
     "Pending",
     "Reader",

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.customer_service import company
-from a2a_streaming.customer_service.claude import Claude
+from a2a_streaming.customer_service.claude import Claude, RunLedger
 from a2a_streaming.customer_service.claude.assistant import Assistant
 from a2a_streaming.customer_service.claude.reading import Lookup, Menu, Request, Wanted
+from a2a_streaming.customer_service.dialogue.beyond import BEYOND
 from a2a_streaming.customer_service.dialogue.choosing import choose
+from a2a_streaming.customer_service.dialogue.earlier import ABOUT, Earlier, read_earlier
 from a2a_streaming.customer_service.dialogue.flow import Flow, Slots
 from a2a_streaming.customer_service.dialogue.talk import KEY, Talk
 from a2a_streaming.customer_service.dialogue.wish import (
@@ -30,12 +32,18 @@ Known = TypeVar("Known")
 
 TOPIC = "topic"
 """The slot of what the customer wants at all."""
+_PERSON = Choice("human", "a person who helps me")
+"""The last of the answers to that question."""
+_NO_IDEA = (
+    "I'm not sure what you'd like me to do, or it is nothing that I can do here. "
+    "Is it one of these?"
+)
 _OURS = frozenset({"agreed", AMONG})
 """Slots that are none of Claude's business: what a customer was quoted, and what an offline reader left open."""
 _BRIEF = 20
 """Lines about what a customer has that Claude is told at once."""
 _FEW_WORDS = 4
-_CARRIED = ("booking", "invoice", "charge")
+_CARRIED = ABOUT
 """What is kept when a customer turns to something else: "it" is the same thing."""
 
 
@@ -88,11 +96,28 @@ class SpecialistAgent(Agent, Generic[Known]):
         """
         return ()
 
+    def resolve(
+        self,
+        wish: Wish,
+        text: str,  # noqa: ARG002 - no hints
+        earlier: Sequence[Earlier],  # noqa: ARG002 - no hints
+        known: Known,  # noqa: ARG002 - no hints
+    ) -> Wish:
+        """Return a wish with what the customer's other wishes in the same message make clear of it.
+
+        Args:
+            wish: What they want, as it was read.
+            text: What they say.
+            earlier: What came of the wishes before it, at least one.
+            known: What they have: nothing else may be meant.
+        """
+        return wish
+
     async def run(self, run: Run) -> None:
         """Handle one message."""
         await run.working(self.looks, metadata={"step": "look_up"})
         customer = await self.records.customers.by_subject(run.owner)
-        assistant = Assistant(self.claude, run)
+        assistant = Assistant(self.claude, run, await RunLedger.open(run))
         if customer is None:
             await run.complete(
                 f"I can't find an account that belongs to you. Please {company.CONTACT}.",
@@ -120,6 +145,8 @@ class SpecialistAgent(Agent, Generic[Known]):
             "today": f"{today:%A}, {today.isoformat()}",
             "theirs": list(self.brief(known))[:_BRIEF],
         }
+        if earlier := read_earlier(run.message):
+            situation["earlier"] = [one.to_json() for one in earlier]
         if pending is not None:
             situation["asked"] = {
                 "request": pending.flow,
@@ -133,16 +160,33 @@ class SpecialistAgent(Agent, Generic[Known]):
         """Read a message: a form by its fields, words by the reader."""
         pending = self._pending(run)
         form = run.data or {}
-        if isinstance(topic := form.get(TOPIC), str) and topic in self.flows:
+        topic = form.get(TOPIC)
+        if isinstance(topic, str) and topic in (*self.flows, _PERSON.value):
             return Wish(topic, self._known_slots(topic, form)).to_json()
         wish = Wish(pending.flow if pending else "")
+        chosen = choose(run.text, pending.choices) if pending and pending.asked == TOPIC else None
         if wanted is not None:
-            wish = Wish(wanted.name, wanted.slots)
+            wish = await self._narrowed(Wish(wanted.name, wanted.slots), run.text, pending, known)
+        elif chosen is not None:
+            wish = Wish(chosen)
         elif run.text.strip():
             wish = await self.reader.read(run.text, pending, known)
+        if pending is None and (earlier := read_earlier(run.message)):
+            wish = self.resolve(wish, run.text, earlier, known)
         if not wish.flow and pending is not None:
             wish = Wish(pending.flow, wish.slots)
         return Wish(wish.flow, self._known_slots(wish.flow, {**wish.slots, **form})).to_json()
+
+    async def _narrowed(self, wish: Wish, text: str, pending: Pending | None, known: Known) -> Wish:
+        """Return what Claude read, with what rules say of the things that it left open: the same is offered either way."""
+        if pending is not None or any(key in wish.slots for key in ABOUT):
+            return wish
+        ruled = await self.reader.read(text, None, known)
+        open_slots = [key for key in ABOUT if key in self._known_slots(wish.flow, ruled.slots)]
+        if ruled.flow != wish.flow or not (open_slots or AMONG in ruled.slots):
+            return wish
+        among = ruled.slots.get(AMONG) or [ruled.slots[open_slots[0]]]
+        return Wish(wish.flow, {**wish.slots, AMONG: among})
 
     def _known_slots(self, name: str, slots: Mapping[str, Any]) -> Json:
         flow = self.flows.get(name)
@@ -155,8 +199,13 @@ class SpecialistAgent(Agent, Generic[Known]):
     async def _go_on(self, talk: Talk, known: Known, wish: Wish) -> None:
         run = talk.run
         pending = self._pending(run)
+        if pending is not None:
+            talk.about = pending.slots
         if pending is not None and never_mind(run.text):
             await talk.leave()
+            return
+        if wish.flow == _PERSON.value:
+            await talk.hand_over()
             return
         before: Mapping[str, Any] = {}
         same = pending is not None and pending.flow == wish.flow
@@ -177,11 +226,12 @@ class SpecialistAgent(Agent, Generic[Known]):
         slots = Slots({**before, **wish.slots})
         if AMONG in before and AMONG not in wish.slots and news:
             del slots[AMONG]  # it has been answered
+        talk.about = slots
         await flow.go_on(talk, known, slots, confirmed=confirmed)
 
     async def _ask_what(self, talk: Talk) -> None:
-        choices = [Choice(flow.name, flow.label) for flow in self.flows.values()]
-        await talk.ask(TOPIC, "What can I do for you?", {}, choices=choices)
+        can = [Choice(flow.name, flow.label) for flow in self.flows.values() if flow.name != BEYOND]
+        await talk.ask(TOPIC, _NO_IDEA, {}, choices=[*can, _PERSON])
 
 
 def _is_plain(run: Run, pending: Pending | None) -> bool:

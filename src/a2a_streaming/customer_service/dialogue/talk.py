@@ -14,11 +14,12 @@ from a2a_streaming import Run
 from a2a_streaming.artifact import ArtifactStream
 from a2a_streaming.customer_service import company
 from a2a_streaming.customer_service.claude.assistant import Assistant
+from a2a_streaming.customer_service.dialogue.earlier import outcome
 from a2a_streaming.customer_service.dialogue.wish import CONFIRM, Choice, Pending
 from a2a_streaming.customer_service.records import Customer
 from a2a_streaming.customer_service.replies import money
 from a2a_streaming.event import data_part
-from a2a_streaming.task import Json
+from a2a_streaming.task import HANDOVER, Json
 
 T = TypeVar("T")
 
@@ -45,6 +46,9 @@ class Talk:
         self._assistant = assistant
         self._shown: list[str] = []
         self._acted = False
+        self._changed = False
+        self.about: Mapping[str, Any] = {}
+        """What is known of the customer's wish; what it is about is told with the last word."""
 
     def money(self, cents: int) -> str:
         """Return an amount in the customer's currency."""
@@ -149,7 +153,9 @@ class Talk:
             done = await function(*args, idempotency_key=idempotency_key)
             return codec.dump_python(done, mode="json")
 
-        return codec.validate_python(await self.run.step(name, once))
+        result = codec.validate_python(await self.run.step(name, once))
+        self._changed = True
+        return result
 
     def artifact(self, name: str, description: str) -> ArtifactStream:
         """Open an artifact that is sent in chunks."""
@@ -170,17 +176,28 @@ class Talk:
 
     async def done(self, text: str, *, metadata: Json | None = None) -> None:
         """Say the last word, and end the task."""
-        worded = await self._word(text, *self._shown)
-        await self.run.complete(worded, metadata=self._metadata(metadata))
+        await self._end(await self._word(text, *self._shown), metadata)
 
     async def unable(self, text: str) -> None:
         """Say what can't be done here and where it can, and end the task."""
         await self.done(f"{text} If you need help with it, {company.CONTACT}.")
 
+    async def hand_over(self) -> None:
+        """Say that a person must see to it, and end the task."""
+        text = f"That is for a colleague. If nobody answers you here, {company.CONTACT}."
+        metadata = self._metadata({HANDOVER: {"reason": "requested"}})
+        await self.run.complete(text, metadata=metadata)
+
     async def leave(self) -> None:
         """Say that nothing was done, because the customer wants it so, and end the task."""
         text = "All right, I have left everything as it is."
-        await self.run.complete(text, metadata=self._metadata())
+        await self._end(text)
+
+    async def _end(self, text: str, metadata: Json | None = None) -> None:
+        """End the task; who sees to the customer's next wish is told what this one was about."""
+        told = outcome(self.flow, self.about, done=self._changed)
+        parts = [data_part(told)] if told is not None else []
+        await self.run.complete(text, *parts, metadata=self._metadata(metadata))
 
     async def _word(self, text: str, *shown: str) -> str:
         """Return an answer as it is to be said; what was done is told as it is."""

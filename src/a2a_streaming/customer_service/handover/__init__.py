@@ -12,5 +12,6 @@ from __future__ import annotations
 
 from a2a_streaming.customer_service.handover.api import Door, HandoverApi
 from a2a_streaming.customer_service.handover.desk import Desk
+from a2a_streaming.customer_service.handover.overdue import Alarm, OverdueWatch, read_sla
 
-__all__ = ["Desk", "Door", "HandoverApi"]
+__all__ = ["Alarm", "Desk", "Door", "HandoverApi", "OverdueWatch", "read_sla"]

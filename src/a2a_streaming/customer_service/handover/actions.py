@@ -23,6 +23,14 @@ class Does(StrEnum):
     """Hand it back to the agent."""
     RESOLVE = "resolve"
     """End it well."""
+    OVERDUE = "overdue"
+    """Nobody's deed: it has waited for too long."""
+
+
+QUEUE = "(the queue)"
+"""Who says that a ticket waits for too long: in no subject's characters, so nobody signs in as it."""
+BY_PEOPLE = tuple(does for does in Does if does is not Does.OVERDUE)
+"""What people can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,22 @@ class Handover:
         reason: Why a person is needed, a word.
         state: The ticket's state as the task was last told it: `waiting`, `claimed`, `handed back`, `resolved`.
         human: The name of the person who has it; empty while nobody has.
+        overdue: Whether it has waited for too long.
     """
 
     ticket: str
     reason: str
     state: str
     human: str = ""
+    overdue: bool = False
 
     def metadata(self) -> Json:
         """Return it as the task's metadata keep it."""
         told: Json = {"ticket": self.ticket, "reason": self.reason, "state": self.state}
         if self.human:
             told["human"] = {"name": self.human}
+        if self.overdue:
+            told["overdue"] = True
         # By this the task is there for people who answer customers, and no longer than that.
         return {HANDOVER: {**told, "open": self.state in ("waiting", "claimed")}}
 

@@ -15,6 +15,7 @@ inbox. Both are done once for each key, so a call whose answer was lost is made 
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from a2a_streaming.caller import Caller, Role
-from a2a_streaming.customer_service.handover.actions import Action, Does
+from a2a_streaming.customer_service.handover.actions import BY_PEOPLE, Action, Does
 from a2a_streaming.customer_service.records import (
     Note,
     RecordsError,
@@ -51,6 +52,8 @@ _LOCAL = "desk"
 _LONGEST = 20_000
 """The most characters of what a person says or notes."""
 _KEY = "idempotency-key"
+_KEYS = re.compile(r"[A-Za-z0-9._~@:+=-]{1,80}")
+"""What such a key may be: it becomes part of a message's id."""
 
 
 class Door(Protocol):
@@ -161,7 +164,7 @@ class HandoverApi:
 
     async def _note(self, request: Request, caller: Caller) -> Json:
         body = await self._body(request)
-        key = request.headers.get(_KEY)
+        key = _key(request, body)
         note = await self._tickets.note(
             request.path_params["ticket"],
             _who(caller, _text(body, "name")),
@@ -172,19 +175,20 @@ class HandoverApi:
 
     async def _act(self, request: Request, caller: Caller) -> Json:
         wanted = request.path_params["does"]
-        if wanted not in list(Does):
+        if wanted not in BY_PEOPLE:
             raise InvalidParams(
-                f"{wanted!r} is nothing to do with a ticket: choose {', '.join([*Does, 'note'])}."
+                f"{wanted!r} is nothing to do with a ticket: choose {', '.join([*BY_PEOPLE, 'note'])}."
             )
         does, body = Does(wanted), await self._body(request)
         text, name = _text(body, "text", needed=does is Does.REPLY), _text(body, "name")
+        key = _key(request, body)
         before = await self._tickets.get(request.path_params["ticket"])
         ticket = await self._change(does, before, _who(caller, name))
         try:
             await self._door.send(
                 caller,
                 ticket.task_id,
-                _message_id(does, ticket, request.headers.get(_KEY) or _text(body, "id")),
+                _message_id(does, ticket, key),
                 Action(does, ticket.id, name or caller.owner or "A colleague", text).part(),
             )
         except TaskNotFound as error:
@@ -211,7 +215,7 @@ class HandoverApi:
                 return await self._tickets.hand_back(ticket.id, who)
             case Does.RESOLVE:
                 return await self._tickets.resolve(ticket.id, who)
-            case Does.REPLY:
+            case _:
                 if ticket.state is not TicketState.CLAIMED or ticket.claimed_by != who:
                     raise TicketTaken(ticket.id, ticket.state.value, ticket.claimed_by)
                 return ticket
@@ -239,8 +243,24 @@ def _message_id(does: Does, ticket: Ticket, key: str) -> str:
             return f"{does}-{ticket.id}-{at}"
         case Does.REPLY:
             return f"{does}-{ticket.id}-{key or uuid.uuid4().hex}"
-        case Does.BACK | Does.RESOLVE:
+        case _:
             return f"{does}-{ticket.id}"
+
+
+def _key(request: Request, body: Json) -> str:
+    """Return what a call is known by when it is made again; empty if it names nothing.
+
+    Raises:
+        InvalidParams: It can't be one.
+    """
+    key = request.headers.get(_KEY) or _text(body, "id")
+    if key and not _KEYS.fullmatch(key):
+        raise InvalidParams(
+            "Idempotency-Key must be 1 to 80 characters of A-Z, a-z, 0-9 and . _ ~ @ : + = - "
+            f"(got {len(key)} characters: {key[:40]!r}). Send another one with each new call, a UUID "
+            "for example, and the same one when you make a call again."
+        )
+    return key
 
 
 def _text(body: Json, key: str, *, needed: bool = False) -> str:
@@ -253,7 +273,7 @@ def _text(body: Json, key: str, *, needed: bool = False) -> str:
 def _told(ticket: Ticket) -> Json:
     until = ticket.claimed_at or ticket.closed_at or datetime.now(UTC)
     waited = max(0, round((until - ticket.waiting_since).total_seconds()))
-    return {**ticket.to_json(), "waitedSeconds": waited}
+    return {**ticket.to_json(), "waitedSeconds": waited, "overdue": ticket.is_overdue}
 
 
 def _noted(note: Note) -> Json:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from a2a_streaming import Run
 from a2a_streaming.customer_service import wording
-from a2a_streaming.customer_service.handover.actions import Action, Does, Handover
+from a2a_streaming.customer_service.handover.actions import QUEUE, Action, Does, Handover
+from a2a_streaming.customer_service.handover.overdue import DEFAULT_SLA
 from a2a_streaming.customer_service.records import (
     Priority,
     Records,
     RecordsError,
     Ticket,
     TicketNotFound,
+    TicketState,
     TicketTaken,
 )
 from a2a_streaming.event import status_event
@@ -36,10 +40,12 @@ class Desk:
 
     Args:
         records: The systems of record, with the tickets.
+        sla: Within how many seconds a person is wanted, by a ticket's priority.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, sla: Mapping[Priority, float] = DEFAULT_SLA) -> None:
         self._records = records
+        self._sla = sla
 
     async def hand_over(
         self,
@@ -69,6 +75,9 @@ class Desk:
     async def open(self, run: Run) -> Json | None:
         """Return how the task stands with people, as its metadata say it; None if it isn't handed over.
 
+        Nor is it any more once the book has its ticket closed: whoever closed it may have died before the task
+        was told, and nobody would read what the customer writes.
+
         Args:
             run: The customer's run.
         """
@@ -79,7 +88,8 @@ class Desk:
             ticket = await self._records.tickets.get(handover.ticket)
         except TicketNotFound:
             return None
-        return handover.metadata() if ticket.task_id == run.stored_id else None
+        mine = ticket.task_id == run.stored_id and ticket.is_open
+        return handover.metadata() if mine else None
 
     async def keep(self, run: Run, handover: Handover) -> None:
         """Keep a customer's message for the person: it stands in the task, and isn't routed.
@@ -141,7 +151,10 @@ class Desk:
                 opened = await tickets.get(ticket)
                 if opened.context_id == run.context_id:
                     opened = await tickets.concerns(
-                        ticket, task_id=run.stored_id, context_id=run.context_id
+                        ticket,
+                        task_id=run.stored_id,
+                        context_id=run.context_id,
+                        within=self._sla[opened.priority],
                     )
                 else:
                     opened = None
@@ -151,13 +164,15 @@ class Desk:
                 )
         if opened is None:
             customer = await self._records.customers.by_subject(run.owner)
+            priority = _PRIORITIES.get(reason, Priority.NORMAL)
             opened = await tickets.open(
                 task_id=run.stored_id,
                 context_id=run.context_id,
                 customer_id=customer.id if customer is not None else None,
                 reason=reason,
                 summary=_summary(run, detail),
-                priority=_PRIORITIES.get(reason, Priority.NORMAL),
+                priority=priority,
+                within=self._sla[priority],
                 idempotency_key=idempotency_key,
             )
         waiting = [one.id for one in await tickets.queue()]
@@ -174,7 +189,10 @@ class Desk:
             ticket = await self._records.tickets.get(action.ticket)
         except TicketNotFound:
             return None
-        has_it = ticket.claimed_by == run.human or not run.human  # without authentication: anybody
+        if action.does is Does.OVERDUE:
+            has_it = run.human in (QUEUE, "") and ticket.state is TicketState.WAITING
+        else:  # without authentication: anybody
+            has_it = ticket.claimed_by == run.human or not run.human
         return ticket if has_it and ticket.task_id == run.stored_id else None
 
     async def _tell(self, run: Run, action: Action, reason: str) -> None:
@@ -196,6 +214,9 @@ class Desk:
             case Does.BACK:
                 text = action.text or wording.handed_back(name)
                 await run.input_required(text, metadata=human | stands("handed back"))
+            case Does.OVERDUE:
+                waits = Handover(action.ticket, reason, "waiting", overdue=True).metadata()
+                await run.input_required(wording.OVERDUE, metadata=waits)
             case Does.RESOLVE:
                 text = action.text or wording.resolved(name)
                 await run.complete(text, metadata=human | stands("resolved"))

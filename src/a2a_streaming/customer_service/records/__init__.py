@@ -39,6 +39,7 @@ from a2a_streaming.customer_service.records.systems import (
     Billing,
     Bookings,
     Customers,
+    DemoCustomers,
     Records,
     Subscriptions,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "Changed",
     "Customer",
     "Customers",
+    "DemoCustomers",
     "Dispute",
     "Invoice",
     "InvoiceLine",

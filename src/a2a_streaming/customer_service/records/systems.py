@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from a2a_streaming.customer_service.records.entities import (
     Booking,
@@ -44,6 +44,15 @@ class Customers(Protocol):
         Args:
             subject: The owner; empty without authentication, which is a demo customer's.
         """
+        ...
+
+
+@runtime_checkable
+class DemoCustomers(Protocol):
+    """What `customers` may have beside, for who tries the platform without authentication."""
+
+    async def demo(self) -> Sequence[Customer]:
+        """Return the customers between whom pages can switch, the one first who stands for everybody."""
         ...
 
 

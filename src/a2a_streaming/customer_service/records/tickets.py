@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+WITHIN = 900.0
+"""Seconds within which a person is wanted where nobody says."""
 
 
 class TicketState(StrEnum):
@@ -82,6 +85,7 @@ class Ticket:
         state: Where it stands.
         opened_at: When it was opened.
         waiting_since: Since when it waits, or had waited until it was claimed.
+        due_at: By when a person is to have it.
         claimed_by: Who has it, or had it last; None if nobody did.
         claimed_at: When they claimed it.
         closed_at: When it was handed back or resolved; None while it is open.
@@ -98,6 +102,7 @@ class Ticket:
     state: TicketState
     opened_at: datetime
     waiting_since: datetime
+    due_at: datetime
     claimed_by: str | None
     claimed_at: datetime | None
     closed_at: datetime | None
@@ -106,6 +111,11 @@ class Ticket:
     def is_open(self) -> bool:
         """Whether it waits, or a person has it."""
         return self.closed_at is None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it still waits now, beyond its time."""
+        return self.state is TicketState.WAITING and self.due_at < datetime.now(UTC)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as pages and events tell it."""
@@ -120,6 +130,7 @@ class Ticket:
             "state": self.state.value,
             "openedAt": self.opened_at.isoformat(),
             "waitingSince": self.waiting_since.isoformat(),
+            "due": self.due_at.isoformat(),
             "claimedBy": self.claimed_by,
             "claimedAt": self.claimed_at.isoformat() if self.claimed_at else None,
             "closedAt": self.closed_at.isoformat() if self.closed_at else None,
@@ -155,6 +166,7 @@ class Tickets(Protocol):
         reason: str,
         summary: str = "",
         priority: Priority = Priority.NORMAL,
+        within: float = WITHIN,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key: again, it returns the ticket as it is now.
@@ -166,6 +178,7 @@ class Tickets(Protocol):
             reason: Why a person is needed, a word.
             summary: What it is about, in a sentence for the person.
             priority: How soon it is wanted.
+            within: Seconds within which a person is to have it.
             idempotency_key: What happens once.
         """
         ...
@@ -183,15 +196,37 @@ class Tickets(Protocol):
         ...
 
     async def queue(self, *, limit: int = 100) -> Sequence[Ticket]:
-        """Return the tickets that wait: the most urgent first, of these the longest waiting."""
+        """Return the tickets that wait: that whose time ends first comes first."""
         ...
 
     async def claimed(self, who: str) -> Sequence[Ticket]:
         """Return the tickets that a person has, the earliest claimed first."""
         ...
 
-    async def concerns(self, ticket_id: str, *, task_id: str, context_id: str) -> Ticket:
+    async def overdue(self, *, limit: int = 100) -> Sequence[Ticket]:
+        """Return the tickets that wait beyond their time, and weren't raised; the earliest due first.
+
+        It is asked every few seconds, so its cost must grow with what it returns, not with what there is.
+        """
+        ...
+
+    async def raise_overdue(self, ticket_id: str) -> bool:
+        """Note that a ticket is found to wait beyond its time: of all who do, the first is told True.
+
+        One that has been claimed meanwhile isn't raised.
+        """
+        ...
+
+    async def concerns(
+        self, ticket_id: str, *, task_id: str, context_id: str, within: float = WITHIN
+    ) -> Ticket:
         """Let a ticket be about another task: a specialist has opened it for its own, and hands it up.
+
+        Args:
+            ticket_id: The ticket.
+            task_id: The task.
+            context_id: The conversation that the task belongs to.
+            within: Seconds within which a person is to have it, from when it was opened.
 
         Raises:
             TicketNotFound: There is none of that id.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Result, Row, Select, bindparam, select
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import refunds
 from a2a_streaming.customer_service.records.errors import InvoiceNotFound, QuoteChanged, Refused
@@ -14,12 +18,26 @@ from a2a_streaming.customer_service.records.sql.entries import add_refund
 from a2a_streaming.customer_service.records.sql.tables import (
     BookingRow,
     DisputeRow,
+    InvoiceLineRow,
     InvoiceRow,
     PaymentRow,
+    RefundRow,
+    columns,
 )
 
 _HOPELESS = frozenset({"expired_card"})
 """Failures that come again, however often a payment is tried."""
+_THEIRS = InvoiceRow.customer_id == bindparam("customer_id")
+_INVOICES = (
+    select(*columns(InvoiceRow))
+    .where(_THEIRS)
+    .order_by(InvoiceRow.issued_on.desc(), InvoiceRow.id.desc())
+)
+_LINES = (
+    select(*columns(InvoiceLineRow)).join(InvoiceRow).where(_THEIRS).order_by(InvoiceLineRow.number)
+)
+_PAYMENTS = select(*columns(PaymentRow)).join(InvoiceRow).where(_THEIRS).order_by(PaymentRow.id)
+_REFUNDS = select(*columns(RefundRow)).join(InvoiceRow).where(_THEIRS).order_by(RefundRow.id)
 
 
 class SqlBilling:
@@ -36,26 +54,36 @@ class SqlBilling:
 
     async def invoices(self, customer_id: int) -> list[Invoice]:
         """Return a customer's invoices, the newest first."""
-        wanted = select(InvoiceRow).where(InvoiceRow.customer_id == customer_id)
-        async with self._database.reading() as session:
-            found = await session.scalars(
-                wanted.order_by(InvoiceRow.issued_on.desc(), InvoiceRow.id.desc())
-            )
-            return [rows.invoice(row) for row in found]
+
+        def look(session: Session) -> list[Invoice]:
+            def theirs(wanted: Select[Any]) -> Result[Any]:
+                return session.execute(wanted, {"customer_id": customer_id})
+
+            lines = _by_invoice(theirs(_LINES))
+            payments = _by_invoice(theirs(_PAYMENTS))
+            refunded = _by_invoice(theirs(_REFUNDS))
+            return [
+                rows.whole_invoice(row, lines[row.id], payments[row.id], refunded[row.id])
+                for row in theirs(_INVOICES)
+            ]
+
+        return await self._database.read(look)
 
     async def refundable(
         self, customer_id: int, number: str
     ) -> tuple[list[refunds.RefundQuote], dict[int, str]]:
         """Return what of an invoice may be paid back, and why the rest may not."""
-        async with self._database.reading() as session:
-            row = await _invoice(session, customer_id, number)
-            return await self._refundable(session, row)
 
-    async def _refundable(
-        self, session: AsyncSession, row: InvoiceRow
+        def look(session: Session) -> tuple[list[refunds.RefundQuote], dict[int, str]]:
+            return self._refundable(session, _invoice(session, customer_id, number))
+
+        return await self._database.read(look)
+
+    def _refundable(
+        self, session: Session, row: InvoiceRow
     ) -> tuple[list[refunds.RefundQuote], dict[int, str]]:
         refs = {line.booking for line in row.lines if line.booking}
-        found = await session.scalars(select(BookingRow).where(BookingRow.ref.in_(refs)))
+        found = session.scalars(select(BookingRow).where(BookingRow.ref.in_(refs)))
         bookings = {booking.ref: rows.booking(booking) for booking in found}
         return refunds.refundable(rows.invoice(row), bookings, self._database.today())
 
@@ -64,9 +92,9 @@ class SqlBilling:
     ) -> Refund:
         """Pay back a line of an invoice, or what was paid too much for it."""
 
-        async def effect(session: AsyncSession) -> Refund:
-            row = await _invoice(session, customer_id, number, lock=True)
-            quotes, refused = await self._refundable(session, row)
+        def effect(session: Session) -> Refund:
+            row = _invoice(session, customer_id, number, lock=True)
+            quotes, refused = self._refundable(session, row)
             quote = next((quote for quote in quotes if quote.line == line), None)
             if quote is None:
                 raise Refused(refused.get(line, f"Nothing of invoice {number} is to be paid back."))
@@ -91,8 +119,8 @@ class SqlBilling:
     ) -> Payment:
         """Try again to collect what is open on an invoice."""
 
-        async def effect(session: AsyncSession) -> Payment:
-            row = await _invoice(session, customer_id, number, lock=True)
+        def effect(session: Session) -> Payment:
+            row = _invoice(session, customer_id, number, lock=True)
             invoice = rows.invoice(row)
             failed = invoice.failed
             if failed is None:
@@ -128,8 +156,8 @@ class SqlBilling:
     ) -> Dispute:
         """Note that a customer doesn't accept a charge."""
 
-        async def effect(session: AsyncSession) -> Dispute:
-            row = await _invoice(session, customer_id, number, lock=True)
+        def effect(session: Session) -> Dispute:
+            row = _invoice(session, customer_id, number, lock=True)
             amounts = {one.number: one.amount_cents for one in row.lines}
             amounts[0] = sum(amounts.values())
             if line not in amounts:
@@ -158,13 +186,18 @@ class SqlBilling:
         return await self._database.once(idempotency_key, "dispute", Dispute, effect)
 
 
-async def _invoice(
-    session: AsyncSession, customer_id: int, number: str, *, lock: bool = False
-) -> InvoiceRow:
+def _by_invoice(found: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
+    sorted_: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for row in found:
+        sorted_[row.invoice_id].append(row)
+    return sorted_
+
+
+def _invoice(session: Session, customer_id: int, number: str, *, lock: bool = False) -> InvoiceRow:
     wanted = select(InvoiceRow).where(
         InvoiceRow.customer_id == customer_id, InvoiceRow.number == number.upper()
     )
-    row = await session.scalar(wanted.with_for_update() if lock else wanted)
+    row = session.scalar(wanted.with_for_update() if lock else wanted)
     if row is None:
         raise InvoiceNotFound(number)
     return row

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records import fares
 from a2a_streaming.customer_service.records.entities import Booking, Offer
@@ -28,7 +28,15 @@ from a2a_streaming.customer_service.records.sql.tables import (
     InvoiceLineRow,
     InvoiceRow,
     ServiceRow,
+    columns,
 )
+
+_BOOKINGS = (
+    select(*columns(BookingRow))
+    .where(BookingRow.customer_id == bindparam("customer_id"))
+    .order_by(BookingRow.starts_on, BookingRow.id)
+)
+_CITIES = select(ServiceRow.city).union(select(ServiceRow.origin))
 
 
 class SqlBookings:
@@ -43,24 +51,29 @@ class SqlBookings:
 
     async def of(self, customer_id: int) -> list[Booking]:
         """Return a customer's bookings, by date."""
-        wanted = select(BookingRow).where(BookingRow.customer_id == customer_id)
-        async with self._database.reading() as session:
-            found = await session.scalars(wanted.order_by(BookingRow.starts_on, BookingRow.id))
+
+        def look(session: Session) -> list[Booking]:
+            found = session.execute(_BOOKINGS, {"customer_id": customer_id})
             return [rows.booking(row) for row in found]
+
+        return await self._database.read(look)
 
     async def quote_change(self, customer_id: int, ref: str, new: date) -> fares.Quote:
         """Return what it costs to move a booking to another date."""
-        async with self._database.reading() as session:
-            row = await _booking(session, customer_id, ref)
+
+        def look(session: Session) -> fares.Quote:
+            row = _booking(session, customer_id, ref)
             return fares.quote_change(rows.booking(row), new, self._database.today())
+
+        return await self._database.read(look)
 
     async def change(
         self, customer_id: int, ref: str, new: date, total_cents: int, *, idempotency_key: str
     ) -> Changed:
         """Move a booking to another date, and bill what that costs."""
 
-        async def effect(session: AsyncSession) -> Changed:
-            row = await _booking(session, customer_id, ref, lock=True)
+        def effect(session: Session) -> Changed:
+            row = _booking(session, customer_id, ref, lock=True)
             today = self._database.today()
             quote = fares.quote_change(rows.booking(row), new, today)
             if quote.total_cents != total_cents:
@@ -78,33 +91,34 @@ class SqlBookings:
 
     async def quote_cancellation(self, customer_id: int, ref: str) -> fares.CancellationQuote:
         """Return what is given back if a booking is cancelled."""
-        async with self._database.reading() as session:
-            row = await _booking(session, customer_id, ref)
+
+        def look(session: Session) -> fares.CancellationQuote:
+            row = _booking(session, customer_id, ref)
             return fares.quote_cancellation(rows.booking(row), self._database.today())
+
+        return await self._database.read(look)
 
     async def cancel(
         self, customer_id: int, ref: str, back_cents: int, *, idempotency_key: str
     ) -> Cancelled:
         """Cancel a booking, and give back what its fare allows."""
 
-        async def effect(session: AsyncSession) -> Cancelled:
-            row = await _booking(session, customer_id, ref, lock=True)
+        def effect(session: Session) -> Cancelled:
+            row = _booking(session, customer_id, ref, lock=True)
             quote = fares.quote_cancellation(rows.booking(row), self._database.today())
             if quote.back_cents != back_cents:
                 raise QuoteChanged(quote)
             row.status = "cancelled"
             refund = None
             if back_cents:
-                refund = await self._give_back(session, row, back_cents, idempotency_key)
+                refund = self._give_back(session, row, back_cents, idempotency_key)
             return Cancelled(rows.booking(row), quote, refund)
 
         return await self._database.once(idempotency_key, "cancel booking", Cancelled, effect)
 
-    async def _give_back(
-        self, session: AsyncSession, booking: BookingRow, cents: int, key: str
-    ) -> Refund:
+    def _give_back(self, session: Session, booking: BookingRow, cents: int, key: str) -> Refund:
         """Take an amount off the booking's invoice, and pay back what isn't owed for it any more."""
-        line = await session.scalar(
+        line = session.scalar(
             select(InvoiceLineRow)
             .join(InvoiceRow)
             .where(
@@ -115,7 +129,7 @@ class SqlBookings:
         )
         invoice = None
         if line is not None:
-            invoice = await session.scalar(
+            invoice = session.scalar(
                 select(InvoiceRow).where(InvoiceRow.id == line.invoice_id).with_for_update()
             )
         owed = max(0, rows.invoice(invoice).open_cents) if invoice is not None else 0
@@ -133,9 +147,11 @@ class SqlBookings:
 
     async def cities(self) -> list[str]:
         """Return the names of the cities that offers are from or to."""
-        async with self._database.reading() as session:
-            named = select(ServiceRow.city).union(select(ServiceRow.origin))
-            return sorted(city for city in await session.scalars(named) if city)
+
+        def look(session: Session) -> list[str]:
+            return sorted(city for city in session.scalars(_CITIES) if city)
+
+        return await self._database.read(look)
 
     async def offers(
         self, kind: str, city: str, day: date, *, origin: str = "", nights: int = 1
@@ -144,10 +160,13 @@ class SqlBookings:
         wanted = select(ServiceRow).where(ServiceRow.kind == kind, ServiceRow.city == city)
         if origin:
             wanted = wanted.where(ServiceRow.origin == origin)
-        async with self._database.reading() as session:
-            found = list(await session.scalars(wanted))
         today = self._database.today()
-        offers = [fares.offered_on(_service(row, day), day, nights, today) for row in found]
+
+        def look(session: Session) -> list[Offer]:
+            found = session.scalars(wanted)
+            return [fares.offered_on(_service(row, day), day, nights, today) for row in found]
+
+        offers = await self._database.read(look)
         return sorted(offers, key=lambda offer: (offer.price_cents, offer.id))
 
     async def book(
@@ -155,13 +174,13 @@ class SqlBookings:
     ) -> Booked:
         """Book an offer, and bill it."""
 
-        async def effect(session: AsyncSession) -> Booked:
+        def effect(session: Session) -> Booked:
             today = self._database.today()
-            chosen = await _offer(session, offer, today)
+            chosen = _offer(session, offer, today)
             if chosen.price_cents != price_cents:
                 raise QuoteChanged(chosen)
             booking = Booking(
-                ref=await _free_ref(session, idempotency_key),
+                ref=_free_ref(session, idempotency_key),
                 kind=chosen.kind,
                 title=chosen.title,
                 details=chosen.details,
@@ -199,13 +218,11 @@ def booking_row(customer_id: int, booking: Booking) -> BookingRow:
     )
 
 
-async def _booking(
-    session: AsyncSession, customer_id: int, ref: str, *, lock: bool = False
-) -> BookingRow:
+def _booking(session: Session, customer_id: int, ref: str, *, lock: bool = False) -> BookingRow:
     wanted = select(BookingRow).where(
         BookingRow.customer_id == customer_id, BookingRow.ref == ref.upper()
     )
-    row = await session.scalar(wanted.with_for_update() if lock else wanted)
+    row = session.scalar(wanted.with_for_update() if lock else wanted)
     if row is None:
         raise BookingNotFound(ref)
     return row
@@ -225,10 +242,10 @@ def _service(row: ServiceRow, day: date) -> Offer:
     )
 
 
-async def _offer(session: AsyncSession, offer: str, today: date) -> Offer:
+def _offer(session: Session, offer: str, today: date) -> Offer:
     """Return an offer by its id, at its price of today."""
     code, day, nights = (*offer.split("-"), "", "")[:3]
-    row = await session.get(ServiceRow, code)
+    row = session.get(ServiceRow, code)
     try:
         on = datetime.strptime(day, "%Y%m%d").date()
         made = fares.offered_on(_service(row, on), on, int(nights), today) if row else None
@@ -239,11 +256,11 @@ async def _offer(session: AsyncSession, offer: str, today: date) -> Offer:
     return replace(made)
 
 
-async def _free_ref(session: AsyncSession, key: str) -> str:
+def _free_ref(session: Session, key: str) -> str:
     """Return a reference that no booking has yet, for as long as there are any."""
     for attempt in range(1000):
         digest = hashlib.blake2b(f"{key}\n{attempt}".encode(), digest_size=8).digest()
         ref = f"MT{int.from_bytes(digest) % 900_000 + 100_000}"
-        if await session.scalar(select(BookingRow.id).where(BookingRow.ref == ref)) is None:
+        if session.scalar(select(BookingRow.id).where(BookingRow.ref == ref)) is None:
             return ref
     raise Refused("I can't give out a reference for this booking right now.")

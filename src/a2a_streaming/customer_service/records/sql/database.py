@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import URL, Connection, event, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import URL, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records.errors import KeyReused
+from a2a_streaming.customer_service.records.sql.engines import DriverEngine, Engine, SqliteEngine
 from a2a_streaming.customer_service.records.sql.tables import EffectRow
 from a2a_streaming.errors import InvalidSetting, SetupError
 
 T = TypeVar("T")
 
 _DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
@@ -52,7 +50,7 @@ class Database:
         self,
         url: str | URL,
         *,
-        prepare: Callable[[AsyncEngine], Awaitable[None]],
+        prepare: Callable[[Engine], Awaitable[None]],
         today: Callable[[], date] = date.today,
     ) -> None:
         self._url = _parse(url)
@@ -60,7 +58,7 @@ class Database:
         self.today = today
         """Tells the day."""
         self._opening = asyncio.Lock()
-        self._engine: AsyncEngine | None = None
+        self._engine: Engine | None = None
         self._opened = False
 
     async def open(self) -> None:
@@ -76,7 +74,7 @@ class Database:
             try:
                 if self._engine is None:
                     self._engine = await asyncio.to_thread(_engine, self._url)
-                await self._prepare(_writing(self._engine))
+                await self._prepare(self._engine)
             except (DBAPIError, OSError) as error:
                 raise SetupError(
                     f"The database {self._url.render_as_string()} can't be used: {error}. "
@@ -87,27 +85,30 @@ class Database:
     async def aclose(self) -> None:
         """Close the connections."""
         if self._engine is not None:
-            await self._engine.dispose()
+            await self._engine.aclose()
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[AsyncSession]:
-        """Give a session that sees the database as it is now."""
-        async with AsyncSession(await self._ready(), expire_on_commit=False) as session:
-            yield session
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Do work that sees the database as it is now, and return what it returns.
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[AsyncSession]:
-        """Give a session whose changes are all made at its end, or none."""
-        engine = _writing(await self._ready())
-        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        Args:
+            work: The work, which changes nothing.
+        """
+        return await (await self._ready()).run(work)
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        """Do work whose changes are all made at its end, or none, and return what it returns.
+
+        Args:
+            work: The work. What it raises undoes everything.
+        """
+        return await (await self._ready()).run(work, writes=True)
 
     async def once(
         self,
         key: str,
         operation: str,
         kind: type[T],
-        effect: Callable[[AsyncSession], Awaitable[T]],
+        effect: Callable[[Session], T],
     ) -> T:
         """Bring about an effect, once for each key, however often and from wherever it is called.
 
@@ -124,25 +125,28 @@ class Database:
         Raises:
             KeyReused: The key stands for another operation.
         """
-        async with self.writing() as session:
+
+        def run(session: Session) -> T:
             insert = _insert(session)
-            mine = await session.scalar(
+            mine = session.scalar(
                 insert(EffectRow)
                 .values(key=key, operation=operation, done_at=datetime.now(UTC), result=None)
                 .on_conflict_do_nothing()
                 .returning(EffectRow.key)
             )
-            row = await session.scalar(select(EffectRow).where(EffectRow.key == key))
+            row = session.scalar(select(EffectRow).where(EffectRow.key == key))
             assert row is not None  # noqa: S101 - it was written, by this call or before it
             if mine is None:
                 if row.operation != operation:
                     raise KeyReused(key, row.operation, operation)
                 return _codec(kind).validate_python(row.result)
-            done = await effect(session)
+            done = effect(session)
             row.result = _codec(kind).dump_python(done, mode="json")
             return done
 
-    async def _ready(self) -> AsyncEngine:
+        return await self.write(run)
+
+    async def _ready(self) -> Engine:
         if not self._opened:
             await self.open()
         assert self._engine is not None  # noqa: S101 - `open` has set it
@@ -174,7 +178,7 @@ def _parse(url: str | URL) -> URL:
     return parsed.set(drivername=driver) if driver else parsed
 
 
-def _insert(session: AsyncSession) -> Any:
+def _insert(session: Session) -> Any:
     """Return the `INSERT` that can leave what is there; its engine has loaded its dialect, and no other is needed."""
     if session.get_bind().dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - the start waits for imports
@@ -183,43 +187,14 @@ def _insert(session: AsyncSession) -> Any:
     return insert
 
 
-def _writing(engine: AsyncEngine) -> AsyncEngine:
-    return engine.execution_options(writes=True)
-
-
-def _engine(url: URL) -> AsyncEngine:
+def _engine(url: URL) -> Engine:
     """Make the engine; it loads the driver, and looks at the disk."""
+    if url.get_backend_name() == "sqlite":
+        return SqliteEngine(url)
     try:
-        engine = create_async_engine(
-            url,
-            pool_pre_ping=url.get_backend_name() != "sqlite",
-            hide_parameters=True,  # customers' data stay out of logs
-        )
-    except (ArgumentError, ImportError) as error:
+        engine = DriverEngine(url)
+    except (ArgumentError, ImportError, InvalidRequestError) as error:
         raise InvalidSetting(_UNUSABLE.format(error)) from error
-    if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise InvalidSetting(_UNUSABLE.format(f"{engine.dialect.name} isn't supported"))
-    if engine.dialect.name == "sqlite":
-        if url.database and url.database != ":memory:":
-            path = Path(url.database)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)  # customers' data; SQLite's files beside it take its mode
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    if engine.dialect != "postgresql":
+        raise InvalidSetting(_UNUSABLE.format(f"{engine.dialect} isn't supported"))
     return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Let processes share the file: readers beside a writer, and writers one after the other."""
-    connection.isolation_level = None  # `_begin_sqlite` begins; the driver's own way leaves out DDL
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 10000")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin a transaction; one that writes says so at once, or it couldn't wait for another writer."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 _DAYS_TO_PAY = 14
 CARD = "card ending in 4242"
 
-_CUSTOMERS = (
+CUSTOMERS = (
     ("demo", "Alex Hartmann", "alex@meridian.example"),
     ("mia", "Mia Sørensen", "mia@meridian.example"),
     ("jonas", "Jonas Okafor", "jonas@meridian.example"),
@@ -145,7 +145,7 @@ def make(today: date) -> Books:
     books = Books(today)
     books.rows["services"] += catalogue.services()
     books.rows["plans"] += catalogue.PLANS
-    for subject, name, email in _CUSTOMERS:
+    for subject, name, email in CUSTOMERS:
         books.add("customers", subject=subject, name=name, email=email, currency="EUR")
     for customer, ref, kind, title, details, days, nights, price, fee, fare, status in _BOOKINGS:
         books.add(

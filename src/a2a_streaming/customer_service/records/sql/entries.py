@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records.invoices import Refund
 from a2a_streaming.customer_service.records.sql.tables import InvoiceLineRow, InvoiceRow, RefundRow
@@ -14,7 +14,7 @@ _DAYS_TO_PAY = 14
 
 
 def bill(
-    session: AsyncSession,
+    session: Session,
     customer_id: int,
     number: str,
     today: date,
@@ -61,7 +61,7 @@ def bill(
 
 
 def add_refund(
-    session: AsyncSession, customer_id: int, invoice: InvoiceRow | None, refund: Refund
+    session: Session, customer_id: int, invoice: InvoiceRow | None, refund: Refund
 ) -> None:
     """Add a refund to a session."""
     session.add(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
-from sqlalchemy import URL, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import URL, bindparam, select
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records.entities import Customer
-from a2a_streaming.customer_service.records.sql import rows
+from a2a_streaming.customer_service.records.sql import demo, rows
 from a2a_streaming.customer_service.records.sql.billing import SqlBilling
 from a2a_streaming.customer_service.records.sql.bookings import SqlBookings
 from a2a_streaming.customer_service.records.sql.database import Database
+from a2a_streaming.customer_service.records.sql.engines import Engine
 from a2a_streaming.customer_service.records.sql.prepare import prepare
 from a2a_streaming.customer_service.records.sql.subscriptions import SqlSubscriptions
-from a2a_streaming.customer_service.records.sql.tables import CustomerRow
+from a2a_streaming.customer_service.records.sql.tables import CustomerRow, columns
 from a2a_streaming.customer_service.records.sql.tickets import SqlTickets
 from a2a_streaming.customer_service.records.systems import (
     Billing,
@@ -25,8 +26,9 @@ from a2a_streaming.customer_service.records.systems import (
 )
 from a2a_streaming.customer_service.records.tickets import Tickets
 
-_DEMO = "demo"
+_DEMO = demo.CUSTOMERS[0][0]
 """Subject of the customer who stands for everybody while authentication is off."""
+_BY_SUBJECT = select(*columns(CustomerRow)).where(CustomerRow.subject == bindparam("subject"))
 
 
 class SqlRecords:
@@ -47,7 +49,7 @@ class SqlRecords:
     def __init__(
         self, url: str | URL, *, filled: bool = True, today: Callable[[], date] = date.today
     ) -> None:
-        async def make_ready(engine: AsyncEngine) -> None:
+        async def make_ready(engine: Engine) -> None:
             await prepare(engine, filled=filled, today=today())
 
         database = Database(url, prepare=make_ready, today=today)
@@ -93,7 +95,19 @@ class SqlCustomers:
 
     async def by_subject(self, subject: str) -> Customer | None:
         """Return the customer whom a task's owner names."""
-        wanted = select(CustomerRow).where(CustomerRow.subject == (subject or _DEMO))
-        async with self._database.reading() as session:
-            row = await session.scalar(wanted)
-        return rows.customer(row) if row is not None else None
+
+        def look(session: Session) -> Customer | None:
+            row = session.execute(_BY_SUBJECT, {"subject": subject or _DEMO}).one_or_none()
+            return rows.customer(row) if row is not None else None
+
+        return await self._database.read(look)
+
+    async def demo(self) -> Sequence[Customer]:
+        """Return the customers whom documentation and tests know, the one first who stands for everybody."""
+        subjects = [subject for subject, *_ in demo.CUSTOMERS]
+        wanted = select(*columns(CustomerRow)).where(CustomerRow.subject.in_(subjects))
+        found = await self._database.read(
+            lambda session: [rows.customer(row) for row in session.execute(wanted)]
+        )
+        found.sort(key=lambda customer: subjects.index(customer.subject))
+        return found if found and found[0].subject == _DEMO else []

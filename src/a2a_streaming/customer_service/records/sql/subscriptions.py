@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records.entities import Plan, Subscription
 from a2a_streaming.customer_service.records.errors import PlanNotFound, QuoteChanged
@@ -16,6 +16,12 @@ from a2a_streaming.customer_service.records.sql.tables import (
     CustomerRow,
     PlanRow,
     SubscriptionRow,
+    columns,
+)
+
+_PLANS = select(*columns(PlanRow)).order_by(PlanRow.price_cents)
+_OF = select(*columns(SubscriptionRow)).where(
+    SubscriptionRow.customer_id == bindparam("customer_id")
 )
 
 
@@ -31,38 +37,38 @@ class SqlSubscriptions:
 
     async def plans(self) -> list[Plan]:
         """Return the plans that can be had, the cheapest first."""
-        async with self._database.reading() as session:
-            found = await session.scalars(select(PlanRow).order_by(PlanRow.price_cents))
-            return [rows.plan(row) for row in found]
+        return await self._database.read(_plans)
 
     async def of(self, customer_id: int) -> Subscription | None:
         """Return a customer's subscription."""
-        async with self._database.reading() as session:
-            return await _subscription(session, customer_id)
+        return await self._database.read(lambda session: _subscription(session, customer_id))
 
     async def quote(self, customer_id: int, plan: str | None) -> PlanQuote:
         """Return what it comes to, to change to another plan, or to end the subscription."""
-        async with self._database.reading() as session:
-            new = await _plan(session, plan) if plan is not None else None
-            current = await _subscription(session, customer_id)
+
+        def look(session: Session) -> PlanQuote:
+            new = _plan(session, plan) if plan is not None else None
+            current = _subscription(session, customer_id)
             return quote_plan(current, new, self._database.today())
+
+        return await self._database.read(look)
 
     async def change(
         self, customer_id: int, plan: str | None, charge_cents: int, *, idempotency_key: str
     ) -> PlanChanged:
         """Change to another plan, or end the subscription; bill what that costs."""
 
-        async def effect(session: AsyncSession) -> PlanChanged:
+        def effect(session: Session) -> PlanChanged:
             # The customer's row is locked, because there may be no subscription yet.
             locked = select(CustomerRow.id).where(CustomerRow.id == customer_id)
-            await session.scalar(locked.with_for_update())
+            session.scalar(locked.with_for_update())
             today = self._database.today()
-            current = await _subscription(session, customer_id)
-            new = await _plan(session, plan) if plan is not None else None
+            current = _subscription(session, customer_id)
+            new = _plan(session, plan) if plan is not None else None
             quote = quote_plan(current, new, today)
             if quote.charge_cents != charge_cents:
                 raise QuoteChanged(quote)
-            row = await session.get(SubscriptionRow, customer_id)
+            row = session.get(SubscriptionRow, customer_id)
             if row is None:
                 row = SubscriptionRow(customer_id=customer_id)
                 session.add(row)
@@ -72,8 +78,8 @@ class SqlSubscriptions:
                 row.plan_id = new.id
             row.renews_on = quote.renews_on
             row.next_plan_id = new.id if new is not None else None
-            await session.flush()
-            now = await _subscription(session, customer_id)
+            session.flush()
+            now = _subscription(session, customer_id)
             assert now is not None  # noqa: S101 - it has just been written
             lines = [
                 (f"{now.plan.name}, until {quote.renews_on}", quote.charge_cents, "subscription")
@@ -86,16 +92,20 @@ class SqlSubscriptions:
         )
 
 
-async def _plan(session: AsyncSession, plan: str) -> Plan:
-    row = await session.get(PlanRow, plan)
+def _plan(session: Session, plan: str) -> Plan:
+    row = session.get(PlanRow, plan)
     if row is None:
         raise PlanNotFound(plan)
     return rows.plan(row)
 
 
-async def _subscription(session: AsyncSession, customer_id: int) -> Subscription | None:
-    row = await session.get(SubscriptionRow, customer_id)
+def _plans(session: Session) -> list[Plan]:
+    return [rows.plan(row) for row in session.execute(_PLANS)]
+
+
+def _subscription(session: Session, customer_id: int) -> Subscription | None:
+    row = session.execute(_OF, {"customer_id": customer_id}).one_or_none()
     if row is None:
         return None
-    next_plan = await _plan(session, row.next_plan_id) if row.next_plan_id else None
-    return Subscription(await _plan(session, row.plan_id), row.since, row.renews_on, next_plan)
+    plans = {plan.id: plan for plan in _plans(session)}
+    return Subscription(plans[row.plan_id], row.since, row.renews_on, plans.get(row.next_plan_id))

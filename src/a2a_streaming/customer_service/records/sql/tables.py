@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, Index, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -35,6 +36,11 @@ class Base(DeclarativeBase):
     """Base of the tables."""
 
     metadata = MetaData(naming_convention=_NAMES)
+
+
+def columns(table: type[Base]) -> Sequence[Column[Any]]:
+    """Return a table's columns: selected one by one, they come as bare rows, which aren't tracked for changes."""
+    return tuple(table.__table__.columns)  # pyright: ignore[reportReturnType] - a table's are columns
 
 
 class CustomerRow(Base):
@@ -190,7 +196,10 @@ class TicketRow(Base):
     """A hand-over ticket."""
 
     __tablename__ = "tickets"
-    __table_args__ = (Index("ix_tickets_queue", "state", "rank", "waiting_since"),)
+    __table_args__ = (
+        Index("ix_tickets_queue", "state", "due_at"),
+        Index("ix_tickets_overdue", "state", "raised_at", "due_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     task_id: Mapped[str] = mapped_column(String(255), index=True)
@@ -204,6 +213,10 @@ class TicketRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     opened_at: Mapped[datetime] = mapped_column(Moment)
     waiting_since: Mapped[datetime] = mapped_column(Moment)
+    due_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Never null: that can't be said of a column that is added, on every database alike."""
+    raised_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was first found to wait beyond its time."""
     claimed_by: Mapped[str | None] = mapped_column(String(255), index=True)
     claimed_at: Mapped[datetime | None] = mapped_column(Moment)
     closed_at: Mapped[datetime | None] = mapped_column(Moment)

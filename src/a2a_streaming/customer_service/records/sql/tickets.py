@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import case, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, case, select, update
+from sqlalchemy.orm import Session
 
 from a2a_streaming.customer_service.records.errors import TicketNotFound, TicketTaken
 from a2a_streaming.customer_service.records.sql.database import Database, reference
 from a2a_streaming.customer_service.records.sql.tables import CustomerRow, NoteRow, TicketRow
 from a2a_streaming.customer_service.records.tickets import (
     MOVES,
+    WITHIN,
     Note,
     Priority,
     Ticket,
@@ -38,11 +39,12 @@ class SqlTickets:
         reason: str,
         summary: str = "",
         priority: Priority = Priority.NORMAL,
+        within: float = WITHIN,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key."""
 
-        async def effect(session: AsyncSession) -> str:
+        def effect(session: Session) -> str:
             now = datetime.now(UTC)
             row = TicketRow(
                 id=reference("T", idempotency_key),
@@ -56,6 +58,7 @@ class SqlTickets:
                 state=TicketState.WAITING.value,
                 opened_at=now,
                 waiting_since=now,
+                due_at=now + timedelta(seconds=within),
             )
             session.add(row)
             return row.id
@@ -66,43 +69,67 @@ class SqlTickets:
 
     async def get(self, ticket_id: str) -> Ticket:
         """Return a ticket."""
-        async with self._database.reading() as session:
-            return _ticket(await _row(session, ticket_id))
+        return await self._database.read(lambda session: _ticket(_row(session, ticket_id)))
 
     async def by_task(self, task_id: str) -> Ticket | None:
         """Return a task's latest ticket, an open one first."""
         closed = case((TicketRow.closed_at.is_(None), 0), else_=1)
         wanted = select(TicketRow).where(TicketRow.task_id == task_id)
-        async with self._database.reading() as session:
-            row = await session.scalar(
+
+        def look(session: Session) -> Ticket | None:
+            row = session.scalar(
                 wanted.order_by(closed, TicketRow.opened_at.desc(), TicketRow.id).limit(1)
             )
-        return _ticket(row) if row is not None else None
+            return _ticket(row) if row is not None else None
+
+        return await self._database.read(look)
 
     async def queue(self, *, limit: int = 100) -> list[Ticket]:
         """Return the tickets that wait."""
         wanted = select(TicketRow).where(TicketRow.state == TicketState.WAITING.value)
-        async with self._database.reading() as session:
-            rows = await session.scalars(
-                wanted.order_by(TicketRow.rank, TicketRow.waiting_since, TicketRow.id).limit(limit)
-            )
-            return [_ticket(row) for row in rows]
+        order = (TicketRow.due_at, TicketRow.rank, TicketRow.id)
+        return await self._tickets(wanted.order_by(*order).limit(limit))
 
     async def claimed(self, who: str) -> list[Ticket]:
         """Return the tickets that a person has."""
         wanted = select(TicketRow).where(
             TicketRow.state == TicketState.CLAIMED.value, TicketRow.claimed_by == who
         )
-        async with self._database.reading() as session:
-            rows = await session.scalars(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
-            return [_ticket(row) for row in rows]
+        return await self._tickets(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
 
-    async def concerns(self, ticket_id: str, *, task_id: str, context_id: str) -> Ticket:
+    async def overdue(self, *, limit: int = 100) -> list[Ticket]:
+        """Return the tickets that wait beyond their time, and weren't raised."""
+        wanted = select(TicketRow).where(
+            TicketRow.state == TicketState.WAITING.value,
+            TicketRow.raised_at.is_(None),
+            TicketRow.due_at < datetime.now(UTC),
+        )
+        return await self._tickets(wanted.order_by(TicketRow.due_at).limit(limit))
+
+    async def raise_overdue(self, ticket_id: str) -> bool:
+        """Note that a ticket is found to wait beyond its time."""
+        now = datetime.now(UTC)
+        wanted = update(TicketRow).where(
+            TicketRow.id == ticket_id,
+            TicketRow.state == TicketState.WAITING.value,
+            TicketRow.raised_at.is_(None),
+            TicketRow.due_at < now,
+        )
+        noted = wanted.values(raised_at=now).returning(TicketRow.id)
+        return await self._database.write(lambda session: session.scalar(noted)) is not None
+
+    async def concerns(
+        self, ticket_id: str, *, task_id: str, context_id: str, within: float = WITHIN
+    ) -> Ticket:
         """Let a ticket be about another task."""
-        async with self._database.writing() as session:
-            row = await _row(session, ticket_id)
+
+        def change(session: Session) -> Ticket:
+            row = _row(session, ticket_id)
             row.task_id, row.context_id = task_id, context_id
+            row.due_at = row.opened_at + timedelta(seconds=within)
             return _ticket(row)
+
+        return await self._database.write(change)
 
     async def claim(self, ticket_id: str, who: str) -> Ticket:
         """Take a waiting ticket."""
@@ -125,8 +152,8 @@ class SqlTickets:
     ) -> Note:
         """Note something on a ticket."""
 
-        async def effect(session: AsyncSession) -> Note:
-            await _row(session, ticket_id)
+        def effect(session: Session) -> Note:
+            _row(session, ticket_id)
             note = Note(ticket_id, who, text, datetime.now(UTC))
             session.add(
                 NoteRow(ticket_id=ticket_id, who=who, text=text, written_at=note.written_at)
@@ -135,16 +162,24 @@ class SqlTickets:
 
         if idempotency_key is not None:
             return await self._database.once(idempotency_key, "note", Note, effect)
-        async with self._database.writing() as session:
-            return await effect(session)
+        return await self._database.write(effect)
 
     async def notes(self, ticket_id: str) -> list[Note]:
         """Return a ticket's notes."""
         wanted = select(NoteRow).where(NoteRow.ticket_id == ticket_id).order_by(NoteRow.id)
-        async with self._database.reading() as session:
-            await _row(session, ticket_id)
-            rows = await session.scalars(wanted)
+
+        def look(session: Session) -> list[Note]:
+            _row(session, ticket_id)
+            rows = session.scalars(wanted)
             return [Note(row.ticket_id, row.who, row.text, row.written_at) for row in rows]
+
+        return await self._database.read(look)
+
+    async def _tickets(self, wanted: Select[TicketRow]) -> list[Ticket]:
+        def look(session: Session) -> list[Ticket]:
+            return [_ticket(row) for row in session.scalars(wanted)]
+
+        return await self._database.read(look)
 
     async def _move(self, ticket_id: str, who: str, name: str) -> Ticket:
         """Make a move, in one statement: of several who try at once, one finds the ticket as it must be."""
@@ -159,16 +194,20 @@ class SqlTickets:
             values |= {"claimed_by": who, "claimed_at": now}
         elif move.to is not TicketState.WAITING:
             values["closed_at"] = now
-        async with self._database.writing() as session:
-            moved = await session.scalar(wanted.values(values).returning(TicketRow.id))
-            row = await _row(session, ticket_id)
+        update_ = wanted.values(values).returning(TicketRow.id)
+
+        def change(session: Session) -> Ticket:
+            moved = session.scalar(update_)
+            row = _row(session, ticket_id)
             if moved is None and not (row.state == move.to.value and row.claimed_by == who):
                 raise TicketTaken(ticket_id, row.state, row.claimed_by)
             return _ticket(row)
 
+        return await self._database.write(change)
 
-async def _row(session: AsyncSession, ticket_id: str) -> TicketRow:
-    row = await session.scalar(select(TicketRow).where(TicketRow.id == ticket_id))
+
+def _row(session: Session, ticket_id: str) -> TicketRow:
+    row = session.scalar(select(TicketRow).where(TicketRow.id == ticket_id))
     if row is None:
         raise TicketNotFound(ticket_id)
     return row
@@ -188,6 +227,7 @@ def _ticket(row: TicketRow) -> Ticket:
         state=TicketState(row.state),
         opened_at=row.opened_at,
         waiting_since=row.waiting_since,
+        due_at=row.due_at or row.waiting_since,
         claimed_by=row.claimed_by,
         claimed_at=row.claimed_at,
         closed_at=row.closed_at,

@@ -1,0 +1,184 @@
+// One task: how it stands, its steps across agents, its watchers, and its history, to be replayed.
+
+import { ask, CallError } from "/web/api.js";
+import { arrange, eachFrame, h } from "/web/dom.js";
+import { dataView, disclosure, jsonView } from "/web/elements/data-view.js";
+import "/web/elements/task-story.js";
+import { heading, when } from "/web/format.js";
+import { Story } from "/web/story.js";
+import { intervene } from "./actions.js";
+import { link, stateMark } from "./links.js";
+import { save } from "./tasks.js";
+import { draw } from "./waterfall.js";
+
+const PAGE = 500;
+const PACE = 1; // of the real time, while it is replayed
+const LONGEST = 1500; // ms that a replay waits for an event at most
+
+export class TaskPage {
+  #log = []; // {position, at, event}
+  #children = []; // {id, agent, log}
+  #told = null;
+  #at = null; // the scrubber's place; null at the log's end, and stays there
+  #story = new Story();
+  #playing = null;
+  #head = h("div.panel");
+  #steps = h("div");
+  #facts = h("div");
+  #view = h("task-story", { readonly: true });
+  #range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Position in its history" });
+  #where = h("output.id");
+  #play = h("button", { type: "button" }, "▶ Replay");
+  #raw = h("div");
+  #trouble = h("p.trouble", { role: "alert" });
+  #paint = eachFrame(() => this.#render());
+
+  /**
+   * @param {Element} place where it is shown
+   * @param {import("/web/stream.js").Stream} stream the page's stream
+   * @param {string} id the task
+   */
+  constructor(place, stream, id) {
+    this.id = id;
+    arrange(place, [
+      this.#head,
+      h("section.panel", { "aria-label": "Steps" }, h("h2", {}, "Steps across agents"), this.#steps),
+      h("section.panel", { "aria-label": "History" }, h("h2", {}, "History"),
+        h("div.scrubber", {}, this.#play, this.#range, this.#where),
+        h("div.replay", {}, h("div.story", { tabindex: "0", role: "region", "aria-label": "Story" }, this.#view), this.#raw)),
+      h("section.panel", { "aria-label": "Facts" }, h("h2", {}, "Facts"), this.#facts),
+    ]);
+    this.#range.addEventListener("input", () => this.#goTo(Number(this.#range.value)));
+    this.#play.addEventListener("click", () => this.#replay());
+    this.leave = stream.follow(id, (message) => this.#take(message));
+    this.#load();
+  }
+
+  close() {
+    this.leave();
+    clearTimeout(this.#playing);
+    clearTimeout(this.again);
+    this.closed = true;
+  }
+
+  /** Each event of the stream: the log itself comes by it, from its beginning. */
+  #take(message) {
+    if (message.kind === "event") {
+      this.#log.push({ position: message.position, at: timeOf(message), event: message.body });
+    } else if (message.kind === "reset") {
+      this.#log = [{ position: message.position, at: timeOf(message), event: { task: message.body.task } }];
+      this.#told &&= { ...this.#told, resetBy: message.body.reason };
+    } else {
+      this.#trouble.textContent = "This task isn't there any more.";
+    }
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.#load(), 700);
+    this.#paint();
+  }
+
+  async #load() {
+    if (this.closed) return;
+    try {
+      this.#told = await ask(`/ops/api/tasks/${encodeURIComponent(this.id)}`);
+      const children = this.#told.children ?? [];
+      this.#children = await Promise.all(children.map(async (child) => ({ ...(typeof child === "string" ? { id: child } : child), log: await logOf(typeof child === "string" ? child : child.id) })));
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      this.#trouble.textContent = error.message;
+    }
+    this.#paint();
+  }
+
+  #goTo(place) {
+    this.#at = place >= this.#log.length ? null : place;
+    this.#paint();
+  }
+
+  /** Tell the story again as it went, from the scrubber's place or from the beginning. */
+  #replay() {
+    if (this.#playing) {
+      clearTimeout(this.#playing);
+      this.#playing = null;
+      this.#paint();
+      return;
+    }
+    if (this.#at === null) this.#at = 0;
+    const step = () => {
+      const before = this.#log[this.#at];
+      const next = this.#log[this.#at + 1];
+      this.#goTo(this.#at + 1);
+      const wait = next && before ? Math.min(LONGEST, Math.max(30, (next.at - before.at) / PACE)) : 0;
+      this.#playing = this.#at === null ? null : setTimeout(step, wait);
+      this.#paint();
+    };
+    this.#playing = setTimeout(step, 300);
+    this.#paint();
+  }
+
+  #render() {
+    const place = this.#at ?? this.#log.length;
+    if (place < this.#story.count) {
+      this.#story = new Story();
+      this.#view.tell(this.#story);
+    }
+    for (const { position, event } of this.#log.slice(this.#story.count, place)) this.#view.take({ kind: "event", position, body: event });
+    this.#range.max = this.#log.length;
+    this.#range.value = place;
+    this.#where.value = place ? `${place} of ${this.#log.length} · ${this.#log[place - 1].position}` : `0 of ${this.#log.length}`;
+    this.#play.textContent = this.#playing ? "⏸ Pause" : "▶ Replay";
+    const event = this.#log[place - 1]?.event;
+    this.#raw.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."), h("h3", {}, "Task at this position"), jsonView(this.#story.task));
+    this.#steps.replaceChildren(draw([{ agent: this.#told?.meta?.agent ?? "this", log: this.#log }, ...this.#children]));
+    this.#renderHead();
+  }
+
+  #renderHead() {
+    const told = this.#told;
+    if (!told) return this.#head.replaceChildren(h("h1", {}, "Task"), this.#trouble);
+    const { meta = {}, watchers = [], parent, children = [] } = told;
+    const open = !["completed", "failed", "canceled", "rejected"].includes(meta.state);
+    const act = (does) => h(does === "cancel" ? "button.danger" : "button", { type: "button", onclick: () => intervene(does, this.id).then(() => this.#load(), (error) => (this.#trouble.textContent = error.message)) }, heading(does));
+    this.#head.replaceChildren(
+      h("div.head", {}, h("h1", {}, heading(meta.agent ?? "Task"), " task"), stateMark(meta.state ?? ""), h("span.id", {}, this.id)),
+      h("div.actions", {}, link("All tasks", {}), open && [act("retry"), act("escalate"), act("cancel")], h("button", { type: "button", onclick: () => this.#export() }, "Export JSON Lines")),
+      this.#trouble,
+    );
+    const facts = Object.entries(meta).filter(([, value]) => typeof value !== "object" && value !== "");
+    const { lease, epochs = [], flags = [] } = meta;
+    const related = (id) => link(id.slice(0, 12), { task: id });
+    this.#facts.replaceChildren(
+      h("dl.facts", {}, facts.map(([key, value]) => fact(heading(key), /^(created|changed)$/.test(key) ? when(new Date(value).toISOString()) : String(value))),
+        lease && fact("Lease", `${lease.node}, ends in ${Math.round(lease.endsInMs / 1000)} s`),
+        epochs.length > 0 && fact("Epochs", epochs.map((one) => `${one.epoch} from ${one.from}`).join(", ")),
+        flags.length > 0 && fact("Flags", flags.join(", ")),
+        parent && fact("Parent", related(parent)),
+        children.length > 0 && fact("Children", children.map((child) => [related(typeof child === "string" ? child : child.id), " "])),
+        fact("Watchers", watchers.length ? watchers.map((one) => `${one.node}: ${one.count}`).join(", ") : "none")),
+      ...(told.steps?.length ? [dataView(told.steps.map(({ turn, kind, name, bytes }) => ({ kind, name, turn, bytes })), { raw: false }), disclosure("Results of steps", () => jsonView(told.steps))] : []),
+    );
+  }
+
+  #export() {
+    save(`${this.id}.jsonl`, "application/jsonl", this.#log.map((one) => `${JSON.stringify(one)}\n`).join(""));
+  }
+}
+
+function fact(title, content) {
+  return h("div", {}, h("dt", {}, title), h("dd", {}, content));
+}
+
+/** When an event was written, ms: its own time or, where it has none, its position's. */
+function timeOf({ position, body }) {
+  const told = (body.task ?? body.statusUpdate)?.status?.timestamp;
+  return told ? Date.parse(told) : Math.floor(Number(position.split("-")[0]) / 1000);
+}
+
+async function logOf(id) {
+  const log = [];
+  for (let after = ""; after !== null; ) {
+    const told = await ask(`/ops/api/tasks/${encodeURIComponent(id)}/events?${new URLSearchParams({ size: PAGE, ...(after ? { after } : {}) })}`);
+    log.push(...told.events);
+    after = told.next ?? null;
+  }
+  return log;
+}

@@ -1,0 +1,128 @@
+// A task's story: its turns, with the steps on the way, what was said, what came out, and the form that waits.
+
+import { arrange, eachFrame, h } from "../dom.js";
+import { clock, heading } from "../format.js";
+import { Story, formOf, textOf } from "../story.js";
+import { partView } from "./task-artifact.js";
+import "./task-artifact.js";
+import "./task-form.js";
+
+class TaskStory extends HTMLElement {
+  /** The story; give it messages by `take`. */
+  story = new Story();
+  #turns = new Map(); // id → {version, element, items: Map}
+  #paint = eachFrame(() => this.#render());
+  #form = null;
+
+  /** Take a message of the stream; it is shown with the next frame. */
+  take(message) {
+    this.story.take(message);
+    this.#paint();
+  }
+
+  /** Show another story, or this one up to another place. */
+  tell(story) {
+    this.story = story;
+    this.#turns.clear();
+    this.replaceChildren();
+    this.#paint();
+  }
+
+  #render() {
+    const { story } = this;
+    const elements = story.turns.map((turn, place) => this.#turn(turn, place === story.turns.length - 1));
+    arrange(this, elements);
+    this.dataset.state = story.state;
+    this.dispatchEvent(new CustomEvent("told", { bubbles: true }));
+  }
+
+  #turn(turn, last) {
+    let shown = this.#turns.get(turn.id);
+    if (!shown) {
+      shown = { version: 0, element: h("section.turn", { dataset: { turn: turn.id } }), items: new Map() };
+      this.#turns.set(turn.id, shown);
+    }
+    const form = last && !this.hasAttribute("readonly") ? this.story.form : null;
+    const version = `${turn.version} ${form ? "form" : ""} ${last ? this.story.state : ""}`;
+    if (shown.version === version) return shown.element;
+    shown.version = version;
+    const children = [];
+    if (turn.said) children.push(this.#kept(shown, "said", () => bubble(turn.said, "customer", turn.at)));
+    if (turn.steps.length) children.push(this.#steps(shown, turn));
+    for (const item of turn.items) children.push(...this.#item(shown, item));
+    if (form) children.push(this.#asked(form));
+    arrange(shown.element, children);
+    return shown.element;
+  }
+
+  #kept(shown, key, make) {
+    let element = shown.items.get(key);
+    if (!element) shown.items.set(key, (element = make()));
+    return element;
+  }
+
+  #steps(shown, turn) {
+    const list = this.#kept(shown, "steps", () => h("ol.steps", { "aria-label": "Progress" }));
+    arrange(list, turn.steps.map((step, place) => {
+      const item = list.children[place] ?? h("li", {}, h("span.mark", { "aria-hidden": "true" }), h("span.step"));
+      if (item.dataset.state !== step.state) item.dataset.state = step.state;
+      if (step.agent) item.dataset.agent = step.agent;
+      if (step.name) item.dataset.step = step.name;
+      const label = item.querySelector(".step");
+      if (label.textContent !== step.text) label.textContent = step.text;
+      return item;
+    }));
+    return list;
+  }
+
+  #item(shown, item) {
+    if (item.kind === "said") {
+      if (!textOf(item.message)) return [];
+      return [this.#kept(shown, item.id, () => bubble(item.message, item.who, item.at, item.name))];
+    }
+    if (item.kind === "note") return [this.#kept(shown, item.id, () => h("p.note", {}, item.text))];
+    if (item.artifact.name === "intent") return [this.#kept(shown, item.id, () => understood(item.artifact))];
+    const element = this.#kept(shown, item.id, () => document.createElement("task-artifact"));
+    element.show(item.artifact, item.complete);
+    return [element];
+  }
+
+  #asked(form) {
+    const message = this.story.task.status.message.messageId;
+    if (this.#form?.asks !== message) this.#form = document.createElement("task-form");
+    this.#form.show(form, message);
+    return this.#form;
+  }
+}
+
+/** What somebody said. */
+function bubble(message, who, at, name) {
+  const author = { customer: "You", agent: "Assistant", human: name }[who] ?? name;
+  const form = who === "agent" ? formOf(message) : null;
+  // A form shows its choices itself.
+  const text = form?.choices?.length && textOf(message).includes("\n- ") ? textOf(message).split("\n- ")[0] : textOf(message);
+  const files = (message.parts ?? []).filter((part) => part.raw !== undefined || part.url !== undefined);
+  return h(
+    `article.bubble.${who}`,
+    { dataset: { message: message.messageId } },
+    h("header", {}, h("span.author", {}, author), at && h("time", { datetime: at }, clock(at))),
+    h("div.text", {}, text.replace(/ \(yes or no\)$/, "")),
+    files.map(partView),
+  );
+}
+
+/** What the Intent Agent understood, in words. */
+function understood(artifact) {
+  const data = artifact.parts?.find((part) => part.data)?.data;
+  const intents = data?.intents ?? [];
+  return h(
+    "p.understood",
+    {},
+    h("span.label", {}, "Understood"),
+    intents.map((intent) =>
+      h("span.chip", { title: `${Math.round(intent.confidence * 100)} % sure` }, heading(intent.intent), intent.route && h("span.route", {}, heading(intent.route))),
+    ),
+  );
+}
+
+customElements.define("task-story", TaskStory);

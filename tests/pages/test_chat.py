@@ -1,0 +1,196 @@
+"""The chat, when things go wrong: nothing is lost, nothing is shown twice."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from chaos.proxy import Proxy
+from conversations.script import CONVERSATIONS
+from conversations.stage import Stage
+from pages.chatting import Chat
+from pages.conftest import Visit
+from pages.parcels import HALF, WHOLE, parcels
+from pages.reading import log_of, shown, state_of, told
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def _is_told_whole(chat: Chat, url: str) -> None:
+    """The page shows the answer to its end, and just what the log holds."""
+    artifact = chat.page.locator("task-artifact .text")
+    await expect(artifact.last).to_have_text(WHOLE.strip())
+    await expect(chat.stories.get_by_text("Found", exact=True).last).to_be_visible()
+    tasks = await chat.tasks()
+    expected = [turn for task in tasks for turn in told(await log_of(url, task))]
+    assert await shown(chat.page) == expected
+
+
+async def _asked(visit: Visit, url: str) -> Chat:
+    """A chat that has asked for a parcel, and was told half of the answer."""
+    chat = Chat(await visit(url))
+    await chat.say("Where is my parcel?")
+    await expect(chat.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+    return chat
+
+
+async def test_a_server_killed_in_the_middle_of_an_answer_is_not_noticed_in_the_end(
+    stage: Stage, visit: Visit, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        chat = await _asked(visit, on.url)
+        await on.platform.crash()
+        on.let_on()
+        await _is_told_whole(chat, on.url)
+
+
+async def test_a_page_that_is_loaded_anew_in_the_middle_of_an_answer_goes_on(
+    stage: Stage, visit: Visit, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        chat = await _asked(visit, on.url)
+        await chat.page.reload()
+        await expect(chat.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+        on.let_on()
+        await _is_told_whole(chat, on.url)
+
+
+async def test_a_page_that_was_offline_catches_up_and_says_how_the_connection_stands(
+    stage: Stage, visit: Visit, profile: BrowserContext, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    on = await held.enter_async_context(parcels(stage, tmp_path))
+    proxy = await held.enter_async_context(Proxy(("127.0.0.1", int(on.url.rsplit(":", 1)[1]))))
+    chat = await _asked(visit, f"http://127.0.0.1:{proxy.port}")
+    badge = chat.page.locator("connection-badge")
+    await expect(badge).to_have_text("Live")
+    await profile.set_offline(True)
+    proxy.swallow()
+    proxy.cut()
+    await expect(badge).to_have_text("Offline")
+    on.let_on()
+    [task] = await chat.tasks()
+    while await state_of(on.url, task) != "TASK_STATE_COMPLETED":
+        pass
+    await expect(chat.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+    proxy.carry()
+    await profile.set_offline(False)
+    await _is_told_whole(chat, on.url)
+    await expect(badge).to_have_text("Ready")
+
+
+async def test_two_tabs_show_the_same_over_one_stream(
+    stage: Stage, visit: Visit, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        one = await _asked(visit, on.url)
+        other = Chat(await visit(one.page.url))
+        await expect(other.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+        assert await _streams(on.url) == 1
+        on.let_on()
+        for chat in (one, other):
+            await _is_told_whole(chat, on.url)
+        await other.say("Where is my parcel?")  # what one of them asks, both of them show
+        await expect(one.stories.get_by_text("Found", exact=True)).to_have_count(2)
+        await expect(other.stories.get_by_text("Found", exact=True)).to_have_count(2)
+        assert await shown(one.page) == await shown(other.page)
+
+
+async def test_a_tab_that_is_closed_leaves_the_stream_to_the_other(
+    stage: Stage, visit: Visit, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        one = await _asked(visit, on.url)
+        other = Chat(await visit(one.page.url))
+        await expect(other.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+        await one.page.close()
+        on.let_on()
+        await _is_told_whole(other, on.url)
+
+
+async def test_a_message_sent_while_the_server_is_away_arrives_once(
+    stage: Stage, visit: Visit, profile: BrowserContext, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    conversation = CONVERSATIONS["balance"]
+    platform, _ = await held.enter_async_context(
+        stage.platform(conversation, "sqlite", "offline", tmp_path)
+    )
+    proxy = await held.enter_async_context(
+        Proxy(("127.0.0.1", int(platform.url.rsplit(":", 1)[1])))
+    )
+    url = f"http://127.0.0.1:{proxy.port}"
+    chat = Chat(await visit(url))
+    await profile.set_offline(True)
+    await chat.say("What's my account balance?")
+    await expect(chat.page.locator(".pending .step")).to_have_text("Sending")
+    await chat.page.wait_for_selector(".pending.slow")
+    await profile.set_offline(False)
+    await chat.until_turn_ends(1)
+    [task] = await chat.tasks()
+    assert await shown(chat.page) == told(await log_of(platform.url, task))
+
+
+async def test_a_request_is_canceled_from_the_page(
+    stage: Stage, visit: Visit, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        chat = await _asked(visit, on.url)
+        await chat.page.get_by_role("button", name="Cancel request").click()
+        await expect(chat.stories.last).to_have_attribute("data-state", "canceled")
+        await expect(chat.page.locator(".turn .note, .turn .bubble.agent").last).to_have_text(
+            re.compile("cancel", re.IGNORECASE)
+        )
+        await expect(chat.page.get_by_role("button", name="Cancel request")).to_be_hidden()
+
+
+async def test_conversations_are_listed_and_opened_again(
+    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    conversation = CONVERSATIONS["balance"]
+    platform, _ = await held.enter_async_context(
+        stage.platform(conversation, "sqlite", "offline", tmp_path)
+    )
+    chat = Chat(await visit(platform.url))
+    await chat.say("What's my account balance?")
+    await chat.until_turn_ends(1)
+    await chat.page.get_by_role("button", name="New conversation").click()
+    await expect(chat.stories).to_have_count(0)
+    await chat.say("Show my bookings")
+    await chat.until_turn_ends(1)
+    entries = chat.page.locator("#history li a")
+    await expect(entries).to_have_count(2)
+    await expect(entries.first).to_contain_text("Show my bookings")
+    await entries.last.click()
+    await expect(chat.page.locator(".bubble.customer .text")).to_have_text(
+        "What's my account balance?"
+    )
+    await expect(chat.page.locator("task-artifact")).to_contain_text("Your account balance")
+
+
+async def test_what_a_customer_writes_is_text_and_never_markup(
+    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    conversation = CONVERSATIONS["balance"]
+    platform, _ = await held.enter_async_context(
+        stage.platform(conversation, "sqlite", "offline", tmp_path)
+    )
+    chat = Chat(await visit(platform.url))
+    nasty = "<img src=x onerror=alert(1)><script>alert(2)</script> what's my balance?"
+    await chat.say(nasty)
+    await chat.until_turn_ends(1)
+    await expect(chat.page.locator(".bubble.customer .text")).to_have_text(nasty)
+    assert await chat.page.locator("#conversation img, #conversation script").count() == 0
+
+
+async def _streams(url: str) -> int:
+    """How many streams a platform has open."""
+    import httpx2  # noqa: PLC0415 - here alone
+
+    async with httpx2.AsyncClient() as http:
+        text = (await http.get(f"{url}/metrics")).text
+    found = re.search(r"^a2a_streams_open (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    return int(float(found[1]))

@@ -1,0 +1,101 @@
+"""Where people sign in: a key opens the pages that its role is for, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from conversations.platforms import PlatformProcess
+from conversations.script import CONVERSATIONS
+from conversations.stage import Stage
+from pages.chatting import Chat
+from pages.conftest import Visit
+from processes import ran
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@asynccontextmanager
+async def _with_keys(
+    stage: Stage, directory: Path, *roles: str
+) -> AsyncIterator[tuple[PlatformProcess, list[str]]]:
+    """A platform where people sign in, and a key of each role."""
+    conversation = CONVERSATIONS["balance"]
+    async with stage.platform(
+        conversation, "sqlite", "offline", directory, A2A_AUTH_KEYS="true"
+    ) as (platform, _):
+        keys = [await asyncio.to_thread(_key, platform, role) for role in roles]
+        yield platform, keys
+
+
+def _key(platform: PlatformProcess, role: str) -> str:
+    subject = "demo" if role == "customer" else role
+    made = ran("keys", "create", subject, "--role", role, **platform.settings)
+    assert made.returncode == 0, made.stderr
+    return next(word for word in made.stdout.split() if word.startswith("a2a"))
+
+
+async def _sign_in(page: Page, key: str) -> None:
+    await page.get_by_label("Key or token").fill(key)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_a_customer_signs_in_and_the_key_is_gone_with_the_tab(
+    stage: Stage, profile_page: Page, visit: Visit, tmp_path: Path
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer") as (platform, [key]):
+        page = profile_page
+        await page.goto(platform.url)
+        await _sign_in(page, "a2a-nonsense")
+        await expect(page.get_by_role("alert").first).to_have_text(
+            "This key isn't known, or has run out."
+        )
+        await _sign_in(page, key)
+        chat = Chat(page)
+        await chat.say("What's my account balance?")
+        await chat.until_turn_ends(1)
+        await page.reload()
+        await chat.until_turn_ends(1)  # it is kept in this tab
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        await expect(other.get_by_label("Key or token")).to_be_visible()
+
+
+@pytest.mark.parametrize(("path", "role"), [("/console", "agent"), ("/ops", "operator")])
+async def test_a_page_for_people_of_the_company_refuses_a_customers_key(
+    stage: Stage, profile_page: Page, tmp_path: Path, path: str, role: str
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer", role) as (platform, [customers, theirs]):
+        page = profile_page
+        await page.goto(f"{platform.url}{path}")
+        await _sign_in(page, customers)
+        await expect(page.get_by_role("heading", name="Sign in as")).to_be_visible()
+        await _sign_in(page, theirs)
+        await expect(page.locator("connection-badge")).to_have_text("Live")
+
+
+async def test_a_link_opens_one_request_on_another_device(
+    stage: Stage, chromium_pages: tuple[Page, Page], tmp_path: Path
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer") as (platform, [key]):
+        one, other = chromium_pages
+        await one.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await one.goto(platform.url)
+        await _sign_in(one, key)
+        chat = Chat(one)
+        await chat.say("Upgrade my subscription to premium")
+        await chat.until_turn_ends(1)
+        await one.get_by_role("button", name="Other device").click()
+        await expect(one.locator("#trouble")).to_contain_text("copied")
+        link = await one.evaluate("navigator.clipboard.readText()")
+        await other.goto(link)
+        there = Chat(other)
+        await there.until_turn_ends(1)
+        await there.fill_in({"confirm": False})
+        await chat.until_turn_ends(2)  # and the first device sees it
+        await there.until_turn_ends(2)
