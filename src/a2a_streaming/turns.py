@@ -209,6 +209,8 @@ class Turns:
         """Let the agent hand the task over to a person, in the place of a turn."""
         grant, writer = running.grant, running.writer
         entry = grant.entry or _latest(writer.task)
+        if not entry.message_id:  # nothing of it is left, and yet the turn has to be settled
+            entry = InboxEntry(asked.id, entry.message)
         apart = f"escalate {asked.id} "
         run = running.run = self._run(running, entry, steps, attempt=attempt, apart=apart)
         run.found = writer.state

@@ -18,6 +18,7 @@ from hypothesis import note
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox, Offer
+from a2a_streaming.backbone.interventions import Escalation, Interventions
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.log import Appended, Batch, Grant, Log, NoLease, Renewal
 from a2a_streaming.backbone.snapshots import Snapshots
@@ -61,6 +62,11 @@ class Seen:
     @property
     def terminal(self) -> bool:
         return "terminal" in self.meta
+
+    @property
+    def escalated(self) -> bool:
+        """Whether the task is to be escalated, and not to be canceled."""
+        return "escalate" in self.meta and "cancel" not in self.meta
 
     def without_time(self) -> Seen:
         """Return what doesn't depend on the clock."""
@@ -136,6 +142,7 @@ class Story:
         self._store, self._settings = store, settings
         self._keys = keys.task(task_id)[:KEYS]
         self._history, self._snapshots = History(store, keys), Snapshots(store, keys)
+        self._interventions = Interventions(store, keys)
         self._inbox, self._log = Inbox(store, keys, settings), Log(store, keys, settings)
         self._clock_behind = clock_behind
         self._epochs: set[int] = set()
@@ -217,10 +224,45 @@ class Story:
         assert holds or after == before
         if answer is not Renewal.LOST:
             assert (answer is Renewal.CANCEL) == ("cancel" in after.meta)
+            assert (answer is Renewal.ESCALATE) == after.escalated
             left = int(after.meta["lease_end"]) - after.now
             assert 0 < left <= int(after.meta["lease_length"])
         self._goes_on(before, after, self.told)
         return answer
+
+    async def revoke(self) -> None:
+        """Take the lease away, whoever holds it."""
+        before = self.seen
+        outcome = await self._interventions.revoke(self.task_id, once="never")
+        after = await self._look()
+        note(f"  revoke → {outcome.code}")
+        count(f"revoke: {outcome.code}")
+        assert after.log == before.log
+        if not before.meta:
+            assert outcome.code == "GONE"
+        elif before.terminal:
+            assert outcome.code == "TERMINAL"
+        elif not before.inbox and not {"cancel", "escalate"} & set(before.meta):
+            assert outcome.code == "IDLE"
+        else:
+            assert outcome.code == ("REVOKED" if "holder" in before.meta else "WAITING")
+            assert "holder" not in after.meta
+        assert outcome.code in ("REVOKED", "WAITING") or after == before
+        self._goes_on(before, after, self.told)
+
+    async def escalate(self) -> None:
+        """Ask whoever works on the task to hand it over."""
+        before = self.seen
+        outcome = await self._interventions.escalate(self.task_id, Escalation.new("ann", "why"))
+        after = await self._look()
+        note(f"  escalate → {outcome.code}")
+        count(f"escalate: {outcome.code}")
+        assert (outcome.code == "ASKED") == bool(before.meta and not before.terminal)
+        assert outcome.code == "ASKED" or after == before
+        assert outcome.busy == (outcome.code == "ASKED" and "holder" in before.meta)
+        asked = before.meta.get("escalate", after.meta.get("escalate"))
+        assert after.meta.get("escalate") == asked, "who asked first isn't heard"
+        self._goes_on(before, after, self.told)
 
     async def lapse(self, *, clock_steps: bool) -> None:
         """Let the lease's time be over, or the clock step back far behind it."""
@@ -262,7 +304,7 @@ class Story:
                     assert busy
                 case "IDLE":
                     assert not before.inbox
-                    assert not {"cancel", "cleanup"} & set(before.meta)
+                    assert not {"cancel", "escalate", "cleanup"} & set(before.meta)
                 case "TERMINAL":
                     assert before.terminal
                     assert call.job.purpose == "cancel" or "cleanup" not in before.meta
@@ -280,6 +322,7 @@ class Story:
         assert (lease.entry.message_id if lease.entry else None) == next(iter(before.inbox), None)
         assert lease.task == orjson.loads(self._folds[-1])
         assert lease.canceled == ("cancel" in after.meta)
+        assert lease.escalated == after.escalated
         assert not lease.damaged
         return replace(told, epoch=lease.epoch)
 
@@ -295,6 +338,7 @@ class Story:
                 if after != before:
                     told = self._wrote(grant, batch, before, after)
                     assert answer.canceled == ("cancel" in after.meta)
+                    assert answer.escalated == after.escalated
                     following = answer.following.message_id if answer.following else None
                     assert following == (after.inbox[0] if batch.settles and after.inbox else None)
                 written = events_of(grant, batch)
@@ -331,7 +375,10 @@ class Story:
             waiting = ()
         elif waiting and waiting[0] == batch.settles:
             waiting = waiting[1:]
-        gives_back = terminal or (batch.settles and not waiting and "cancel" not in before.meta)
+        flagged = "cancel" in before.meta or (before.escalated and not batch.escalated)
+        gives_back = terminal or (batch.settles and not waiting and not flagged)
+        if "escalate" in before.meta and "escalate" not in after.meta:
+            assert terminal or batch.escalated, "an escalation was forgotten"
         assert after.meta.get("holder") == (None if gives_back else grant.holder)
         steps = {**dict(self.told.steps), **dict(batch.steps)}
         return replace(self.told, waiting=waiting, steps=tuple(steps.items()), epoch=grant.epoch)
@@ -421,6 +468,7 @@ class Story:
         assert not {"holder", "lease_end", "lease_length", "cleanup"} & set(seen.meta)
         if not seen.terminal and seen.meta:
             assert not self.told.canceled
+            assert "escalate" not in seen.meta
             answered = _answers(orjson.loads(self._folds[-1]))
             assert {message_id for message_id, _ in self.told.accepted} <= {*answered}
 

@@ -212,11 +212,15 @@ class Job:
         steps = grant.steps
         while True:
             entry = grant.entry
-            if entry is None or writer.canceled:
+            if writer.canceled or (entry is None and not writer.escalated):
                 await self._end_as_canceled(writer)
                 return
-            await self._turn(writer, entry, steps)
-            if writer.state.terminal or (grant.entry is None and not writer.canceled):
+            if writer.escalated:
+                await self._escalate(writer, entry)
+            elif entry is not None:
+                await self._turn(writer, entry, steps)
+            flagged = writer.canceled or writer.escalated
+            if writer.state.terminal or (grant.entry is None and not flagged):
                 return
             steps = {}
 
@@ -250,6 +254,17 @@ class Job:
         self.answered = True
         said = self._status(end, f"answer to {entry.message_id}")
         await writer.append(said, settles=entry.message_id)
+
+    async def _escalate(self, writer: LogWriter, entry: InboxEntry | None) -> None:
+        """Hand the task over, in the place of a turn or while it waits."""
+        writer.escalating = True
+        if entry is not None and not mentions(writer.task, entry.message_id):
+            await writer.append(status_event(self.task_id, "c1", State.WORKING, entry.message))
+        self.answered = True
+        settles = entry.message_id if entry is not None else "nothing"
+        text = f"answer to {settles}" if entry is not None else "handed over"
+        await writer.append(self._status(State.INPUT_REQUIRED, text), settles=settles)
+        writer.escalating = False
 
     async def _end_as_canceled(self, writer: LogWriter) -> None:
         self.answered = True

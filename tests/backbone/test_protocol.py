@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.inbox import Offer
 from a2a_streaming.backbone.keys import Keys
-from a2a_streaming.backbone.log import Appended
+from a2a_streaming.backbone.log import Appended, Renewal
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.settings import Settings
 from backbone.protocol import Story, acknowledged
@@ -149,6 +149,16 @@ class Protocol(RuleBasedStateMachine):
     @rule(which=WHICH)
     def a_process_renews_its_lease(self, which: int) -> None:
         self.run(self._renew(self._job(which)))
+
+    # Those who oversee tasks
+
+    @rule()
+    def a_run_is_to_be_tried_again(self) -> None:
+        self.run(self.story.revoke())
+
+    @rule()
+    def the_task_is_to_be_escalated(self) -> None:
+        self.run(self.story.escalate())
 
     # What happens to Redis
 
@@ -284,11 +294,11 @@ class Protocol(RuleBasedStateMachine):
     async def _renew(self, job: Job) -> None:
         if job.purpose == "cancel" or job.writer is None or job.writer.released:
             return
-        canceled = await self.story.renew(job)
-        note(f"  {job.holder}: renew → {canceled}")
-        if canceled is None:
+        answer = await self.story.renew(job)
+        note(f"  {job.holder}: renew → {answer}")
+        if answer is Renewal.LOST:
             await self._cease(job, stray=True)
-        elif canceled and job.grant is not None and not job.grant.task_ended:
+        elif answer is Renewal.CANCEL and job.grant is not None and not job.grant.task_ended:
             await self._switch(job, "cancel")
 
 

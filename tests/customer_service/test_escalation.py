@@ -140,6 +140,6 @@ async def test_what_was_handed_over_goes_on_with_a_new_specialists_task(
             )
 
         told = await until(handed_back)
-        again = await story(client, "t1", "Where is my parcel?", told["meta"]["position"])
+        again = await story(client, "t1", "And where is my parcel?", told["meta"]["position"])
         assert text_of(again[-1]) == "Which one?"
         assert len((await ops.one("t1"))["children"]) == 2

@@ -116,7 +116,7 @@ class OperationsApi:
         wanted = Wanted(
             state=_state(asked.get("state", "")),
             agent=asked.get("agent", ""),
-            owner=asked.get("owner"),
+            owner=asked.get("owner") or None,
             context=asked.get("context", ""),
             silent=self._silent(asked.get("silent", "")),
             words=asked.get("q", ""),

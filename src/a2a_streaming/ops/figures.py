@@ -74,7 +74,7 @@ class Movements:
         rates = [_rates(moves, STEP_SECONDS) for moves in bins]
         told: Json = {key: [one[key] for one in rates] for key in rates[0]}
         for kind, name in (("first", "firstEvent"), ("duration", "duration")):
-            told[name] = [_histogram(kind, moves).percentile(0.95) for moves in bins]
+            told[name] = [_rounded(_histogram(kind, moves), 0.95) for moves in bins]
         return {"from": end - count * step, "stepMs": step, **told}
 
     def _since(self, seconds: int) -> Iterable[Figures]:
@@ -110,13 +110,14 @@ def _histogram(kind: str, moves: Iterable[Counts]) -> Histogram:
 
 
 def _percentiles(histogram: Histogram) -> Json:
-    def rounded(share: float) -> float | None:
-        ms = histogram.percentile(share)
-        return None if ms is None else round(ms, 1)
-
     return {
         "count": len(histogram),
-        "p50": rounded(0.5),
-        "p95": rounded(0.95),
-        "p99": rounded(0.99),
+        "p50": _rounded(histogram, 0.5),
+        "p95": _rounded(histogram, 0.95),
+        "p99": _rounded(histogram, 0.99),
     }
+
+
+def _rounded(histogram: Histogram, share: float) -> float | None:
+    ms = histogram.percentile(share)
+    return None if ms is None else round(ms, 1)
