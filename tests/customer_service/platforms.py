@@ -26,6 +26,7 @@ from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.customer_service.records import Records
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
+from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
 from a2a_streaming.web import Web
 from apps.parcels import ParcelsAgent
@@ -98,6 +99,7 @@ async def front(
     more = [*platform.routes(door), *web.routes()]
     await platform.start()
     try:
+        more = [*more, *Operations(node).routes()]
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:
             yield Front(node, server.url, platform)
     finally:

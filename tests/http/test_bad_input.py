@@ -118,6 +118,8 @@ class Server:
         """Everything that Redis holds for clients; an empty queue of work counts for nothing."""
         held: dict[str, Any] = {}
         for key in (name.decode() for name in cast("list[bytes]", await self.raw.keys("*"))):
+            if key.startswith(("node:", "index:nodes", "index:agents")):
+                continue  # that there is a process
             match await self.raw.type(key):
                 case b"string":
                     held[key] = await self.raw.get(key)

@@ -12,7 +12,6 @@ from typing import Any, cast
 from a2a_streaming.errors import InvalidSetting
 from a2a_streaming.task import Json
 
-_OURS = Path(__file__).with_name("replies.toml")
 _PLACES = frozenset({"customer", "name"})
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _UNKNOWN = {"customer": "there", "name": "your agent"}
@@ -44,7 +43,7 @@ class Reply:
 
 
 def load_replies(path: str) -> Sequence[Reply]:
-    """Read canned replies; from the disk.
+    """Return canned replies; those of a file are read from the disk.
 
     Args:
         path: A TOML file with a `[[reply]]` of `title` and `text` for each; empty for ours.
@@ -52,8 +51,12 @@ def load_replies(path: str) -> Sequence[Reply]:
     Raises:
         InvalidSetting: It can't be read, or isn't as it should be.
     """
+    return _load(path, Path(path)) if path else OURS
+
+
+def _load(path: str, file: Path) -> Sequence[Reply]:
     try:
-        told = tomllib.loads((Path(path) if path else _OURS).read_text())
+        told = tomllib.loads(file.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(
             f"A2A_REPLIES names {path!r}, which can't be read: {error}."
@@ -80,3 +83,7 @@ def _wrong(path: str, why: str) -> InvalidSetting:
         f"A2A_REPLIES names {path!r}, but {why}. Give a TOML file with a [[reply]] for each, of `title` and `text`, "
         "which may name {customer} and {name}."
     )
+
+
+OURS = _load("", Path(__file__).parent / "replies.toml")
+"""Those that come with the platform."""
