@@ -26,6 +26,7 @@ from a2a_streaming.customer_service.platform import Platform
 from a2a_streaming.customer_service.records import Records
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
+from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
 from apps.parcels import ParcelsAgent
 from conftest import serving
@@ -92,7 +93,7 @@ async def front(
     # In a thread: an intent model is read from the disk.
     platform = await asyncio.to_thread(Platform, named, "", only=("intent",), **options)
     node = Node(platform.agents, named)
-    more = platform.routes(NodeDoor(node, "intent"))
+    more = [*platform.routes(NodeDoor(node, "intent")), *Operations(node).routes()]
     await platform.start()
     try:
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:
