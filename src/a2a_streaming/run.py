@@ -118,7 +118,7 @@ class Run(Answers):
 
     @property
     def human(self) -> str | None:
-        """Who sent the message, if it was a person who answers customers (role `agent`); None for its customer."""
+        """Who sent the message, if it was a person who answers customers (role `agent` or `operator`); None for its customer."""
         told = self.message.get("metadata", {}).get(INTERNAL, {}).get("human")
         return told if isinstance(told, str) else None
 

@@ -60,7 +60,7 @@ class Sender:
         self._work = manager.work(agent)
         self._waking: set[asyncio.Task[None]] = set()
 
-    async def send(
+    async def send(  # noqa: PLR0913 - all that a message comes with
         self,
         parts: list[Json],
         *,
@@ -70,6 +70,7 @@ class Sender:
         message_id: str | None = None,
         message_metadata: Json | None = None,
         message_extras: Json | None = None,
+        notes: Json | None = None,
         task_metadata: Json | None = None,
         dialect: str,
         watched: bool = False,
@@ -88,6 +89,7 @@ class Sender:
             message_id: The message's id, if the client chose one.
             message_metadata: The message's metadata.
             message_extras: What else the message has: `referenceTaskIds`, `extensions`.
+            notes: What this server notes with it, under the key in its metadata that is ours alone.
             task_metadata: Metadata for a new task.
             dialect: The dialect it came in.
             watched: Whether its sender is about to watch its turn, so that it needn't wait for the worker's hint.
@@ -123,7 +125,7 @@ class Sender:
             task_id=told,
             context_id=context_id,
             message_id=message_id,
-            metadata=_noted(message_metadata, caller, owner),
+            metadata=_noted(message_metadata, caller, owner, notes or {}),
         ) | (message_extras or {})
         offer = Offer(
             owner=owner,
@@ -204,12 +206,12 @@ class Sender:
             _log.warning("Redis went away between a message and its hint", task=task_id)
 
 
-def _noted(metadata: Json | None, caller: Caller, owner: str) -> Json:
-    """Return a message's metadata with a note of ours, which no client makes: which person answers there."""
+def _noted(metadata: Json | None, caller: Caller, owner: str, notes: Json) -> Json:
+    """Return a message's metadata with notes of ours, which no client makes: which person answers there."""
     bare = _bare(metadata or {})
-    if caller.role is Role.AGENT and (caller.owner != owner or not owner):
-        return {**bare, INTERNAL: {"human": caller.owner}}
-    return bare
+    if caller.role in (Role.AGENT, Role.OPERATOR) and (caller.owner != owner or not owner):
+        notes = {**notes, "human": caller.owner}
+    return {**bare, INTERNAL: notes} if notes else bare
 
 
 def _bare(metadata: Json) -> Json:

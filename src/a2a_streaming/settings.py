@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     handover_sla_seconds: str = "urgent=120,high=300,normal=900,low=3600"
     """Within how many seconds a person is to claim a ticket, by its priority, or one number for all; what waits longer
     is raised."""
+    replies: str = ""
+    """Canned replies for people who answer customers, a TOML file; empty: those that come with the platform."""
 
     lease_seconds: Seconds = 5.0
     """How long a run may go without a sign of life before another process takes it over."""

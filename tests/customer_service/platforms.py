@@ -97,7 +97,7 @@ async def front(
     await platform.start()
     try:
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:
-            yield Front(node, server.url, platform.records)
+            yield Front(node, server.url, platform)
     finally:
         await platform.stop()
 
@@ -108,7 +108,12 @@ class Front:
 
     node: Node
     url: str
-    records: Records
+    platform: Platform
+
+    @property
+    def records(self) -> Records:
+        """The systems of record."""
+        return self.platform.records
 
     @asynccontextmanager
     async def customer(self, subject: str = "") -> AsyncIterator[Client]:

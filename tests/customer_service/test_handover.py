@@ -197,7 +197,7 @@ async def test_the_queue_is_for_people_who_answer_customers(signed: Front) -> No
         ("none/claim", {}, 404, "no ticket none"),
         (f"{path}/reply", {"text": "hi"}, 409, "waiting"),
         (f"{path}/back", {}, 409, "waiting"),
-        (f"{path}/dance", {}, 400, "choose claim, reply"),
+        (f"{path}/dance", {}, 400, "choose claim, take"),
         (f"{path}/reply", {"text": " "}, 400, "text"),
         (f"{path}/claim", [], 400, "JSON object"),
         (f"{path}/note", {"text": 7}, 400, "text"),

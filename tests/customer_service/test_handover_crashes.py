@@ -28,7 +28,7 @@ from tasks import connected, until
 Stage = Literal["asked", "booked", "told", "answered"]
 STAGES: tuple[Stage, ...] = ("asked", "booked", "told", "answered")
 """Where in a deed the platform is killed: it is under way, the book has it, the customer is told, it is answered."""
-BOOKED = ("claim", "release", "back", "resolve")
+BOOKED = ("claim", "take", "assign", "release", "back", "resolve")
 """What the book is changed by."""
 TASK = "t1"
 SAM, MARIA, BEN = "sam", "maria", "ben"
@@ -43,6 +43,7 @@ class Deed:
     text: str = ""
     told: str = ""
     """What the customer is told of it, a part of the words; empty for nothing."""
+    to: str = ""
 
 
 PERSON = "I want to talk to a human"
@@ -54,6 +55,8 @@ DEEDS = (
     Deed(MARIA, "note", "a black suitcase"),
     Deed(MARIA, "release", told="Maria had to leave"),
     Deed(BEN, "claim", told="Ben has joined"),
+    Deed(MARIA, "take", told="Maria has taken over from Ben"),
+    Deed(MARIA, "assign", told="Ben sees to your request", to=BEN),
     Deed(BEN, "reply", "It is in Lisbon.", "It is in Lisbon."),
     Deed(BEN, "back", told="Ben has handed you back"),
     Deed(SAM, "says", "No, a human please!", "I've asked a colleague"),
@@ -141,7 +144,12 @@ class Playing:
             )
         return await self.people[deed.who].post(
             f"{self.platform.url}/handover/{ticket}/{deed.does}",
-            json={"name": deed.who.title(), "text": deed.text},
+            json={
+                "name": deed.who.title(),
+                "text": deed.text,
+                "to": deed.to,
+                "toName": deed.to.title(),
+            },
             headers={"idempotency-key": f"deed-{number}"},
         )
 
@@ -166,6 +174,10 @@ class Playing:
 
     async def _ticket(self, deed: Deed) -> str:
         """The ticket that a deed is about, as the person finds it in the queue."""
+        if deed.does == "take":
+            ticket = await self.book.tickets.by_task(self.stored)
+            assert ticket is not None
+            return ticket.id
         state = TicketState.WAITING if deed.does == "claim" else TicketState.CLAIMED
 
         async def found() -> str:

@@ -167,6 +167,7 @@ async def test_pages_let_nothing_run_but_our_own_files(
                     "base-uri": "'none'",
                     "form-action": "'self'",
                     "require-trusted-types-for": "'script'",
+                    "trusted-types": "a2a",
                 }
                 assert page.headers["cross-origin-opener-policy"] == "same-origin"
                 assert page.headers["referrer-policy"] == "same-origin"

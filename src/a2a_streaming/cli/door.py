@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from a2a_streaming.caller import Caller
+from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
@@ -22,7 +25,7 @@ class NodeDoor(HttpDoor):
         self._agent = agent
 
     async def send(self, caller: Caller, task: str, message_id: str, part: Json) -> None:
-        """Put a message into a task's inbox; raises as `TaskService.send` does."""
+        """Put a message into a task's inbox, noted to be from here; raises as `TaskService.send` does."""
         await self._node.ready()
         await self._node.service(self._agent).send(
             [part],
@@ -30,5 +33,36 @@ class NodeDoor(HttpDoor):
             task_id=task,
             context=None,
             message_id=message_id,
+            notes={"desk": True},
             dialect=Dialect.V1.value,
         )
+
+    async def find(self, caller: Caller, task: str) -> tuple[str, str, Json]:
+        """Return a task that a person may see: stored id, owner, task; raises as `TaskService.authorize` does."""
+        await self._node.ready()
+        service = self._node.service(self._agent)
+        stored = await service.authorize(task, caller, "get")
+        meta = await self._node.manager.snapshots.meta(stored)
+        if meta is None:
+            raise TaskNotFound(task)
+        return stored, meta.owner, await service.read(stored, stored)
+
+    async def earlier(self, caller: Caller, owner: str, *, but: str, size: int) -> list[Json]:
+        """Return an owner's tasks; raises as `Index.tasks` does."""
+        manager = self._node.manager
+        if owner != caller.owner:
+            await manager.audit.note(caller, "list", "*", owner)
+        wanted = [("owner", owner), ("agent", self._agent)]
+        ids = [task for _, task in await manager.index.tasks(wanted) if task != but][:size]
+        snapshots = [await manager.snapshots.get(task) for task in ids]
+        return [
+            {**snapshot.task, "id": task}
+            for task, snapshot in zip(ids, snapshots, strict=True)
+            if snapshot is not None
+        ]
+
+    async def watchers(self, task: str) -> list[Json]:
+        """Return on which nodes a task is watched; raises as `Subscriptions.watchers` does."""
+        watchers = await self._node.manager.subscriptions.watchers(task)
+        nodes = Counter(watcher.rpartition("/")[0] for watcher in watchers)
+        return [{"node": node, "count": count} for node, count in sorted(nodes.items())]

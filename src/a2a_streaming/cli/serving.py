@@ -56,7 +56,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     web = Web(
         node,
         [*platform.places, PLACE],
-        topics=[operations.topic],
+        topics=[operations.topic, *platform.topics(door)],
         customers=platform.demo_customers,
     )
     _run(
@@ -95,7 +95,7 @@ def serve(
     web = Web(
         node,
         [*(place for part in parts for place in part.places), PLACE],
-        topics=[operations.topic],
+        topics=[operations.topic, *(topic for part in parts for topic in part.topics(door))],
         customers=parts[0].demo_customers if parts else nobody,
     )
     _run(

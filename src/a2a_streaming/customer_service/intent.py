@@ -33,7 +33,7 @@ from a2a_streaming.customer_service.detection import (
 from a2a_streaming.customer_service.handover.actions import Handover
 from a2a_streaming.customer_service.handover.desk import Desk
 from a2a_streaming.event import data_part, status_event
-from a2a_streaming.task import Json, State, state_of
+from a2a_streaming.task import INTERNAL, Json, State, state_of
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -79,6 +79,10 @@ class IntentAgent(Agent):
         self._listener = OfflineDetector()
         self._desk = desk
 
+    async def specialists(self) -> list[Specialist]:
+        """Return the specialists that can be reached."""
+        return await self._directory.specialists()
+
     async def aclose(self) -> None:
         """Close the connections to the specialists."""
         await self._directory.aclose()
@@ -118,9 +122,22 @@ class IntentAgent(Agent):
 
     async def _serve_person(self, run: Run, desk: Desk) -> None:
         """Tell the customer what a person has done; what waits for an answer is over if they end the task."""
-        await desk.act(run)
-        if state_of(run.task).terminal:
+        left = await desk.act(run)
+        if left is not None:
+            await self._reroute(run, left.to, *desk.rerouted(left))
+        elif state_of(run.task).terminal:
             await self._delegator.cancel(run)
+
+    async def _reroute(self, run: Run, agent: str, text: str, metadata: Json) -> None:
+        """Have the specialist that a person has chosen see to the customer's last request."""
+        if run.bookmark("reroute") is None:
+            try:
+                await self._delegator.cancel(run)  # what waits for an answer gets none any more
+            except AgentUnreachable as error:
+                _log.warning("a child isn't canceled", task=run.stored_id, reason=str(error))
+            await run.working(text, metadata=metadata, bookmark=("reroute", agent))
+        errands = [Errand(agent)]
+        await self._settle(run, await self._delegator.carry_out(run, errands, _last_request(run)))
 
     @property
     def escalates(self) -> bool:
@@ -265,6 +282,14 @@ def _request(run: Run) -> list[Json]:
     """Return the request, A2A parts; after a question of ours, with what was asked before."""
     before = said_before(run) if run.metadata.get(_CLARIFY) else []
     return [part for message in [*before, run.message] for part in message["parts"]]
+
+
+def _last_request(run: Run) -> list[Json]:
+    """Return what the customer has said last, A2A parts: not a person, nor what a person does."""
+    for message in reversed(said_before(run)):
+        if "human" not in message.get("metadata", {}).get(INTERNAL, {}):
+            return message["parts"]
+    return run.message["parts"]
 
 
 def _whole_text(run: Run) -> str:

@@ -25,13 +25,16 @@ from a2a_streaming.customer_service.handover import (
     Door,
     HandoverApi,
     OverdueWatch,
+    QueueTopic,
+    load_replies,
     read_sla,
 )
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.pages import PLACES
-from a2a_streaming.customer_service.records import DemoCustomers, Records, SqlRecords
+from a2a_streaming.customer_service.records import DemoCustomers, Priority, Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
 from a2a_streaming.task import Json
+from a2a_streaming.topic import Topic
 from a2a_streaming.web import Place
 
 _PARTS = ("customers", "bookings", "billing", "subscriptions", "tickets", "today", "open", "aclose")
@@ -72,6 +75,9 @@ class Platform:
         self._detector: Detector | None = None
         self._alarm = alarm
         self._overdue: OverdueWatch | None = None
+        self._queue = QueueTopic(self.records.tickets, authenticates=settings.authenticates)
+        self._sla = read_sla(settings.handover_sla_seconds)
+        self._replies = load_replies(settings.replies)
         self._claude = Claude.from_settings(settings)
         self._authenticates = settings.authenticates
         names = ("intent", *SPECIALISTS) if only is None else only
@@ -83,7 +89,7 @@ class Platform:
                 self._detector,
                 address=base,
                 limit=settings.handover_seconds,
-                desk=Desk(self.records, read_sla(settings.handover_sla_seconds)),
+                desk=Desk(self.records, self._sla, changed=self._queue.changed),
             )
             self.agents.append(self._intent)
         if "booking" in names:
@@ -102,8 +108,24 @@ class Platform:
         self._overdue = OverdueWatch(
             self.records.tickets, door.send, self._alarm, authenticates=self._authenticates
         )
-        api = HandoverApi(self.records.tickets, door, authenticates=self._authenticates)
+        api = HandoverApi(
+            self.records,
+            door,
+            topic=self._queue,
+            specialists=self._intent.specialists,
+            replies=self._replies,
+            authenticates=self._authenticates,
+            within=self._sla[Priority.NORMAL],
+        )
         return api.routes()
+
+    def topics(self, door: Door) -> list[Topic]:  # noqa: ARG002 - other platforms' topics may need it
+        """Return what pages may follow beside tasks: the queue, where the Intent Agent is.
+
+        Args:
+            door: The way in from outside.
+        """
+        return [] if self._intent is None else [self._queue]
 
     @property
     def places(self) -> Sequence[Place]:
@@ -136,6 +158,7 @@ class Platform:
         """Look after the queue no more, and close all connections."""
         if self._overdue is not None:
             await self._overdue.stop()
+        await self._queue.aclose()
         if self._intent is not None:
             await self._intent.aclose()
         if self._detector is not None:

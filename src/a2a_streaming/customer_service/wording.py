@@ -43,6 +43,28 @@ def joined_by(name: str) -> str:
     return f"{name} has joined and reads what you've written."
 
 
+def taken_over(name: str, before: str) -> str:
+    """Return what to say when a person has taken over unasked, or from a colleague.
+
+    Args:
+        name: Who.
+        before: Who had it before; empty if nobody did.
+    """
+    if not before or before == name:
+        return f"{name} has taken over and reads what you've written."
+    return f"{name} has taken over from {before} and reads what you've written."
+
+
+def assigned(name: str) -> str:
+    """Return what to say when a request is given to another person."""
+    return f"{name} sees to your request from here on."
+
+
+def rerouted(name: str, agent: str) -> str:
+    """Return what to say when a person has a specialist see to a request."""
+    return f"{name} has passed your request to our {agent} specialist."
+
+
 def released(name: str) -> str:
     """Return what to say when a person has put a request back into the queue."""
     return f"{name} had to leave; another colleague will take over."

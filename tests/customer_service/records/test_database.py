@@ -78,6 +78,26 @@ async def test_tickets_of_an_older_version_have_time_from_when_it_is_upgraded(
     await records.aclose()
 
 
+async def test_what_is_asked_of_the_queue_every_second_is_found_by_an_index(tmp_path: Path) -> None:
+    records = SqlRecords(f"sqlite:///{tmp_path / 'records.db'}", filled=False)
+
+    def plans(session: Session) -> list[str]:
+        found: list[str] = []
+        for where in (
+            "state = 'waiting' AND raised_at IS NULL AND due_at < '2027' ORDER BY due_at LIMIT 100",
+            "state IN ('waiting', 'claimed') ORDER BY due_at, rank, id LIMIT 200",
+            "state = 'waiting' ORDER BY due_at, rank, id LIMIT 100",
+        ):
+            query = f"EXPLAIN QUERY PLAN SELECT * FROM tickets WHERE {where}"  # noqa: S608 - from above
+            found.append(str(session.connection().exec_driver_sql(query).all()))
+        return found
+
+    asked = await records._database.read(plans)
+    await records.aclose()
+    assert all("SEARCH tickets USING INDEX" in plan for plan in asked), asked
+    assert "ix_tickets_overdue (state=? AND raised_at=? AND due_at<?)" in asked[0]
+
+
 def _open_in_a_process(url: str, barrier: Barrier) -> None:
     async def run() -> None:
         records = SqlRecords(url, today=lambda: TODAY)

@@ -163,3 +163,22 @@ async def test_a_ticket_that_is_handed_up_is_due_as_the_new_task_wants_it(
     ticket = await opens(records, within=3600)
     moved = await records.tickets.concerns(ticket.id, task_id="t2", context_id="c1", within=60)
     assert (moved.due_at - moved.opened_at).total_seconds() == 60
+
+
+async def test_a_ticket_is_given_to_another_from_whoever_has_it_now(records: SqlRecords) -> None:
+    ticket = await opens(records)
+    given = [await records.tickets.assign(ticket.id, "ann", taken_from=None) for _ in range(2)]
+    assert given[0] == given[1]
+    assert given[0].claimed_by == "ann"
+    with pytest.raises(TicketTaken, match="claimed, by ann"):
+        await records.tickets.assign(ticket.id, "bob", taken_from=None)
+    with pytest.raises(TicketTaken, match="claimed, by ann"):
+        await records.tickets.assign(ticket.id, "bob", taken_from="carl")
+    taken = await records.tickets.assign(ticket.id, "bob", taken_from="ann")
+    assert (taken.claimed_by, await records.tickets.claimed("ann")) == ("bob", [])
+    waiting = await opens(records, "b", within=60)
+    assert [one.id for one in await records.tickets.pending()] == [waiting.id, ticket.id]
+    await records.tickets.resolve(ticket.id, "bob")
+    assert [one.id for one in await records.tickets.pending()] == [waiting.id]
+    with pytest.raises(TicketTaken, match="resolved"):
+        await records.tickets.assign(ticket.id, "ann", taken_from="bob")

@@ -15,12 +15,18 @@ class Does(StrEnum):
 
     CLAIM = "claim"
     """See to it."""
+    TAKE = "take"
+    """See to it in somebody else's place, or unasked."""
+    ASSIGN = "assign"
+    """Have somebody else see to it."""
     REPLY = "reply"
     """Say something to the customer."""
     RELEASE = "release"
     """Put it back into the queue."""
     BACK = "back"
     """Hand it back to the agent."""
+    REROUTE = "reroute"
+    """Hand it back to a specialist, with the customer's last request."""
     RESOLVE = "resolve"
     """End it well."""
     OVERDUE = "overdue"
@@ -42,16 +48,20 @@ class Action:
         ticket: The ticket.
         name: The person's name, for the customer.
         text: What they say; empty for nothing.
+        to: The specialist who is to see to it.
     """
 
     does: Does
     ticket: str
     name: str
     text: str = ""
+    to: str = ""
 
     def part(self) -> Json:
         """Return it as a message carries it: as data, so that nobody takes it for the customer's words."""
         told = {"do": self.does.value, "ticket": self.ticket, "name": self.name, "text": self.text}
+        if self.to:
+            told["to"] = self.to
         return data_part({HANDOVER: told})
 
     @classmethod
@@ -63,7 +73,10 @@ class Action:
         """
         match (data or {}).get(HANDOVER):
             case {"do": str(does), "ticket": str(ticket), "name": str(name), "text": str(text)}:
-                return cls(Does(does), ticket, name, text) if does in list(Does) else None
+                to = data[HANDOVER].get("to", "") if data is not None else ""
+                if does not in list(Does) or not isinstance(to, str):
+                    return None
+                return cls(Does(does), ticket, name, text, to)
             case _:
                 return None
 

@@ -1,25 +1,24 @@
 """The hand-over over HTTP: the queue, and what people do with its tickets.
 
-    GET  /handover/queue                  what waits, and what the caller has
-    GET  /handover/{ticket}               one ticket, with its notes
-    POST /handover/{ticket}/claim         {"name": …}: take it; of several one wins
-    POST /handover/{ticket}/reply         {"text": …}: say something to the customer
-    POST /handover/{ticket}/note          {"text": …}: for colleagues; the customer never sees it
-    POST /handover/{ticket}/release       put it back into the queue
-    POST /handover/{ticket}/back          {"text": …}: hand the task back to the agent
-    POST /handover/{ticket}/resolve       {"text": …}: end the task well
-
-First the book is changed, which decides who has the ticket; then the task is told, by a message into its
-inbox. Both are done once for each key, so a call whose answer was lost is made again.
+GET  /handover/queue                  what waits, and what the caller has
+GET  /handover/replies                canned replies, with names filled in: ?ticket=…&name=…
+GET  /handover/{ticket}               one ticket: notes, the customer's record and earlier tasks, intents, watchers
+POST /handover/{ticket}/claim         {"name": …}: take it; of several one wins
+POST /handover/{ticket}/assign        {"to": …}: let somebody else have it
+POST /handover/{ticket}/take          take it over, from whoever has it; or a task that has none, by its stored id
+POST /handover/{ticket}/reply         {"text": …}: say something to the customer
+POST /handover/{ticket}/note          {"text": …}: for colleagues; the customer never sees it
+POST /handover/{ticket}/release       put it back into the queue
+POST /handover/{ticket}/back          {"text": …}: hand the task back to the agent
+POST /handover/{ticket}/reroute       {"to": agent}: hand it to a specialist, with the customer's last request
+POST /handover/{ticket}/resolve       {"text": …}: end the task well
 """
 
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import orjson
 from starlette.requests import Request
@@ -27,24 +26,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from a2a_streaming.caller import Caller, Role
-from a2a_streaming.customer_service.handover.actions import BY_PEOPLE, Action, Does
+from a2a_streaming.customer_service.handover.actions import BY_PEOPLE, Does
+from a2a_streaming.customer_service.handover.canned import Reply
+from a2a_streaming.customer_service.handover.deeds import Deed, Deeds, Specialists
+from a2a_streaming.customer_service.handover.door import Door
+from a2a_streaming.customer_service.handover.queue import QueueTopic, check_person
+from a2a_streaming.customer_service.handover.view import noted, shown, told_now
 from a2a_streaming.customer_service.records import (
-    Note,
+    Customer,
+    Records,
     RecordsError,
-    Ticket,
     TicketNotFound,
-    Tickets,
-    TicketState,
     TicketTaken,
 )
-from a2a_streaming.errors import (
-    Forbidden,
-    InvalidParams,
-    RequestError,
-    TaskNotFound,
-    Unavailable,
-    UnsupportedOperation,
-)
+from a2a_streaming.errors import InvalidParams, RequestError
 from a2a_streaming.task import Json
 
 _LOCAL = "desk"
@@ -56,62 +51,44 @@ _KEYS = re.compile(r"[A-Za-z0-9._~@:+=-]{1,80}")
 """What such a key may be: it becomes part of a message's id."""
 
 
-class Door(Protocol):
-    """The way in from outside, as the server has it: who asks, and the Intent Agent's tasks."""
-
-    async def identify(self, request: Request) -> Caller:
-        """Return who asks.
-
-        Raises:
-            RequestError: Nobody knows, or they may not ask.
-        """
-        ...
-
-    async def body(self, request: Request) -> Any:
-        """Return a request's body, read as JSON; an empty object without one.
-
-        Raises:
-            RequestError: It is none, or too large.
-        """
-        ...
-
-    async def send(self, caller: Caller, task: str, message_id: str, part: Json) -> None:
-        """Put a message into a task's inbox.
-
-        Args:
-            caller: The person.
-            task: The task, by its stored id.
-            message_id: By which it is known when it is sent again.
-            part: What it carries, an A2A part.
-
-        Raises:
-            RequestError: It isn't accepted.
-        """
-        ...
-
-    def refuse(self, error: RequestError) -> Response:
-        """Return the answer to a request that can't be served."""
-        ...
-
-
 class HandoverApi:
     """Serves people who answer customers.
 
     Args:
-        tickets: The queue's book.
+        records: The systems of record, with the queue's book.
         door: The way in from outside.
+        topic: Told of what is changed here.
+        specialists: Tells whom a task can be passed to.
+        replies: Canned replies.
         authenticates: Whether callers sign in; else whoever may ask at all, may do all of this.
+        within: Seconds within which a person is wanted who has come by themselves.
     """
 
-    def __init__(self, tickets: Tickets, door: Door, *, authenticates: bool) -> None:
-        self._tickets = tickets
+    def __init__(
+        self,
+        records: Records,
+        door: Door,
+        *,
+        topic: QueueTopic,
+        specialists: Specialists,
+        replies: Sequence[Reply],
+        authenticates: bool,
+        within: float,
+    ) -> None:
+        self._records = records
+        self._tickets = records.tickets
         self._door = door
+        self._topic = topic
+        self._specialists = specialists
+        self._replies = replies
         self._authenticates = authenticates
+        self._deeds = Deeds(records, door, specialists, within=within)
 
     def routes(self) -> list[Route]:
         """Return the routes, to be put into an application."""
         return [
             Route("/handover/queue", self._served(self._queue), methods=["GET"]),
+            Route("/handover/replies", self._served(self._canned), methods=["GET"]),
             Route("/handover/{ticket}", self._served(self._show), methods=["GET"]),
             Route("/handover/{ticket}/note", self._served(self._note), methods=["POST"]),
             Route("/handover/{ticket}/{does}", self._served(self._act), methods=["POST"]),
@@ -141,26 +118,32 @@ class HandoverApi:
         Raises:
             Forbidden: They are none.
         """
-        if self._authenticates and (
-            caller.role not in (Role.AGENT, Role.OPERATOR) or caller.actor or caller.task
-        ):
-            raise Forbidden(
-                "Only people who answer customers see the queue: sign in with the role agent or operator."
-            )
-        return Caller(caller.owner, Role.AGENT)
+        check_person(caller, authenticates=self._authenticates)
+        return caller if self._authenticates else Caller("", Role.OPERATOR)  # whoever's page it is
 
     async def _queue(self, request: Request, caller: Caller) -> Json:
         who = _who(caller, request.query_params.get("name", ""))
         mine = await self._tickets.claimed(who)
         return {
-            "waiting": [_told(ticket) for ticket in await self._tickets.queue()],
-            "mine": [_told(ticket) for ticket in mine],
+            "waiting": [told_now(ticket) for ticket in await self._tickets.queue()],
+            "mine": [told_now(ticket) for ticket in mine],
         }
 
-    async def _show(self, request: Request, _: Caller) -> Json:
+    async def _canned(self, request: Request, caller: Caller) -> Json:
+        name = request.query_params.get("name", "") or caller.owner
+        customer: Customer | None = None
+        if wanted := request.query_params.get("ticket"):
+            ticket = await self._tickets.get(wanted)
+            if ticket.customer_id is not None:
+                customer = await self._records.customers.get(ticket.customer_id)
+        first = customer.first_name if customer is not None else ""
+        return {"replies": [reply.filled(customer=first, name=name) for reply in self._replies]}
+
+    async def _show(self, request: Request, caller: Caller) -> Json:
         ticket = await self._tickets.get(request.path_params["ticket"])
-        notes = await self._tickets.notes(ticket.id)
-        return {**_told(ticket), "notes": [_noted(note) for note in notes]}
+        view = await shown(ticket, self._records, self._door, caller)
+        known = await self._specialists()
+        return {**view, "agents": [{"agent": s.name, "about": s.description} for s in known]}
 
     async def _note(self, request: Request, caller: Caller) -> Json:
         body = await self._body(request)
@@ -171,7 +154,7 @@ class HandoverApi:
             _text(body, "text", needed=True),
             idempotency_key=f"note {request.path_params['ticket']} {key}" if key else None,
         )
-        return _noted(note)
+        return noted(note)
 
     async def _act(self, request: Request, caller: Caller) -> Json:
         wanted = request.path_params["does"]
@@ -180,45 +163,22 @@ class HandoverApi:
                 f"{wanted!r} is nothing to do with a ticket: choose {', '.join([*BY_PEOPLE, 'note'])}."
             )
         does, body = Does(wanted), await self._body(request)
-        text, name = _text(body, "text", needed=does is Does.REPLY), _text(body, "name")
-        key = _key(request, body)
-        before = await self._tickets.get(request.path_params["ticket"])
-        ticket = await self._change(does, before, _who(caller, name))
+        name = _text(body, "name")
+        to = _text(body, "to", needed=True) if does in (Does.ASSIGN, Does.REROUTE) else ""
+        deed = Deed(
+            does,
+            caller,
+            _who(caller, name),
+            name or caller.owner or "A colleague",
+            text=_text(body, "text", needed=does is Does.REPLY),
+            to=to,
+            to_name=_text(body, "toName") or to,
+            key=_key(request, body),
+        )
         try:
-            await self._door.send(
-                caller,
-                ticket.task_id,
-                _message_id(does, ticket, key),
-                Action(does, ticket.id, name or caller.owner or "A colleague", text).part(),
-            )
-        except TaskNotFound as error:
-            if ticket.is_open:
-                raise Unavailable(
-                    "The task isn't handed over yet, or is gone. Try again; resolve the ticket if that doesn't help."
-                ) from error
-            # It has been told already, and is no longer open to people.
-        except UnsupportedOperation as error:
-            if ticket.is_open:
-                raise UnsupportedOperation(
-                    "The task has ended meanwhile, so the customer isn't told. Resolve the ticket."
-                ) from error
-        return _told(ticket)
-
-    async def _change(self, does: Does, ticket: Ticket, who: str) -> Ticket:
-        """Change the book; whoever may not, fails here."""
-        match does:
-            case Does.CLAIM:
-                return await self._tickets.claim(ticket.id, who)
-            case Does.RELEASE:
-                return await self._tickets.release(ticket.id, who)
-            case Does.BACK:
-                return await self._tickets.hand_back(ticket.id, who)
-            case Does.RESOLVE:
-                return await self._tickets.resolve(ticket.id, who)
-            case _:
-                if ticket.state is not TicketState.CLAIMED or ticket.claimed_by != who:
-                    raise TicketTaken(ticket.id, ticket.state.value, ticket.claimed_by)
-                return ticket
+            return told_now(await self._deeds.do(request.path_params["ticket"], deed))
+        finally:
+            self._topic.changed()  # also where the task couldn't be told: the book may be changed
 
     async def _body(self, request: Request) -> Json:
         body = await self._door.body(request)
@@ -230,21 +190,6 @@ class HandoverApi:
 def _who(caller: Caller, name: str) -> str:
     """Return who has tickets: whoever signed in or, where nobody does, who they say they are."""
     return caller.owner or name or _LOCAL
-
-
-def _message_id(does: Does, ticket: Ticket, key: str) -> str:
-    """Return the id of the message that tells the task: the same for the same deed.
-
-    A claim is known by its time, for a ticket may be claimed again; a ticket is closed once.
-    """
-    match does:
-        case Does.CLAIM | Does.RELEASE:
-            at = ticket.claimed_at.isoformat() if ticket.claimed_at else ""
-            return f"{does}-{ticket.id}-{at}"
-        case Does.REPLY:
-            return f"{does}-{ticket.id}-{key or uuid.uuid4().hex}"
-        case _:
-            return f"{does}-{ticket.id}"
 
 
 def _key(request: Request, body: Json) -> str:
@@ -268,16 +213,6 @@ def _text(body: Json, key: str, *, needed: bool = False) -> str:
     if not isinstance(text, str) or len(text) > _LONGEST or (needed and not text.strip()):
         raise InvalidParams(f'Send {{"{key}": "…"}}, with 1 to {_LONGEST} characters.')
     return text
-
-
-def _told(ticket: Ticket) -> Json:
-    until = ticket.claimed_at or ticket.closed_at or datetime.now(UTC)
-    waited = max(0, round((until - ticket.waiting_since).total_seconds()))
-    return {**ticket.to_json(), "waitedSeconds": waited, "overdue": ticket.is_overdue}
-
-
-def _noted(note: Note) -> Json:
-    return {"who": note.who, "text": note.text, "writtenAt": note.written_at.isoformat()}
 
 
 def _json(told: Json, status: int = 200) -> Response:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from a2a_streaming import Run
 from a2a_streaming.customer_service import wording
-from a2a_streaming.customer_service.handover.actions import QUEUE, Action, Does, Handover
+from a2a_streaming.customer_service.handover.actions import Action, Does, Handover
 from a2a_streaming.customer_service.handover.overdue import DEFAULT_SLA
 from a2a_streaming.customer_service.records import (
     Priority,
@@ -18,7 +18,7 @@ from a2a_streaming.customer_service.records import (
     TicketTaken,
 )
 from a2a_streaming.event import status_event
-from a2a_streaming.task import Json, State
+from a2a_streaming.task import INTERNAL, Json, State
 from a2a_streaming.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -41,9 +41,17 @@ class Desk:
     Args:
         records: The systems of record, with the tickets.
         sla: Within how many seconds a person is wanted, by a ticket's priority.
+        changed: Called when a ticket was opened, or is withdrawn.
     """
 
-    def __init__(self, records: Records, sla: Mapping[Priority, float] = DEFAULT_SLA) -> None:
+    def __init__(
+        self,
+        records: Records,
+        sla: Mapping[Priority, float] = DEFAULT_SLA,
+        *,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._changed = changed
         self._records = records
         self._sla = sla
 
@@ -68,6 +76,7 @@ class Desk:
             metadata: What else the turn's last event says.
         """
         told = await run.step("hand over", self._open, run, reason, detail, ticket)
+        self._changed()
         waiting = Handover(told["ticket"], reason, "waiting").metadata()
         said = wording.handed_over(told["ahead"])
         await run.input_required(f"{text} {said}".strip(), metadata={**(metadata or {}), **waiting})
@@ -103,13 +112,18 @@ class Desk:
         else:
             await run.input_required(wording.KEPT)
 
-    async def act(self, run: Run) -> None:
+    async def act(self, run: Run) -> Action | None:
         """Tell the customer what a person has done, and end the turn.
 
-        The book says who has a ticket: who doesn't have it, says nothing here.
+        The book says who has a ticket, and was asked before a deed came here. Whoever speaks A2A and nothing else
+        has it now, or says nothing.
 
         Args:
             run: The run of the person's message.
+
+        Returns:
+            What is left to be done by the agent: another specialist is to see to it. None if nothing is; then the
+            turn has ended.
         """
         handover = Handover.read(run.metadata)
         action = Action.read(run.data)
@@ -119,8 +133,21 @@ class Desk:
         if action is None or ticket is None:
             _log.warning("a person has said something that they can't", task=run.stored_id)
             await run.end(status_event(run.task_id, run.context_id, State.INPUT_REQUIRED))
-            return
-        await self._tell(run, action, ticket.reason)
+            return None
+        if action.does is Does.REROUTE:
+            return action
+        await self._tell(run, action, ticket.reason, handover)
+        return None
+
+    def rerouted(self, action: Action) -> tuple[str, Json]:
+        """Return what the customer is told of a specialist that a person has chosen, and the task's metadata.
+
+        Args:
+            action: What the person does.
+        """
+        human: Json = {"human": {"name": action.name}}
+        back = Handover(action.ticket, "rerouted", "handed back").metadata()
+        return action.text or wording.rerouted(action.name, action.to), human | back
 
     async def withdraw(self, run: Run) -> None:
         """Take a task that is over out of the queue; a person who has it already sees how it ended.
@@ -136,6 +163,7 @@ class Desk:
             ticket = await tickets.claim(handover.ticket, _CUSTOMER)
             if ticket.task_id == run.stored_id:
                 await tickets.resolve(handover.ticket, _CUSTOMER)
+                self._changed()
             else:
                 await tickets.release(handover.ticket, _CUSTOMER)
         except (TicketNotFound, TicketTaken) as error:
@@ -182,7 +210,7 @@ class Desk:
         }
 
     async def _ticket(self, run: Run, action: Action | None) -> Ticket | None:
-        """Return the ticket of an action, if it is this task's and whoever acts has it, or had it last."""
+        """Return the ticket of an action, if it is this task's and whoever acts may."""
         if action is None:
             return None
         try:
@@ -190,12 +218,12 @@ class Desk:
         except TicketNotFound:
             return None
         if action.does is Does.OVERDUE:
-            has_it = run.human in (QUEUE, "") and ticket.state is TicketState.WAITING
-        else:  # without authentication: anybody
-            has_it = ticket.claimed_by == run.human or not run.human
+            has_it = _vouched(run) and ticket.state is TicketState.WAITING
+        else:
+            has_it = _vouched(run) or ticket.claimed_by == run.human
         return ticket if has_it and ticket.task_id == run.stored_id else None
 
-    async def _tell(self, run: Run, action: Action, reason: str) -> None:
+    async def _tell(self, run: Run, action: Action, reason: str, before: Handover | None) -> None:
         name = action.name
         human: Json = {"human": {"name": name}}
 
@@ -207,11 +235,17 @@ class Desk:
                 await run.input_required(
                     wording.joined_by(name), metadata=human | stands("claimed", name)
                 )
+            case Does.TAKE:
+                text = wording.taken_over(name, before.human if before is not None else "")
+                await run.input_required(text, metadata=human | stands("claimed", name))
+            case Does.ASSIGN:
+                text = wording.assigned(name)
+                await run.input_required(text, metadata=human | stands("claimed", name))
             case Does.REPLY:
                 await run.input_required(action.text, metadata=human | stands("claimed", name))
             case Does.RELEASE:
                 await run.input_required(wording.released(name), metadata=stands("waiting"))
-            case Does.BACK:
+            case Does.BACK | Does.REROUTE:
                 text = action.text or wording.handed_back(name)
                 await run.input_required(text, metadata=human | stands("handed back"))
             case Does.OVERDUE:
@@ -220,6 +254,11 @@ class Desk:
             case Does.RESOLVE:
                 text = action.text or wording.resolved(name)
                 await run.complete(text, metadata=human | stands("resolved"))
+
+
+def _vouched(run: Run) -> bool:
+    """Say whether a message comes from the desk's API, which has asked the book."""
+    return run.message.get("metadata", {}).get(INTERNAL, {}).get("desk") is True
 
 
 def _summary(run: Run, detail: str) -> str:

@@ -23,6 +23,7 @@ class Customer:
         name: Their name.
         email: Their address.
         currency: ISO 4217; all their amounts are in it.
+        language: The language they want to be addressed in, as BCP 47 has it; empty if that isn't known.
     """
 
     id: int
@@ -30,11 +31,22 @@ class Customer:
     name: str
     email: str
     currency: str
+    language: str = ""
 
     @property
     def first_name(self) -> str:
         """How agents address them."""
         return self.name.split()[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the people who answer them are told it."""
+        return {
+            "customer": self.subject,
+            "name": self.name,
+            "email": self.email,
+            "currency": self.currency,
+            "language": self.language or None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

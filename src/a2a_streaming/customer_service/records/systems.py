@@ -46,6 +46,14 @@ class Customers(Protocol):
         """
         ...
 
+    async def get(self, customer_id: int) -> Customer | None:
+        """Return a customer by their number; None if there is none.
+
+        Args:
+            customer_id: The number, as a ticket names it.
+        """
+        ...
+
 
 @runtime_checkable
 class DemoCustomers(Protocol):

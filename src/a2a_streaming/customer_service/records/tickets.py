@@ -2,8 +2,9 @@
 
        open           claim           resolve
 (none) ────▶ waiting ──────▶ claimed ────────▶ resolved
-                ▲  release │    │ hand back
-                └──────────┘    └────────────▶ handed back
+                ▲  release │  ▲ │ hand back
+                └──────────┘  │ └────────────▶ handed back
+                              └── assign: from waiting, or from somebody else
 """
 
 from __future__ import annotations
@@ -167,6 +168,7 @@ class Tickets(Protocol):
         summary: str = "",
         priority: Priority = Priority.NORMAL,
         within: float = WITHIN,
+        claimed_by: str | None = None,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key: again, it returns the ticket as it is now.
@@ -179,6 +181,7 @@ class Tickets(Protocol):
             summary: What it is about, in a sentence for the person.
             priority: How soon it is wanted.
             within: Seconds within which a person is to have it.
+            claimed_by: Who has it from the beginning; None if it waits.
             idempotency_key: What happens once.
         """
         ...
@@ -201,6 +204,13 @@ class Tickets(Protocol):
 
     async def claimed(self, who: str) -> Sequence[Ticket]:
         """Return the tickets that a person has, the earliest claimed first."""
+        ...
+
+    async def pending(self, *, limit: int = 200) -> Sequence[Ticket]:
+        """Return all that is open, waiting or claimed: that whose time ends first comes first.
+
+        It is asked every second while somebody watches the queue.
+        """
         ...
 
     async def overdue(self, *, limit: int = 100) -> Sequence[Ticket]:
@@ -239,6 +249,20 @@ class Tickets(Protocol):
         Raises:
             TicketNotFound: There is none of that id.
             TicketTaken: Somebody else has it, or it is closed.
+        """
+        ...
+
+    async def assign(self, ticket_id: str, to: str, *, taken_from: str | None) -> Ticket:
+        """Give an open ticket to a person; again, it returns it as it is.
+
+        Args:
+            ticket_id: The ticket.
+            to: Who gets it.
+            taken_from: Who has it; None if it waits.
+
+        Raises:
+            TicketNotFound: There is none of that id.
+            TicketTaken: It stands otherwise by now.
         """
         ...
 

@@ -32,9 +32,9 @@ export class Overview {
       h("h1.visually-hidden", {}, "Operations"),
       this.#tiles,
       h("div.two", {}, panel("Throughput", this.#rates.element), panel("Time to the first event", this.#times.element)),
-      panel("Tasks by state and agent", this.#matrix),
+      h("div.two", {}, panel("Tasks by state and agent", this.#matrix), panel("Work queues", this.#queues)),
       panel("Silent for too long", this.silent.element),
-      h("div.two", {}, panel("Work queues", this.#queues), panel("Nodes", this.#nodes)),
+      panel("Nodes", this.#nodes),
       panel("Tasks", this.tasks.form, this.tasks.element),
     ]);
     this.#begin();

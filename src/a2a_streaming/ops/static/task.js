@@ -20,7 +20,6 @@ export class TaskPage {
   #children = []; // {id, agent, log}
   #told = null;
   #at = null; // the scrubber's place; null at the log's end, and stays there
-  #story = new Story();
   #playing = null;
   #head = h("div.panel");
   #steps = h("div");
@@ -64,9 +63,10 @@ export class TaskPage {
   /** Each event of the stream: the log itself comes by it, from its beginning. */
   #take(message) {
     if (message.kind === "event") {
-      this.#log.push({ position: message.position, at: timeOf(message), event: message.body });
+      this.#log.push({ position: message.position, at: timeOf(message, this.#log.at(-1)), event: message.body });
     } else if (message.kind === "reset") {
       this.#log = [{ position: message.position, at: timeOf(message), event: { task: message.body.task } }];
+      this.#view.tell(new Story());
       this.#told &&= { ...this.#told, resetBy: message.body.reason };
     } else {
       this.#trouble.textContent = "This task isn't there any more.";
@@ -117,17 +117,15 @@ export class TaskPage {
 
   #render() {
     const place = this.#at ?? this.#log.length;
-    if (place < this.#story.count) {
-      this.#story = new Story();
-      this.#view.tell(this.#story);
-    }
-    for (const { position, event } of this.#log.slice(this.#story.count, place)) this.#view.take({ kind: "event", position, body: event });
+    // Forward an event after the other; backward from the beginning.
+    if (place < this.#view.story.count) this.#view.tell(new Story());
+    for (const { position, event } of this.#log.slice(this.#view.story.count, place)) this.#view.take({ kind: "event", position, body: event });
     this.#range.max = this.#log.length;
     this.#range.value = place;
     this.#where.value = place ? `${place} of ${this.#log.length} · ${this.#log[place - 1].position}` : `0 of ${this.#log.length}`;
     this.#play.textContent = this.#playing ? "⏸ Pause" : "▶ Replay";
     const event = this.#log[place - 1]?.event;
-    this.#raw.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."), h("h3", {}, "Task at this position"), jsonView(this.#story.task));
+    this.#raw.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."), h("h3", {}, "Task at this position"), jsonView(this.#view.story.task));
     this.#steps.replaceChildren(draw([{ agent: this.#told?.meta?.agent ?? "this", log: this.#log }, ...this.#children]));
     this.#renderHead();
   }
@@ -167,17 +165,19 @@ function fact(title, content) {
   return h("div", {}, h("dt", {}, title), h("dd", {}, content));
 }
 
-/** When an event was written, ms: its own time or, where it has none, its position's. */
-function timeOf({ position, body }) {
+/** When an event was written, ms, as far as it is told: an artifact's has no time of its own, so it has that before it. */
+function timeOf({ position, body }, before) {
   const told = (body.task ?? body.statusUpdate)?.status?.timestamp;
-  return told ? Date.parse(told) : Math.floor(Number(position.split("-")[0]) / 1000);
+  return told ? Date.parse(told) : (before?.at ?? Math.floor(Number(position.split("-")[0]) / 1000));
 }
 
 async function logOf(id) {
   const log = [];
   for (let after = ""; after !== null; ) {
     const told = await ask(`/ops/api/tasks/${encodeURIComponent(id)}/events?${new URLSearchParams({ size: PAGE, ...(after ? { after } : {}) })}`);
-    log.push(...told.events);
+    for (const { position, event } of told.events) {
+      log.push({ position, at: timeOf({ position, body: event }, log.at(-1)), event });
+    }
     after = told.next ?? null;
   }
   return log;

@@ -111,3 +111,13 @@ class SqlCustomers:
         )
         found.sort(key=lambda customer: subjects.index(customer.subject))
         return found if found and found[0].subject == _DEMO else []
+
+    async def get(self, customer_id: int) -> Customer | None:
+        """Return a customer by their number."""
+        wanted = select(*columns(CustomerRow)).where(CustomerRow.id == customer_id)
+
+        def look(session: Session) -> Customer | None:
+            row = session.execute(wanted).one_or_none()
+            return rows.customer(row) if row is not None else None
+
+        return await self._database.read(look)

@@ -40,6 +40,7 @@ class SqlTickets:
         summary: str = "",
         priority: Priority = Priority.NORMAL,
         within: float = WITHIN,
+        claimed_by: str | None = None,
         idempotency_key: str,
     ) -> Ticket:
         """Open a ticket, once for each key."""
@@ -55,7 +56,9 @@ class SqlTickets:
                 summary=summary,
                 priority=priority.value,
                 rank=priority.rank,
-                state=TicketState.WAITING.value,
+                state=(TicketState.CLAIMED if claimed_by else TicketState.WAITING).value,
+                claimed_by=claimed_by,
+                claimed_at=now if claimed_by else None,
                 opened_at=now,
                 waiting_since=now,
                 due_at=now + timedelta(seconds=within),
@@ -97,6 +100,13 @@ class SqlTickets:
         )
         return await self._tickets(wanted.order_by(TicketRow.claimed_at, TicketRow.id))
 
+    async def pending(self, *, limit: int = 200) -> list[Ticket]:
+        """Return all that is open."""
+        states = (TicketState.WAITING.value, TicketState.CLAIMED.value)
+        wanted = select(TicketRow).where(TicketRow.state.in_(states))
+        order = (TicketRow.due_at, TicketRow.rank, TicketRow.id)
+        return await self._tickets(wanted.order_by(*order).limit(limit))
+
     async def overdue(self, *, limit: int = 100) -> list[Ticket]:
         """Return the tickets that wait beyond their time, and weren't raised."""
         wanted = select(TicketRow).where(
@@ -134,6 +144,34 @@ class SqlTickets:
     async def claim(self, ticket_id: str, who: str) -> Ticket:
         """Take a waiting ticket."""
         return await self._move(ticket_id, who, "claim")
+
+    async def assign(self, ticket_id: str, to: str, *, taken_from: str | None) -> Ticket:
+        """Give an open ticket to a person."""
+        wanted = update(TicketRow).where(TicketRow.id == ticket_id)
+        if taken_from is None:
+            wanted = wanted.where(TicketRow.state == TicketState.WAITING.value)
+        else:
+            wanted = wanted.where(
+                TicketRow.state == TicketState.CLAIMED.value,
+                TicketRow.claimed_by == taken_from,
+                TicketRow.claimed_by != to,
+            )
+        values = {
+            "state": TicketState.CLAIMED.value,
+            "claimed_by": to,
+            "claimed_at": datetime.now(UTC),
+        }
+        given = wanted.values(values).returning(TicketRow.id)
+
+        def change(session: Session) -> Ticket:
+            moved = session.scalar(given)
+            row = _row(session, ticket_id)
+            theirs = row.state == TicketState.CLAIMED.value and row.claimed_by == to
+            if moved is None and not theirs:
+                raise TicketTaken(ticket_id, row.state, row.claimed_by)
+            return _ticket(row)
+
+        return await self._database.write(change)
 
     async def release(self, ticket_id: str, who: str) -> Ticket:
         """Put a claimed ticket back into the queue."""

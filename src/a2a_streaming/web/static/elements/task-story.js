@@ -47,7 +47,7 @@ class TaskStory extends HTMLElement {
     if (shown.version === version) return shown.element;
     shown.version = version;
     const children = [];
-    if (turn.said) children.push(this.#kept(shown, "said", () => bubble(turn.said, "customer", turn.at)));
+    if (turn.said) children.push(this.#kept(shown, "said", () => bubble(turn.said, "customer", turn.at, this.hasAttribute("readonly") ? "Customer" : "You")));
     if (turn.steps.length) children.push(this.#steps(shown, turn));
     for (const item of turn.items) children.push(...this.#item(shown, item));
     if (form) children.push(this.#asked(form));
@@ -97,7 +97,7 @@ class TaskStory extends HTMLElement {
 
 /** What somebody said. */
 function bubble(message, who, at, name) {
-  const author = { customer: "You", agent: "Assistant", human: name }[who] ?? name;
+  const author = name ?? "Assistant";
   const form = who === "agent" ? formOf(message) : null;
   // A form shows its choices itself.
   const text = form?.choices?.length && textOf(message).includes("\n- ") ? textOf(message).split("\n- ")[0] : textOf(message);

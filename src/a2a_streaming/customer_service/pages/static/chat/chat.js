@@ -193,4 +193,5 @@ if (who.customers?.length > 1) customers();
 suggestions().catch(() => {}); // examples are a help, nothing more
 await open();
 if (!matchMedia("(pointer: coarse)").matches) text.focus();
+$("send").disabled = false; // until now a browser would have sent the form itself
 document.documentElement.dataset.ready = "true";

@@ -23,7 +23,7 @@ const name = $("name");
 name.value = localStorage.getItem(NAME) ?? who.name ?? "";
 const me = () => (who.authentication ? who.name : name.value.trim() || "desk");
 
-const desk = new Desk($("desk"), $("record"), stream, { me, agents: who.agents ?? ["booking", "billing"], changed: () => queue.again(), announce });
+const desk = new Desk($("desk"), $("record"), stream, { me, changed: () => queue.again(), announce });
 const queue = new Queue(document, {
   me,
   current: () => desk.ticket?.ticket,

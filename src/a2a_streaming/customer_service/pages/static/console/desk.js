@@ -11,7 +11,7 @@ export class Desk {
   /** The ticket that is open; null if none is. */
   ticket = null;
   #unfollow = () => {};
-  #replies = [];
+  #agents = []; // to whom the ticket can be passed
   #drafts = new Map(); // ticket → text
   #head = h("div.head");
   #answer = h("form.answer");
@@ -21,12 +21,11 @@ export class Desk {
    * @param {Element} place where it is shown
    * @param {Element} record where the customer's record is shown
    * @param {import("/web/stream.js").Stream} stream the page's stream
-   * @param {{me: () => string, agents: string[], changed: () => void, announce: (text: string) => void}} page who works here
+   * @param {{me: () => string, changed: () => void, announce: (text: string) => void}} page who works here
    */
   constructor(place, record, stream, page) {
     Object.assign(this, { place, record, stream, page });
     this.#nothing("Choose a request from the queue.");
-    ask("/handover/replies").then(({ replies }) => (this.#replies = replies), () => {}); // they are a help, nothing more
   }
 
   /** Open a ticket. */
@@ -107,22 +106,29 @@ export class Desk {
       send.textContent = note ? "Add note" : "Send to customer";
       text.placeholder = note ? "For colleagues alone…" : "Answer the customer…";
     };
-    const replies = mine && this.#replies.length > 0 && h("select", { "aria-label": "Canned replies", onchange: (event) => this.#insert(text, event.target) },
-      h("option", { value: "" }, "Canned reply…"), this.#replies.map((reply, place) => h("option", { value: place }, reply.title)));
+    const replies = mine && this.#replies(text);
     this.#answer.onsubmit = (event) => this.#say(event, text, send);
     this.#answer.replaceChildren(h("div.line", {}, h("div.tabs", { role: "group", "aria-label": "Kind" }, tabs), replies), text, h("div.line", {}, send, mine && h("small", {}, "Ctrl + Enter sends")));
     text.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.#answer.requestSubmit());
     choose(!mine);
   }
 
-  #insert(text, select) {
-    const reply = this.#replies[Number(select.value)];
-    select.value = "";
-    if (!reply) return;
-    const filled = reply.text.replaceAll("{customer}", this.ticket.customer || "").replaceAll("{name}", this.page.me());
-    text.value = text.value ? `${text.value}\n${filled}` : filled;
-    this.#drafts.set(this.ticket.ticket, text.value);
-    text.focus();
+  /** The canned replies, with the customer's name and mine in them; read when they are first looked at. */
+  #replies(text) {
+    const select = h("select", { "aria-label": "Canned replies" }, h("option", { value: "" }, "Canned reply…"));
+    const { ticket } = this.ticket;
+    const read = async () => {
+      const { replies } = await ask(`/handover/replies?${new URLSearchParams({ ticket, name: this.page.me() })}`);
+      select.append(...replies.map((reply) => h("option", { value: reply.text }, reply.title)));
+    };
+    select.addEventListener("change", () => {
+      if (select.value) text.value = text.value ? `${text.value}\n${select.value}` : select.value;
+      select.value = "";
+      this.#drafts.set(ticket, text.value);
+      text.focus();
+    });
+    read().catch(() => {}); // they are a help, nothing more
+    return select;
   }
 
   async #say(event, text, send) {
@@ -162,11 +168,11 @@ export class Desk {
   }
 
   #assign() {
-    dialog("Assign to a colleague", [field("Name", h("input", { name: "to", required: true, maxlength: 60 }))], "Assign", ({ to }) => this.#do("assign", { to }));
+    dialog("Assign to a colleague", [field("Name", h("input", { name: "to", required: true, maxlength: 60 }))], "Assign", ({ to }) => this.#do("assign", { to, toName: to }));
   }
 
   #reroute() {
-    const choices = this.page.agents.map((agent) => h("option", { value: agent }, heading(agent)));
+    const choices = this.#agents.map(({ agent, about }) => h("option", { value: agent, title: about }, heading(agent)));
     dialog("Give it to another agent", [field("Agent", h("select", { name: "to", required: true }, choices))], "Re-route", ({ to }) => this.#do("reroute", { to }));
   }
 
@@ -182,7 +188,9 @@ export class Desk {
       if (!ticket) return;
       try {
         const told = await ask(`/handover/${encodeURIComponent(ticket.ticket)}`);
-        if (this.ticket?.ticket === ticket.ticket) showRecord(this.record, told, (task) => this.#earlier(task));
+        if (this.ticket?.ticket !== ticket.ticket) return;
+        this.#agents = told.agents ?? [];
+        showRecord(this.record, told, (task) => this.#earlier(task));
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
       }

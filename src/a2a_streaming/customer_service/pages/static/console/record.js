@@ -15,7 +15,7 @@ export function showRecord(place, ticket, look) {
   arrange(place, [
     customer ? person(customer) : section("Customer", [h("p.soft", {}, "Nothing is known of this customer.")]),
     section("Private notes", notes.length ? notes.map(noteCard) : [h("p.soft", {}, "None. Customers never see them.")]),
-    intents.length > 0 && section("Understood", intents.map(meter)),
+    intents.length > 0 && section("Understood", intents.flatMap((reading) => reading.intents).map(meter)),
     watchers && section("Watching now", [h("p", {}, watching(watchers))]),
     earlier.length > 0 && section("Earlier requests", earlier.map((task) => earlierRow(task, look))),
     ...(customer ? belongings(customer) : []),
@@ -62,10 +62,11 @@ function meter(intent) {
 }
 
 function earlierRow(task, look) {
-  return h("button.row", { type: "button", onclick: () => look(task.id) }, h("b", {}, task.text || "Request"), h("small", {}, `${task.state}, ${when(task.changed)}`));
+  return h("button.row", { type: "button", onclick: () => look(task.task) }, h("b", {}, task.text || "Request"), h("small", {}, `${task.state}, ${when(task.changed)}`));
 }
 
 function watching(watchers) {
-  const number = typeof watchers === "number" ? watchers : watchers.length;
-  return number === 1 ? "1 page or device follows this task." : `${number} pages or devices follow this task.`;
+  const number = watchers.reduce((sum, one) => sum + one.count, 0);
+  const nodes = watchers.map((one) => `${one.count} at ${one.node}`).join(", ");
+  return number === 0 ? "Nobody." : `${number === 1 ? "1 stream" : `${number} streams`}, yours among them: ${nodes}.`;
 }
