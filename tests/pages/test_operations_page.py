@@ -57,7 +57,9 @@ async def test_the_dashboards_numbers_are_the_logs(
     platform, _ = await held.enter_async_context(company)
     ops = await visit(f"{platform.url}/ops")
     chat = Chat(await visit(platform.url))
-    for turns, text in enumerate(("Show me my invoices", "Show my bookings", "Hello", "A human, please"), 1):
+    for turns, text in enumerate(
+        ("Show me my invoices", "Show my bookings", "Hello", "A human, please"), 1
+    ):
         await chat.say(text)
         await chat.until_turn_ends(turns)
     states = await _states(platform.url)
@@ -121,7 +123,9 @@ async def test_a_tasks_history_is_told_again_at_any_position(
     where = ops.locator(".scrubber output")
     await expect(where).to_contain_text(f"{len(log)} of {len(log)}")
     await expect(ops.locator(".replay task-artifact")).to_have_count(1)
-    await expect(ops.locator(".waterfall .row.group")).to_have_count(2)  # the Intent Agent's, and Billing's
+    await expect(ops.locator(".waterfall .row.group")).to_have_count(
+        2
+    )  # the Intent Agent's, and Billing's
     scrubber = ops.get_by_label("Position in its history")
     await scrubber.fill("2")
     await expect(where).to_contain_text(f"2 of {len(log)}")
