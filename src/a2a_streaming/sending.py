@@ -190,6 +190,7 @@ class Sender:
         try:
             if accepted.code == "CREATED" and state is not None:
                 self._manager.tally.begun[self._agent] += 1
+                self._manager.tally.events += 1  # the log's first: that there is a task
                 await self._manager.index.record(
                     task_id,
                     owner=offer.owner,

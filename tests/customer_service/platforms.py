@@ -28,6 +28,7 @@ from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
+from a2a_streaming.web import Web
 from apps.parcels import ParcelsAgent
 from conftest import serving
 from keyholders import key_for
@@ -93,7 +94,9 @@ async def front(
     # In a thread: an intent model is read from the disk.
     platform = await asyncio.to_thread(Platform, named, "", only=("intent",), **options)
     node = Node(platform.agents, named)
-    more = [*platform.routes(NodeDoor(node, "intent")), *Operations(node).routes()]
+    door = NodeDoor(node, "intent")
+    web = Web(node, (), topics=platform.topics(door), customers=platform.demo_customers)
+    more = [*platform.routes(door), *Operations(node).routes(), *web.routes()]
     await platform.start()
     try:
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from a2a_streaming import Agent, Run
@@ -17,6 +19,7 @@ from a2a_streaming.cli.door import NodeDoor
 from a2a_streaming.client import Client, StreamEvent
 from a2a_streaming.customer_service.handover import load_replies
 from a2a_streaming.customer_service.records import SqlRecords
+from a2a_streaming.customer_service.wording import TAKEN
 from a2a_streaming.errors import Forbidden, InvalidSetting
 from a2a_streaming.settings import Settings
 from a2a_streaming.topic import Topic
@@ -143,10 +146,11 @@ async def test_an_operator_takes_over_a_task_that_nobody_has_handed_over(console
         assert (taken[0]["reason"], taken[0]["claimedBy"]) == ("taken over", "olga")
         assert taken[0]["summary"] == "Where is my parcel?"
         assert taken[0]["ticket"] == taken[1]["ticket"]
+        asked = await asking  # the specialist is stopped
         console.parcels.go_on.set()
-        asked = await asking
-        event = await told(sam, asked[-1].position, "Olga has taken over and reads")
-        # From now on she answers, and after her the specialist goes on that had asked.
+        assert text_of(asked[-1]) in (TAKEN, "Olga has taken over and reads what you've written.")
+        event = await told(sam, asked[0].position, "Olga has taken over and reads")
+        # From now on she answers, and after her the agent goes on.
         more = await story(sam, "t1", "Hello?", event.position)
         assert said(more) == []
         answer = await console.front.ask(
@@ -154,7 +158,7 @@ async def test_an_operator_takes_over_a_task_that_nobody_has_handed_over(console
         )
         assert answer.status_code == 200, answer.text
         back = await told(sam, more[-1].position, "Olga has handed you back")
-        done = await story(sam, "t1", "the blue one", back.position)
+        done = await story(sam, "t1", "Where is my blue parcel?", back.position)
         assert text_of(done[-1]) == "The blue one is at your door."
         assert (await console.refused("olga", task, "take")) == (
             400,
@@ -306,3 +310,29 @@ async def test_pages_are_told_the_queue_whenever_it_changes_whoever_changes_it(
         same, theirs = await topic.next(ben, None)
         assert (same, len(theirs["others"])) == (version, 1)
         await other.aclose()
+
+
+async def test_the_queue_comes_on_the_one_stream_of_a_page(settings: Settings) -> None:
+    async with (
+        front([], settings) as running,
+        running.customer() as client,
+        httpx2.AsyncClient(timeout=20) as http,
+        http.stream(
+            "POST", f"{running.url}/web/events", json={"topics": {"queue": None}}
+        ) as stream,
+    ):
+        lines = stream.aiter_lines()
+
+        async def next_queue() -> Any:
+            async for line in lines:
+                if line.startswith("data: {"):
+                    return json.loads(line.removeprefix("data: "))["data"]
+            raise AssertionError("the stream has ended")
+
+        assert (await next_queue())["waiting"] == []
+        await story(client, "t1", PERSON)
+        [ticket] = (await next_queue())["waiting"]
+        answer = await running.ask("", "POST", f"{ticket['ticket']}/claim", {"name": "Ann"})
+        assert answer.status_code == 200, answer.text
+        [claimed] = (await next_queue())["others"]
+        assert claimed["claimedBy"] == "Ann"

@@ -120,10 +120,8 @@ async def state_of(url: str, task: str) -> str:
 
 
 async def _task(url: str, task: str) -> Json:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": task}}
     async with httpx2.AsyncClient(timeout=20) as http:
-        answer = await http.post(f"{url}/", json=body, headers={"A2A-Version": "1.0"})
-    return answer.json()["result"]
+        return (await http.get(f"{url}/ops/api/tasks/{task}")).json()["task"]
 
 
 async def sights_of(url: str, task: str) -> list[StreamEvent]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import TaskNotFound
+from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.http.door import HttpDoor
+from a2a_streaming.intervening import Interventions
 from a2a_streaming.node import Node
 from a2a_streaming.task import Json
+from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect
+
+_log = get_logger(__name__)
 
 
 class NodeDoor(HttpDoor):
@@ -60,6 +64,14 @@ class NodeDoor(HttpDoor):
             for task, snapshot in zip(ids, snapshots, strict=True)
             if snapshot is not None
         ]
+
+    async def interrupt(self, task: str) -> None:
+        """Have a run stop for a person; raises as `Interventions.escalate` does, but for what has ended."""
+        interventions = Interventions(self._node.manager, self._node.feeds)
+        try:
+            await interventions.escalate(task, by="the desk", reason="taken over")
+        except UnsupportedOperation as error:  # then the person is heard when the turn has ended
+            _log.info("a run isn't interrupted", task=task, reason=str(error))
 
     async def watchers(self, task: str) -> list[Json]:
         """Return on which nodes a task is watched; raises as `Subscriptions.watchers` does."""

@@ -157,6 +157,10 @@ class IntentAgent(Agent):
         else:
             stopped = await self._stop_child(run)
             metadata: Json = {KEY: None} if stopped else {}
+            taken = await self._desk.taken(run)
+            if taken is not None:
+                await run.input_required(wording.TAKEN, metadata=metadata | taken.metadata())
+                return
             await self._desk.hand_over(run, "escalated", "", detail=reason, metadata=metadata)
 
     async def _stop_child(self, run: Run) -> bool:

@@ -20,6 +20,7 @@ DONE = "That's done."
 
 
 OVERDUE = "I'm sorry that you have to wait this long. I've let our team know; you keep your place in the queue."
+TAKEN = "A colleague takes over from here, and answers you in a moment."
 KEPT = "I've put this with your request, for the colleague who takes over."
 
 

@@ -160,7 +160,7 @@ class Deeds:
         if state_of(task).terminal:
             raise UnsupportedOperation("The task has ended: there is nothing to take over.")
         customer = await self._customers.by_subject(owner)
-        return await self._tickets.open(
+        opened = await self._tickets.open(
             task_id=stored,
             context_id=task["contextId"],
             customer_id=customer.id if customer is not None else None,
@@ -171,6 +171,9 @@ class Deeds:
             claimed_by=deed.who,  # in one piece: nobody else could tell the task of it
             idempotency_key=f"take {stored} after {last.id if last else 'none'}",
         )
+        if not state_of(task).interrupted:
+            await self._door.interrupt(stored)
+        return opened
 
     async def _check_specialist(self, name: str) -> None:
         known = [specialist.name for specialist in await self._specialists()]

@@ -100,6 +100,17 @@ class Desk:
         mine = ticket.task_id == run.stored_id and ticket.is_open
         return handover.metadata() if mine else None
 
+    async def taken(self, run: Run) -> Handover | None:
+        """Return how a task stands that a person takes over of their own accord; None if nobody does.
+
+        Args:
+            run: The customer's run.
+        """
+        ticket = await self._records.tickets.by_task(run.stored_id)
+        if ticket is None or not ticket.is_open:
+            return None
+        return Handover(ticket.id, ticket.reason, ticket.state.value)
+
     async def keep(self, run: Run, handover: Handover) -> None:
         """Keep a customer's message for the person: it stands in the task, and isn't routed.
 

@@ -84,6 +84,17 @@ class Door(Protocol):
         """
         ...
 
+    async def interrupt(self, task: str) -> None:
+        """Have the Intent Agent stop what it is doing for a task that a person takes over, if it does anything.
+
+        Args:
+            task: The task, by its stored id.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        ...
+
     def refuse(self, error: RequestError) -> Response:
         """Return the answer to a request that can't be served."""
         ...

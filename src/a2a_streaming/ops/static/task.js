@@ -80,8 +80,7 @@ export class TaskPage {
     if (this.closed) return;
     try {
       this.#told = await ask(`/ops/api/tasks/${encodeURIComponent(this.id)}`);
-      const children = this.#told.children ?? [];
-      this.#children = await Promise.all(children.map(async (child) => ({ ...(typeof child === "string" ? { id: child } : child), log: await logOf(typeof child === "string" ? child : child.id) })));
+      this.#children = await Promise.all((this.#told.children ?? []).map(childOf));
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       this.#trouble.textContent = error.message;
@@ -150,7 +149,7 @@ export class TaskPage {
         epochs.length > 0 && fact("Epochs", epochs.map((one) => `${one.epoch} from ${one.from}`).join(", ")),
         flags.length > 0 && fact("Flags", flags.join(", ")),
         parent && fact("Parent", related(parent)),
-        children.length > 0 && fact("Children", children.map((child) => [related(typeof child === "string" ? child : child.id), " "])),
+        children.length > 0 && fact("Children", children.map((child) => [related(child), " "])),
         fact("Watchers", watchers.length ? watchers.map((one) => `${one.node}: ${one.count}`).join(", ") : "none")),
       ...(told.steps?.length ? [dataView(told.steps.map(({ turn, kind, name, bytes }) => ({ kind, name, turn, bytes })), { raw: false }), disclosure("Results of steps", () => jsonView(told.steps))] : []),
     );
@@ -169,6 +168,11 @@ function fact(title, content) {
 function timeOf({ position, body }, before) {
   const told = (body.task ?? body.statusUpdate)?.status?.timestamp;
   return told ? Date.parse(told) : (before?.at ?? Math.floor(Number(position.split("-")[0]) / 1000));
+}
+
+async function childOf(id) {
+  const [{ meta }, log] = await Promise.all([ask(`/ops/api/tasks/${encodeURIComponent(id)}`), logOf(id)]);
+  return { id, agent: meta.agent, log };
 }
 
 async function logOf(id) {
