@@ -107,7 +107,7 @@ async def test_filters_stand_in_the_address_and_are_kept(
     async with ops.expect_download() as coming:
         await ops.get_by_role("button", name="Export").click()
     file = await (await coming.value).path()
-    assert file.read_text().count("Show me my invoices") == 2  # noqa: ASYNC240 - a small file
+    assert file.read_text().count("Show me my invoices") == 2
 
 
 async def test_a_tasks_history_is_told_again_at_any_position(
@@ -136,7 +136,7 @@ async def test_a_tasks_history_is_told_again_at_any_position(
     async with ops.expect_download() as coming:
         await ops.get_by_role("button", name="Export JSON Lines").click()
     file = await (await coming.value).path()
-    assert len(file.read_text().splitlines()) == len(log)  # noqa: ASYNC240 - a small file
+    assert len(file.read_text().splitlines()) == len(log)
 
 
 async def test_a_task_that_goes_on_is_escalated_to_a_person_from_the_dashboard(
