@@ -96,7 +96,7 @@ async def front(
     node = Node(platform.agents, named)
     door = NodeDoor(node, "intent")
     web = Web(node, (), topics=platform.topics(door), customers=platform.demo_customers)
-    more = [*platform.routes(door), *web.routes()]
+    more = [*platform.routes(door), *Operations(node).routes(), *web.routes()]
     await platform.start()
     try:
         more = [*more, *Operations(node).routes()]

@@ -18,7 +18,7 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.ops.kin import children_of, parent_of
-from a2a_streaming.task import Json, State
+from a2a_streaming.task import Json, State, state_of
 
 _LOOKED_AT = 2000
 """The most tasks that are looked at for a page, where a filter leaves most of them out."""
@@ -186,7 +186,12 @@ class Tasks:
         nodes = Counter(watcher.rpartition("/")[0] for watcher in watchers)
         return {
             "task": {**snapshot.task, "id": task_id},
-            "meta": _about(meta, waiting),
+            # The task may have moved on since its meta was read: so both say the same of it.
+            "meta": {
+                **_about(meta, waiting),
+                "state": state_of(snapshot.task).label,
+                "position": str(snapshot.position),
+            },
             "watchers": [{"node": node, "count": count} for node, count in sorted(nodes.items())],
             "children": await children_of(manager, task_id, snapshot.task, meta),
             "parent": await parent_of(manager, snapshot.task, meta["owner"]),
@@ -225,9 +230,7 @@ def _about(meta: Mapping[str, str], waiting: int) -> Json:
         "agent": meta["agent"],
         "context": meta["context"],
         "dialect": meta["dialect"],
-        "state": State(meta["state"]).label,
         "created": int(meta["created"]) if "created" in meta else None,
-        "position": meta["last"],
         "snapshot": meta.get("snapshot"),
         "epochs": sorted(epochs, key=lambda one: one["from"]),
         "attempts": int(meta.get("attempts", 0)),
