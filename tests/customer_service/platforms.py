@@ -99,7 +99,6 @@ async def front(
     more = [*platform.routes(door), *Operations(node).routes(), *web.routes()]
     await platform.start()
     try:
-        more = [*more, *Operations(node).routes()]
         async with serving(node_app(node, {"": node.agents[0]}, more=more)) as server:
             yield Front(node, server.url, platform)
     finally:
