@@ -23,7 +23,7 @@ async function provide(asked) {
 }
 
 const hub = new Hub(provide);
-self.addEventListener("online", () => hub.wake());
+self.addEventListener("online", () => hub.wake(true));
 self.addEventListener("offline", () => hub.sleep());
 
 self.addEventListener("connect", ({ ports: [port] }) => {
@@ -51,7 +51,7 @@ self.addEventListener("connect", ({ ports: [port] }) => {
     unfollow: ({ task }) => tasks.delete(task) && hub.unfollow(task, tell),
     followTopic: ({ topic }) => topics.add(topic) && hub.followTopic(topic, tell),
     unfollowTopic: ({ topic }) => topics.delete(topic) && hub.unfollowTopic(topic, tell),
-    wake: () => hub.wake(),
+    wake: ({ online }) => hub.wake(online),
     sleep: () => hub.sleep(),
     // The page holds this lock for as long as it lives, however it ends.
     hello: ({ lock }) => navigator.locks.request(lock, leave),

@@ -23,6 +23,7 @@ export class Hub {
   #alive = 0;
   #watch = null;
   #opening = null;
+  #offline = false;
   #provide;
 
   /**
@@ -83,14 +84,19 @@ export class Hub {
     this.#reopen();
   }
 
-  /** A page is looked at again, or the network is back: don't wait. */
-  wake() {
+  /**
+   * A page is looked at again, or the network is back: don't wait.
+   * @param {boolean} online whether it is known that there is a network
+   */
+  wake(online = false) {
+    if (online) this.#offline = false;
     if (this.#state.name === "waiting" || this.#state.name === "offline") this.#open();
     else if (this.#connection && Date.now() - this.#alive > STALE) this.#open();
   }
 
   /** The network has gone. */
   sleep() {
+    this.#offline = true;
     if (this.#wanted()) this.#tell({ name: "offline" });
   }
 
@@ -99,6 +105,9 @@ export class Hub {
   }
 
   #tell(state) {
+    if (state.name === "live") this.#offline = false;
+    // It is tried all the same: a browser may be wrong about its network.
+    else if (this.#offline && state.name !== "idle") state = { name: "offline" };
     this.#state = state;
     for (const listener of this.#listeners) listener(state);
   }
@@ -179,8 +188,8 @@ export class Hub {
     const most = later ?? WAITS[Math.min(this.#again, WAITS.length - 1)];
     this.#again += 1;
     const wait = Math.round(most * (0.5 + Math.random() / 2)); // not all clients at once
-    const offline = globalThis.navigator?.onLine === false;
-    this.#tell(offline ? { name: "offline" } : { name: "waiting", until: Date.now() + wait });
+    if (globalThis.navigator?.onLine === false) this.#offline = true;
+    this.#tell({ name: "waiting" });
     this.#timer = setTimeout(() => this.#open(), wait);
   }
 

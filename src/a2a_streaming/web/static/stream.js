@@ -23,7 +23,7 @@ export class Stream {
   constructor(identity, provide) {
     this.#provide = provide;
     this.#ask = (globalThis.SharedWorker && navigator.locks && this.#inWorker(identity)) || this.#inPage();
-    addEventListener("online", () => this.#ask({ do: "wake" }));
+    addEventListener("online", () => this.#ask({ do: "wake", online: true }));
     addEventListener("offline", () => this.#ask({ do: "sleep" }));
     addEventListener("pageshow", () => this.#ask({ do: "wake" }));
     document.addEventListener("visibilitychange", () => document.hidden || this.#ask({ do: "wake" }));
@@ -93,7 +93,7 @@ export class Stream {
     hub.listen((state) => this.#take({ kind: "state", state }));
     return (message) => {
       const { do: does, ...asked } = message;
-      if (does === "wake" || does === "sleep" || does === "signedIn") hub[does]();
+      if (does === "wake" || does === "sleep" || does === "signedIn") hub[does](asked.online);
       else hub[does](asked.task ?? asked.topic, this.#take);
     };
   }
