@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from chaos.proxy import Proxy
 from conversations.script import CONVERSATIONS
@@ -79,7 +79,7 @@ async def test_a_page_that_was_offline_catches_up_and_says_how_the_connection_st
     proxy.carry()
     await profile.set_offline(False)
     await _is_told_whole(chat, on.url)
-    await expect(badge).to_have_text("Ready")
+    await expect(badge).to_have_text("Live")
 
 
 async def test_two_tabs_show_the_same_over_one_stream(
@@ -97,6 +97,24 @@ async def test_two_tabs_show_the_same_over_one_stream(
         await expect(one.stories.get_by_text("Found", exact=True)).to_have_count(2)
         await expect(other.stories.get_by_text("Found", exact=True)).to_have_count(2)
         assert await shown(one.page) == await shown(other.page)
+
+
+async def test_what_another_device_asks_is_shown_here_too(
+    stage: Stage, chromium_pages: tuple[Page, Page], tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        one, other = map(Chat, chromium_pages)
+        on.let_on()
+        await one.page.goto(on.url)
+        await one.say("Where is my parcel?")
+        await _is_told_whole(one, on.url)
+        await other.page.goto(one.page.url)
+        await _is_told_whole(other, on.url)
+        await other.say("Where is my parcel?")
+        await expect(one.stories.get_by_text("Found", exact=True)).to_have_count(2)
+        await one.page.get_by_role("button", name="New conversation").click()
+        await one.say("Hello")
+        await expect(other.page.locator("#history li")).to_have_count(2)
 
 
 async def test_a_tab_that_is_closed_leaves_the_stream_to_the_other(

@@ -152,6 +152,23 @@ class Index:
         """
         await self._store.call("ZREM", self._keys.index("open", agent), task_id)
 
+    async def latest(self, kind: str, value: str) -> tuple[int, str] | None:
+        """Return the task of a list that changed last; None if the list is empty.
+
+        Args:
+            kind: What the list is of, as in `tasks`.
+            value: Which one.
+
+        Returns:
+            When it changed, ms, and its id.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        key = self._keys.index(kind, value)
+        found = await self._store.call("ZRANGE", key, 0, 0, "REV", "WITHSCORES")
+        return (int(found[1]), found[0].decode()) if found else None
+
     async def unlisted(self, agent: str, task_ids: Sequence[str]) -> list[str]:
         """Return those tasks that aren't on the list of what has something to do.
 

@@ -63,7 +63,12 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
         node,
         mounts,
         listening,
-        banner=f"a2a_streaming is ready at {base}  (Ctrl-C stops it)",
+        banner=(
+            f"a2a_streaming is ready at {base}  (Ctrl-C stops it)\n"
+            f"  for customers                  {base}/\n"
+            f"  for people who answer them     {base}/console\n"
+            f"  for operators                  {base}/ops"
+        ),
         parts=[platform],
         grpc=_grpc(node, mounts, host, grpc_port),
         more=[*platform.routes(door), *operations.routes(), *web.routes()],

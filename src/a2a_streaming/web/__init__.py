@@ -12,6 +12,7 @@ from a2a_streaming.node import Node
 from a2a_streaming.topic import Topic
 from a2a_streaming.web.assets import Assets
 from a2a_streaming.web.events import EventsEndpoint
+from a2a_streaming.web.own import OwnTasksTopic
 from a2a_streaming.web.pages import Page, Place, routes_of
 from a2a_streaming.web.session import Customers, SessionEndpoint, nobody
 
@@ -24,7 +25,7 @@ class Web:
     Args:
         node: The process's node.
         places: The pages.
-        topics: What they may follow beside tasks.
+        topics: What they may follow beside tasks; that of their own tasks is always there.
         customers: Tells the demo customers between whom they can switch where there is no authentication.
     """
 
@@ -38,7 +39,7 @@ class Web:
     ) -> None:
         self._node = node
         self._places = places
-        self._topics = topics
+        self._topics = [OwnTasksTopic(node), *topics]
         self._customers = customers
 
     def routes(self) -> list[BaseRoute]:

@@ -67,8 +67,8 @@ class Invoices(Flow[Account]):
         else:
             await _list(talk, known.invoices, "invoices", "Your invoices")
             count = len(known.invoices)
-            many = "your only invoice" if count == 1 else f"your {count} invoices"
-            await talk.done(f"Here is {many}. Ask for one by its number to see its lines.")
+            many = "is your only invoice" if count == 1 else f"are your {count} invoices"
+            await talk.done(f"Here {many}. Ask for one by its number to see its lines.")
 
 
 async def _show_fees(talk: Talk, slots: Slots, known: Account) -> None:

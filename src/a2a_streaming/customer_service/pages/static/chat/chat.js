@@ -43,6 +43,13 @@ const conversation = new Conversation($("conversation"), stream, {
 const history = new History($("history").querySelector("ul"), () => conversation.context);
 
 stream.listen((state) => $("connection").show(state));
+if (!opened.get("token")) {
+  // What other devices begin. A link is for one request alone.
+  stream.followTopic("tasks", () => {
+    history.refresh();
+    conversation.renew().catch(() => {}); // it is asked again with the next change
+  });
+}
 tell.onmessage = ({ data }) => {
   if (data.context === conversation.context) conversation.attach(data.task);
   history.refresh();
@@ -189,6 +196,7 @@ function tokenFromOutside() {
   });
 }
 
+$("staff").hidden = who.authentication || embedded; // on one's own machine one is everybody
 if (who.customers?.length > 1) customers();
 suggestions().catch(() => {}); // examples are a help, nothing more
 await open();

@@ -44,11 +44,19 @@ export class Conversation {
   async load(context) {
     this.leave();
     this.context = context;
-    const told = await persist(() => call("ListTasks", { contextId: context, pageSize: RECENT, historyLength: 0 }));
+    await this.renew();
     if (this.context !== context) return; // another one was chosen meanwhile
-    for (const task of (told.tasks ?? []).reverse()) this.attach(task.id);
     this.#resume();
     this.page.changed();
+  }
+
+  /** Follow what other devices have begun in it. */
+  async renew() {
+    const { context } = this;
+    if (!context) return;
+    const told = await persist(() => call("ListTasks", { contextId: context, pageSize: RECENT, historyLength: 0 }));
+    if (this.context !== context) return;
+    for (const task of (told.tasks ?? []).reverse()) this.attach(task.id);
   }
 
   /** Show one task alone: what a link to another device opens. */
