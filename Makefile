@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance bench bench-page check docs format lock clean
+.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance bench bench-page pictures check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -21,6 +21,7 @@ help:
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make bench-page  their results into docs/performance.md"
+	@echo "make pictures  the pages' pictures into docs/pictures, from a real browser"
 	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
@@ -79,6 +80,10 @@ bench: $(READY)
 # What the last whole run has found, into docs/performance.md and its pictures.
 bench-page: $(READY)
 	@$(BIN)/python -m bench.report
+
+# The pages as the README shows them; needs a browser: chromium.
+pictures: $(READY)
+	@A2A_PICTURES=$(CURDIR)/docs/pictures $(BIN)/python -m pytest -q -n 0 tests/pages/test_pictures.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ from bench.cases import (
     history,
     idle,
     memory,
+    pages,
     replay,
     resubscribe,
     start,
@@ -43,6 +44,7 @@ CASES = (
     Case("conversation", "a customer, the Intent Agent, a specialist, and back", conversation.run),
     Case("memory", "what a task takes in Redis", memory.run),
     Case("start", "of the platform, and of the command line", start.run, needs_load=False),
+    Case("pages", "in a browser, idle and busy", pages.run, needs_load=False),
     Case("curves", "for the pictures", curves.run),
 )
 _MINUTES = 10

@@ -1,7 +1,7 @@
 // One task: how it stands, its steps across agents, its watchers, and its history, to be replayed.
 
 import { ask, CallError } from "/web/api.js";
-import { arrange, eachFrame, h } from "/web/dom.js";
+import { arrange, atMost, eachFrame, h } from "/web/dom.js";
 import { dataView, disclosure, jsonView } from "/web/elements/data-view.js";
 import "/web/elements/task-story.js";
 import { heading, when } from "/web/format.js";
@@ -28,9 +28,11 @@ export class TaskPage {
   #range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Position in its history" });
   #where = h("output.id");
   #play = h("button", { type: "button" }, "▶ Replay");
-  #raw = h("div");
+  #event = h("div");
+  #whole = disclosure("Task at this position", () => jsonView(this.#view.story.task));
   #trouble = h("p.trouble", { role: "alert" });
   #paint = eachFrame(() => this.#render());
+  #paintRest = atMost(1000, () => this.#renderRest());
 
   /**
    * @param {Element} place where it is shown
@@ -44,19 +46,18 @@ export class TaskPage {
       h("section.panel", { "aria-label": "Steps" }, h("h2", {}, "Steps across agents"), this.#steps),
       h("section.panel", { "aria-label": "History" }, h("h2", {}, "History"),
         h("div.scrubber", {}, this.#play, this.#range, this.#where),
-        h("div.replay", {}, h("div.story", { tabindex: "0", role: "region", "aria-label": "Story" }, this.#view), this.#raw)),
+        h("div.replay", {}, h("div.story", { tabindex: "0", role: "region", "aria-label": "Story" }, this.#view), h("div", {}, this.#event, this.#whole))),
       h("section.panel", { "aria-label": "Facts" }, h("h2", {}, "Facts"), this.#facts),
     ]);
     this.#range.addEventListener("input", () => this.#goTo(Number(this.#range.value)));
     this.#play.addEventListener("click", () => this.#replay());
     this.leave = stream.follow(id, (message) => this.#take(message));
-    this.#load();
+    this.#look();
   }
 
   close() {
     this.leave();
     clearTimeout(this.#playing);
-    clearTimeout(this.again);
     this.closed = true;
   }
 
@@ -71,16 +72,20 @@ export class TaskPage {
     } else {
       this.#trouble.textContent = "This task isn't there any more.";
     }
-    clearTimeout(this.again);
-    this.again = setTimeout(() => this.#load(), 700);
+    this.#look();
     this.#paint();
   }
+
+  #loads = Promise.resolve(); // one after the other: each goes on where the one before has ended
+  #look = atMost(1000, () => {
+    this.#loads = this.#loads.then(() => this.#load());
+  });
 
   async #load() {
     if (this.closed) return;
     try {
       this.#told = await ask(`/ops/api/tasks/${encodeURIComponent(this.id)}`);
-      this.#children = await Promise.all((this.#told.children ?? []).map(childOf));
+      this.#children = await Promise.all((this.#told.children ?? []).map((child) => childOf(child, this.#children)));
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       this.#trouble.textContent = error.message;
@@ -123,8 +128,14 @@ export class TaskPage {
     this.#range.value = place;
     this.#where.value = place ? `${place} of ${this.#log.length} · ${this.#log[place - 1].position}` : `0 of ${this.#log.length}`;
     this.#play.textContent = this.#playing ? "⏸ Pause" : "▶ Replay";
-    const event = this.#log[place - 1]?.event;
-    this.#raw.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."), h("h3", {}, "Task at this position"), jsonView(this.#view.story.task));
+    this.#paintRest();
+  }
+
+  /** What changes with each event, and is looked at now and then. */
+  #renderRest() {
+    const event = this.#log[(this.#at ?? this.#log.length) - 1]?.event;
+    this.#event.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."));
+    if (this.#whole.open) this.#whole.lastChild.replaceWith(jsonView(this.#view.story.task));
     this.#steps.replaceChildren(draw([{ agent: this.#told?.meta?.agent ?? "this", log: this.#log }, ...this.#children]));
     this.#renderHead();
   }
@@ -134,7 +145,7 @@ export class TaskPage {
     if (!told) return this.#head.replaceChildren(h("h1", {}, "Task"), this.#trouble);
     const { meta = {}, watchers = [], parent, children = [] } = told;
     const open = !["completed", "failed", "canceled", "rejected"].includes(meta.state);
-    const act = (does) => h(does === "cancel" ? "button.danger" : "button", { type: "button", onclick: () => intervene(does, this.id).then(() => this.#load(), (error) => (this.#trouble.textContent = error.message)) }, heading(does));
+    const act = (does) => h(does === "cancel" ? "button.danger" : "button", { type: "button", onclick: () => intervene(does, this.id).then(() => this.#look(), (error) => (this.#trouble.textContent = error.message)) }, heading(does));
     this.#head.replaceChildren(
       h("div.head", {}, h("h1", {}, heading(meta.agent ?? "Task"), " task"), stateMark(meta.state ?? ""), h("span.id", {}, this.id)),
       h("div.actions", {}, link("All tasks", {}), open && [act("retry"), act("escalate"), act("cancel")], h("button", { type: "button", onclick: () => this.#export() }, "Export JSON Lines")),
@@ -170,19 +181,19 @@ function timeOf({ position, body }, before) {
   return told ? Date.parse(told) : (before?.at ?? Math.floor(Number(position.split("-")[0]) / 1000));
 }
 
-async function childOf(id) {
-  const [{ meta }, log] = await Promise.all([ask(`/ops/api/tasks/${encodeURIComponent(id)}`), logOf(id)]);
-  return { id, agent: meta.agent, log };
+/** A task that works for this one: what is known of it, and what its log has further. */
+async function childOf(id, known) {
+  const child = known.find((one) => one.id === id) ?? { id, agent: "", log: [] };
+  const [{ meta }] = await Promise.all([ask(`/ops/api/tasks/${encodeURIComponent(id)}`), extend(id, child.log)]);
+  child.agent = meta.agent;
+  return child;
 }
 
-async function logOf(id) {
-  const log = [];
-  for (let after = ""; after !== null; ) {
+async function extend(id, log) {
+  for (let more = true; more; ) {
+    const after = log.at(-1)?.position;
     const told = await ask(`/ops/api/tasks/${encodeURIComponent(id)}/events?${new URLSearchParams({ size: PAGE, ...(after ? { after } : {}) })}`);
-    for (const { position, event } of told.events) {
-      log.push({ position, at: timeOf({ position, body: event }, log.at(-1)), event });
-    }
-    after = told.next ?? null;
+    for (const { position, event } of told.events) log.push({ position, at: timeOf({ position, body: event }, log.at(-1)), event });
+    more = Boolean(told.next);
   }
-  return log;
 }

@@ -32,7 +32,8 @@ export function spans(log) {
       close(at);
       if (isTerminal(state)) found.push({ name: state, kind: state === "completed" ? "end" : "failed", from: at, to: at });
       else {
-        open = { name: waits(state) ? "Waits for the customer" : textOf(status.message) || state, kind: waits(state) ? "waiting" : "step", from: at, to: null };
+        const said = status.message?.role === "ROLE_USER" ? `Customer: ${textOf(status.message)}` : textOf(status.message);
+        open = { name: waits(state) ? "Waits for the customer" : said || state, kind: waits(state) ? "waiting" : "step", from: at, to: null };
         found.push(open);
       }
     } else if (event.artifactUpdate) {
@@ -45,6 +46,8 @@ export function spans(log) {
   }
   return found;
 }
+
+const MOST_ROWS = 150; // of a task's: the latest
 
 /**
  * Draw the spans of some tasks, one below the other, on one time axis.
@@ -68,8 +71,15 @@ export function draw(tasks) {
     { role: "list", "aria-label": `Steps over ${lasting(to - from)}` },
     tasks.flatMap(({ agent, log }) => {
       if (!log.length) return [];
-      const own = spans(log);
-      return [row(`${heading(agent)} agent`, "group", log[0].at, own.some((one) => one.to === null) ? to : log.at(-1).at, true), ...own.map((one) => row(one.name, one.kind, one.from, one.to ?? to, false))];
+      const all = spans(log);
+      const own = all.slice(-MOST_ROWS);
+      const more = all.length - own.length;
+      const end = all.some((one) => one.to === null) ? to : log.at(-1).at;
+      return [
+        row(`${heading(agent)} agent`, "group", log[0].at, end, true),
+        ...(more ? [row(`${more} earlier steps`, "earlier", log[0].at, own[0].from, false)] : []),
+        ...own.map((one) => row(one.name, one.kind, one.from, one.to ?? to, false)),
+      ];
     }),
   );
 }

@@ -60,3 +60,20 @@ export function eachFrame(paint) {
     else requestAnimationFrame(run);
   };
 }
+
+/** Run something now, but not more often than each so many milliseconds; what is asked for in between is run at their end. */
+export function atMost(ms, run) {
+  let timer = null;
+  let last = -Infinity;
+  const go = () => {
+    timer = null;
+    last = performance.now();
+    run();
+  };
+  return () => {
+    if (timer !== null) return;
+    const wait = last + ms - performance.now();
+    if (wait <= 0) go();
+    else timer = setTimeout(go, wait);
+  };
+}

@@ -7,6 +7,8 @@ import { partView } from "./task-artifact.js";
 import "./task-artifact.js";
 import "./task-form.js";
 
+const MOST_STEPS = 60; // of a turn's; who wants them all looks at the log
+
 class TaskStory extends HTMLElement {
   /** The story; give it messages by `take`. */
   story = new Story();
@@ -63,7 +65,12 @@ class TaskStory extends HTMLElement {
 
   #steps(shown, turn) {
     const list = this.#kept(shown, "steps", () => h("ol.steps", { "aria-label": "Progress" }));
-    arrange(list, turn.steps.map((step, place) => {
+    const hidden = Math.max(0, turn.steps.length - MOST_STEPS);
+    // What leaves at the front leaves alone: the others stay as they are.
+    for (let left = hidden - Number(list.dataset.from ?? 0); left > 0; left -= 1) list.firstChild?.remove();
+    list.dataset.from = hidden;
+    list.dataset.hidden = hidden ? `${hidden} earlier steps` : "";
+    arrange(list, turn.steps.slice(hidden).map((step, place) => {
       const item = list.children[place] ?? h("li", {}, h("span.mark", { "aria-hidden": "true" }), h("span.step"));
       if (item.dataset.state !== step.state) item.dataset.state = step.state;
       if (step.agent) item.dataset.agent = step.agent;

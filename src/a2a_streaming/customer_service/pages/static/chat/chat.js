@@ -153,6 +153,11 @@ $("share").addEventListener("click", async () => {
     trouble(error.message);
   }
 });
+const stick = new ResizeObserver(() => {
+  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+});
+stick.observe(scroller);
+stick.observe($("conversation"));
 scroller.addEventListener("scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
 });

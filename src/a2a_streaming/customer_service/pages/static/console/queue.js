@@ -94,11 +94,15 @@ export function timer(ticket) {
 function tell(element) {
   const { since, until, stopped } = element.dataset;
   const now = stopped ? Date.parse(stopped) : Date.now();
-  const waited = lasting(now - Date.parse(since)).replace(/\.\d/, "");
+  const waited = seconds(now - Date.parse(since));
   const left = until ? Date.parse(until) - now : Infinity;
   const due = left < 0 ? "late" : left < SOON ? "soon" : "later";
-  const words = left === Infinity || stopped ? waited : left < 0 ? `${waited} · late` : `${waited} · ${lasting(left).replace(/\.\d/, "")} left`;
+  const words = left === Infinity || stopped ? waited : left < 0 ? `${waited} · late` : `${waited} · ${seconds(left)} left`;
   if (element.textContent !== words) element.textContent = words;
   element.dataset.due = stopped ? "done" : due;
   element.title = "Waiting time, and what is left of the time in which somebody should answer";
+}
+
+function seconds(ms) {
+  return ms < 1000 ? "0 s" : lasting(ms).replace(/\.\d/, "");
 }
