@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from chaos.proxy import Proxy
 from conversations.script import CONVERSATIONS
@@ -149,6 +149,56 @@ async def test_a_message_sent_while_the_server_is_away_arrives_once(
     await chat.until_turn_ends(1)
     [task] = await chat.tasks()
     assert await shown(chat.page) == told(await log_of(platform.url, task))
+
+
+async def test_a_page_that_is_loaded_anew_before_its_message_arrived_sends_it_once(
+    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    conversation = CONVERSATIONS["balance"]
+    platform, _ = await held.enter_async_context(
+        stage.platform(conversation, "sqlite", "offline", tmp_path)
+    )
+    chat = Chat(await visit(platform.url))
+
+    async def nothing_leaves(route: Route) -> None:
+        await (route.abort() if route.request.method == "POST" else route.continue_())
+
+    await chat.page.route(f"{platform.url}/", nothing_leaves)
+    await chat.say("What's my account balance?")
+    await chat.page.wait_for_selector(".pending.slow")
+    await chat.page.unroute(f"{platform.url}/")
+    await chat.page.reload()
+    await chat.until_turn_ends(1)
+    [task] = await chat.tasks()
+    assert await shown(chat.page) == told(await log_of(platform.url, task))
+
+
+async def test_what_is_said_at_once_is_one_conversation_and_each_answer_goes_where_it_was_asked(
+    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    conversation = CONVERSATIONS["balance"]
+    platform, database = await held.enter_async_context(
+        stage.platform(conversation, "sqlite", "offline", tmp_path)
+    )
+    chat = Chat(await visit(platform.url))
+    await chat.page.evaluate("""() => {
+        for (const words of ["Refund the baggage fee for MT4821", "Upgrade my subscription to premium"]) {
+            document.getElementById('text').value = words;
+            document.getElementById('composer').requestSubmit();
+        }
+    }""")
+    await chat.until_turn_ends(2)
+    await expect(chat.page.locator("task-form")).to_have_count(2)
+    await expect(chat.page.locator("#history li")).to_have_count(1)
+    refund = chat.stories.filter(has_text="baggage fee")
+    await refund.get_by_role("button", name="Yes, go ahead").click()
+    await expect(refund).to_have_attribute("data-state", "completed")
+    await expect(chat.stories.filter(has_text="subscription")).to_have_attribute(
+        "data-state", "input-required"
+    )
+    changed = await stage.changed(database)
+    assert len(changed) == 1
+    assert "refund" in changed[0]
 
 
 async def test_a_request_is_canceled_from_the_page(

@@ -91,7 +91,7 @@ async def test_a_link_opens_one_request_on_another_device(
         await chat.say("Upgrade my subscription to premium")
         await chat.until_turn_ends(1)
         await one.get_by_role("button", name="Other device").click()
-        await expect(one.locator("#trouble")).to_contain_text("copied")
+        await expect(one.locator("#told")).to_contain_text("copied")
         link = await one.evaluate("navigator.clipboard.readText()")
         await other.goto(link)
         there = Chat(other)
@@ -99,3 +99,25 @@ async def test_a_link_opens_one_request_on_another_device(
         await there.fill_in({"confirm": False})
         await chat.until_turn_ends(2)  # and the first device sees it
         await there.until_turn_ends(2)
+
+
+async def test_somebody_elses_key_in_an_address_signs_nobody_in(
+    stage: Stage, profile_page: Page, tmp_path: Path
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer") as (platform, [key]):
+        await profile_page.goto(f"{platform.url}/#token={key}")
+        await expect(profile_page.get_by_label("Key or token")).to_be_visible()
+        assert key not in profile_page.url
+
+
+async def test_a_page_whose_key_is_revoked_asks_to_sign_in_again(
+    stage: Stage, profile_page: Page, tmp_path: Path
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer") as (platform, [key]):
+        await profile_page.goto(platform.url)
+        await _sign_in(profile_page, key)
+        await expect(profile_page.locator("connection-badge")).to_have_text("Live")
+        name = key.split("_")[1]
+        made = await asyncio.to_thread(ran, "keys", "revoke", name, **platform.settings)
+        assert made.returncode == 0, made.stderr
+        await expect(profile_page.get_by_label("Key or token")).to_be_visible()

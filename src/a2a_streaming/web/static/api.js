@@ -2,7 +2,7 @@
 
 const KEY = "a2a-credential";
 const CUSTOMER = "a2a-customer";
-const RETRIES = 8;
+const LONGEST = 8000;
 
 /** A call that failed; its message is for people. */
 export class CallError extends Error {
@@ -103,19 +103,34 @@ export async function call(method, params, { agent = "", signal } = {}) {
 /**
  * Do something again until it is answered: for what may be done twice without harm.
  * @param {() => Promise<any>} attempt what to do
- * @param {() => void} waiting called before each further attempt
+ * @param {{waiting?: () => void, signal?: AbortSignal}} options `waiting` is called before each further attempt
+ * @throws {CallError} it was refused
  */
-export async function persist(attempt, waiting = () => {}) {
+export async function persist(attempt, { waiting = () => {}, signal } = {}) {
   for (let failures = 0; ; failures += 1) {
     try {
       return await attempt();
     } catch (error) {
-      const passes = error instanceof CallError && (error.status === 0 || error.status >= 502);
-      if (!passes || failures >= RETRIES) throw error;
-      waiting();
-      await new Promise((resolve) => setTimeout(resolve, Math.min(8000, 300 * 2 ** failures)));
+      const passes = error instanceof CallError && (error.status === 0 || error.status === 429 || error.status >= 502);
+      if (!passes || signal?.aborted) throw error;
+      waiting(error);
+      await pause(Math.min(LONGEST, 300 * 2 ** failures), signal);
     }
   }
+}
+
+/** Wait, but no longer than until the network is back. */
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      removeEventListener("online", over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    addEventListener("online", over);
+    signal?.addEventListener("abort", over, { once: true });
+  });
 }
 
 /** A fresh id for a message, or a key for a call. */

@@ -6,12 +6,14 @@ const language = () => navigator.language;
 
 /** An amount in cents, with its currency. */
 export function money(cents, currency = "EUR") {
+  if (!/^[A-Za-z]{3}$/.test(currency)) return `${cents / 100} ${currency}`;
   return new Intl.NumberFormat(language(), { style: "currency", currency }).format(cents / 100);
 }
 
 /** A day or a time, ISO 8601. */
 export function when(iso, options) {
   const date = DAY.test(iso) ? new Date(`${iso}T12:00`) : new Date(iso);
+  if (Number.isNaN(date.getTime())) return String(iso);
   const style = DAY.test(iso) ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language(), options ?? style).format(date);
 }
@@ -44,7 +46,7 @@ export function count(number) {
 
 /** A key of JSON as a heading: `openInvoices` is "Open invoices", and `totalCents` "Total". */
 export function heading(key) {
-  const words = key.replace(/Cents$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll(/[_-]/g, " ").trim().toLowerCase();
+  const words = String(key ?? "").replace(/Cents$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll(/[_-]/g, " ").trim().toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

@@ -28,17 +28,26 @@ self.addEventListener("offline", () => hub.sleep());
 
 self.addEventListener("connect", ({ ports: [port] }) => {
   const tell = (message) => port.postMessage(message);
-  const tasks = new Set();
-  const topics = new Set();
+  const followers = new Map(); // number → {end, tell}
   pages.add(tell);
   const deaf = hub.listen((state) => tell({ kind: "state", state }));
 
   function leave() {
     deaf();
     pages.delete(tell);
-    for (const id of tasks) hub.unfollow(id, tell);
-    for (const name of topics) hub.unfollowTopic(name, tell);
+    for (const end of followers.values()) end();
     port.close();
+  }
+
+  function join(begin, leave, name, number) {
+    const follower = (message) => tell({ ...message, number });
+    followers.set(number, () => hub[leave](name, follower));
+    hub[begin](name, follower);
+  }
+
+  function end(number) {
+    followers.get(number)?.();
+    followers.delete(number);
   }
 
   const does = {
@@ -47,10 +56,10 @@ self.addEventListener("connect", ({ ports: [port] }) => {
       waiting.delete(number);
     },
     signedIn: () => hub.signedIn(),
-    follow: ({ task }) => tasks.add(task) && hub.follow(task, tell),
-    unfollow: ({ task }) => tasks.delete(task) && hub.unfollow(task, tell),
-    followTopic: ({ topic }) => topics.add(topic) && hub.followTopic(topic, tell),
-    unfollowTopic: ({ topic }) => topics.delete(topic) && hub.unfollowTopic(topic, tell),
+    follow: ({ task, number }) => join("follow", "unfollow", task, number),
+    unfollow: ({ number }) => end(number),
+    followTopic: ({ topic, number }) => join("followTopic", "unfollowTopic", topic, number),
+    unfollowTopic: ({ number }) => end(number),
     wake: ({ online }) => hub.wake(online),
     sleep: () => hub.sleep(),
     // The page holds this lock for as long as it lives, however it ends.

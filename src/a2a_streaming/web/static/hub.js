@@ -24,6 +24,7 @@ export class Hub {
   #watch = null;
   #opening = null;
   #offline = false;
+  #left = false; // whether there were more tasks than a stream may have
   #provide;
 
   /**
@@ -137,7 +138,14 @@ export class Hub {
   async #read(connection) {
     this.#heard();
     this.#guard(connection);
-    const asked = this.#asked();
+    const open = [...this.#tasks].filter(([, task]) => !task.ended);
+    this.#left = open.length > MOST_TASKS;
+    // What this stream tells is of these, whatever is followed by then under the same names.
+    const followed = new Map(open.slice(-MOST_TASKS));
+    const asked = {
+      tasks: Object.fromEntries([...followed].map(([id, task]) => [id, task.position])),
+      topics: Object.fromEntries([...this.#topics].map(([name, topic]) => [name, topic.version])),
+    };
     const credential = await this.#provide({ tasks: Object.keys(asked.tasks), topics: Object.keys(asked.topics) });
     if (!credential) return "signed-out";
     const { headers = {}, ticket } = credential;
@@ -148,23 +156,15 @@ export class Hub {
       signal: connection.signal,
       cache: "no-store",
     });
-    if (response.status === 401 || response.status === 403) return "signed-out";
+    if (response.status === 401) return "signed-out";
     if (!response.ok) return Number(response.headers.get("retry-after")) * 1000 || undefined;
     this.#tell({ name: "live" });
     for await (const frame of frames(response, () => this.#heard())) {
       if (connection !== this.#connection) return undefined;
       this.#again = 0;
-      this.#take(frame);
+      this.#take(frame, followed);
     }
     return undefined;
-  }
-
-  #asked() {
-    const open = [...this.#tasks].filter(([, task]) => !task.ended).slice(-MOST_TASKS);
-    return {
-      tasks: Object.fromEntries(open.map(([id, task]) => [id, task.position])),
-      topics: Object.fromEntries([...this.#topics].map(([name, topic]) => [name, topic.version])),
-    };
   }
 
   #heard() {
@@ -193,7 +193,7 @@ export class Hub {
     this.#timer = setTimeout(() => this.#open(), wait);
   }
 
-  #take({ event, id, data }) {
+  #take({ event, id, data }, followed) {
     const body = JSON.parse(data);
     const topic = this.#topics.get(event);
     if (topic) {
@@ -202,10 +202,11 @@ export class Hub {
       for (const follower of topic.followers) follower({ kind: "topic", topic: event, data: body.data });
       return;
     }
-    if (event === "gone") return this.#gone(body.task);
     const at = id.lastIndexOf("@");
-    const task = this.#tasks.get(id.slice(0, at));
-    if (!task) return;
+    const name = event === "gone" ? body.task : id.slice(0, at);
+    const task = this.#tasks.get(name);
+    if (!task || followed.get(name) !== task) return;
+    if (event === "gone") return this.#gone(name);
     task.position = id.slice(at + 1);
     const message = { kind: event === "reset" ? "reset" : "event", task: id.slice(0, at), position: task.position, body };
     if (event === "reset") task.told = [];
@@ -213,12 +214,18 @@ export class Hub {
     const status = event === "reset" ? body.task.status : (body.task ?? body.statusUpdate)?.status;
     task.ended = event === "message" || (status !== undefined && isTerminal(label(status.state)));
     for (const follower of task.followers) follower(message);
+    if (task.ended) this.#room();
+  }
+
+  /** A task has ended: there is room on the stream for one that was left out. */
+  #room() {
+    if (this.#left) this.#reopen();
   }
 
   #gone(id) {
     const task = this.#tasks.get(id);
-    if (!task) return;
     task.ended = true;
+    this.#room();
     const message = { kind: "gone", task: id };
     task.told.push(message);
     for (const follower of task.followers) follower(message);

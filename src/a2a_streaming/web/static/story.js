@@ -112,7 +112,7 @@ export class Story {
 
   #heard(message, at) {
     // What people do at the desk comes as a message that carries data alone: the status tells it.
-    if (message.parts?.some((part) => part.data?.handover)) return;
+    if (message.parts?.length && message.parts.every((part) => part.data?.handover)) return;
     const last = this.turns.at(-1);
     if (last) finish(last, at);
     this.turns.push({ id: message.messageId, version: 1, said: message, at, steps: [], items: [], ending: null });
@@ -138,6 +138,7 @@ export class Story {
   /** The task as it is now, in the place of a story that can't be continued. */
   #reset({ reason, task }) {
     this.resetBy = reason;
+    this.count = 1;
     this.task = apply(null, { task });
     this.turns = [];
     const said = task.status.message;
@@ -146,7 +147,7 @@ export class Story {
       const next = messages[place + 1];
       if (message.role === "ROLE_USER") this.#heard(message, undefined);
       // Of what an agent says in a turn the last is its answer, and what comes before it the way there.
-      else if (next && next.role !== "ROLE_USER") {
+      else if (next ? next.role !== "ROLE_USER" : this.state === "working") {
         touch(this.#turn(), (turn) => turn.steps.push({ text: textOf(message), name: "", agent: "", state: "done" }));
       } else this.#say(message, next ? undefined : task.status.timestamp, "agent");
     });

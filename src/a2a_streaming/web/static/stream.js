@@ -15,6 +15,7 @@ export class Stream {
   #state = { name: "idle" };
   #ask;
   #provide;
+  #numbers = 0;
 
   /**
    * @param {string} identity who asks: pages of the same identity share a stream
@@ -23,6 +24,7 @@ export class Stream {
   constructor(identity, provide) {
     this.#provide = provide;
     this.#ask = (globalThis.SharedWorker && navigator.locks && this.#inWorker(identity)) || this.#inPage();
+    this.signedIn(); // whoever could ask for nothing any more, can now
     addEventListener("online", () => this.#ask({ do: "wake", online: true }));
     addEventListener("offline", () => this.#ask({ do: "sleep" }));
     addEventListener("pageshow", () => this.#ask({ do: "wake" }));
@@ -57,9 +59,15 @@ export class Stream {
 
   #join(followers, key, follower, begin, end) {
     if (followers.has(key)) throw new Error(`This page follows ${key} already.`);
-    followers.set(key, follower);
-    this.#ask(begin);
-    return () => followers.delete(key) && this.#ask(end);
+    // Messages to one that has left meanwhile may still be under way: each is told its own number.
+    const number = ++this.#numbers;
+    followers.set(key, { follower, number, begin });
+    this.#ask({ ...begin, number });
+    return () => {
+      if (followers.get(key)?.number !== number) return;
+      followers.delete(key);
+      this.#ask({ ...end, number });
+    };
   }
 
   #take = (message) => {
@@ -69,10 +77,9 @@ export class Stream {
     } else if (message.kind === "provide") {
       const answer = (answer) => this.#ask({ do: "provided", number: message.number, answer });
       this.#provide(message.asked).then(answer, () => answer(undefined));
-    } else if (message.kind === "topic") {
-      this.#topics.get(message.topic)?.(message.data);
     } else {
-      this.#followers.get(message.task)?.(message);
+      const known = message.kind === "topic" ? this.#topics.get(message.topic) : this.#followers.get(message.task);
+      if (known?.number === message.number) known.follower(message.kind === "topic" ? message.data : message);
     }
   };
 
@@ -80,6 +87,7 @@ export class Stream {
     const url = policy ? policy.createScriptURL("") : new URL("./hub-worker.js", import.meta.url);
     const worker = new SharedWorker(url, { type: "module", name: `a2a ${identity}` });
     worker.port.onmessage = ({ data }) => this.#take(data);
+    worker.onerror = () => this.#fallBack(); // it can't be loaded here
     const lock = `a2a-page-${crypto.randomUUID()}`;
     navigator.locks.request(lock, () => {
       worker.port.postMessage({ do: "hello", lock });
@@ -88,13 +96,22 @@ export class Stream {
     return (message) => worker.port.postMessage(message);
   }
 
+  /** Go on without a worker: what is followed is begun in this page. */
+  #fallBack() {
+    this.#ask = this.#inPage();
+    for (const { begin, number } of [...this.#followers.values(), ...this.#topics.values()]) this.#ask({ ...begin, number });
+  }
+
   #inPage() {
     const hub = new Hub(this.#provide);
+    const told = new Map(); // number → what the hub tells it
     hub.listen((state) => this.#take({ kind: "state", state }));
-    return (message) => {
-      const { do: does, ...asked } = message;
-      if (does === "wake" || does === "sleep" || does === "signedIn") hub[does](asked.online);
-      else hub[does](asked.task ?? asked.topic, this.#take);
+    return ({ do: does, number, online, task, topic }) => {
+      if (does === "wake" || does === "sleep" || does === "signedIn") return hub[does](online);
+      if (!told.has(number)) told.set(number, (message) => this.#take({ ...message, number }));
+      hub[does](task ?? topic, told.get(number));
+      if (does.startsWith("un")) told.delete(number);
+      return undefined;
     };
   }
 }

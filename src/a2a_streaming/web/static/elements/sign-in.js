@@ -1,13 +1,13 @@
 // Signing in with a key or a token, where the platform asks for one.
 
 import { h } from "../dom.js";
-import { session, whoAmI } from "../api.js";
+import { persist, session, whoAmI } from "../api.js";
 
 class SignIn extends HTMLElement {
   #trouble = h("p.trouble", { role: "alert" });
 
   connectedCallback() {
-    const input = h("input", { type: "password", name: "credential", required: true, autocomplete: "current-password", "aria-describedby": "sign-in-help" });
+    const input = h("input", { type: "password", name: "credential", required: true, autocomplete: "off", "aria-describedby": "sign-in-help" });
     this.append(
       h(
         "form.card",
@@ -38,6 +38,32 @@ class SignIn extends HTMLElement {
 
 customElements.define("sign-in", SignIn);
 
+/** Say that the platform isn't there yet; it is asked again. */
+function starting(place) {
+  if (place.querySelector(":scope > .starting")) return;
+  place.prepend(h("p.starting", { role: "status" }, "The service is starting, or can't be reached. This page tries again…"));
+}
+
+/** Sign out: what was kept in this tab is forgotten. */
+export function signOut() {
+  session.credential = "";
+  sessionStorage.removeItem("a2a-sending");
+  location.reload();
+}
+
+/**
+ * Let whoever uses a page sign out, and in again when what they came by has ended.
+ * @param {Element} place where the button goes
+ * @param {import("../stream.js").Stream} stream the page's stream
+ * @param {{authentication: boolean}} who what `whoAmI` has told
+ */
+export function signingOut(place, stream, who) {
+  if (!who.authentication) return;
+  place.before(h("button.quiet", { type: "button", onclick: signOut }, "Sign out"));
+  // Asked for once more: a ticket may have been refused by chance.
+  stream.listen((state) => state.name === "signed-out" && whoAmI().then((now) => now.signedIn || signOut(), () => {}));
+}
+
 /**
  * Wait until somebody is signed in, if the platform asks for it.
  * @param {Element} place where the form is shown
@@ -46,10 +72,11 @@ customElements.define("sign-in", SignIn);
  */
 export async function signedIn(place, roles = []) {
   for (;;) {
-    const who = await whoAmI().catch((error) => {
-      if (error.status !== 401) throw error;
-      return { authentication: true, signedIn: false };
+    const who = await persist(whoAmI, { waiting: () => starting(place) }).catch((error) => {
+      place.replaceChildren(h("p.starting", { role: "alert" }, error.message));
+      throw error;
     });
+    place.querySelector(":scope > .starting")?.remove();
     const allowed = !who.authentication || (who.signedIn && (!roles.length || roles.includes(who.role)));
     if (allowed) return who;
     const form = document.createElement("sign-in");

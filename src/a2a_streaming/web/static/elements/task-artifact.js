@@ -11,7 +11,7 @@ class TaskArtifact extends HTMLElement {
   #text = h("div.text");
   #rest = h("div.parts");
   #shown = "";
-  #others = 0;
+  #others = [];
 
   connectedCallback() {
     if (this.firstChild) return;
@@ -27,11 +27,11 @@ class TaskArtifact extends HTMLElement {
     this.connectedCallback();
     const parts = artifact.parts ?? [];
     this.#title.textContent = artifact.description || heading(artifact.name ?? "Result");
-    this.toggleAttribute("aria-busy", !complete);
+    this.setAttribute("aria-busy", String(!complete));
     this.#showText(parts);
     const others = parts.filter((part) => part.text === undefined);
-    if (others.length !== this.#others) {
-      this.#others = others.length;
+    if (others.length !== this.#others.length || others.some((part, place) => part !== this.#others[place])) {
+      this.#others = others;
       arrange(this.#rest, others.map(partView));
     }
   }
@@ -65,7 +65,7 @@ export function partView(part) {
 
 function fileView(part) {
   const type = part.mediaType ?? "application/octet-stream";
-  const bytes = Uint8Array.from(atob(part.raw), (char) => char.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(part.raw.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
   const name = part.filename ?? "file";
   // What a browser would run isn't opened as what it says it is.
   const safe = type === "application/pdf" || IMAGES.has(type) ? type : "application/octet-stream";

@@ -44,7 +44,8 @@ class TaskForm extends HTMLElement {
     const words = [];
     const entered = new FormData(event.target, event.submitter);
     for (const [name, schema] of Object.entries(properties)) {
-      const text = entered.get(name);
+      // A box that isn't ticked says no.
+      const text = entered.get(name) ?? (schema.type === "boolean" ? "false" : null);
       if (text === null || text === "") continue;
       data[name] = read(text, schema);
       words.push(inWords(text, schema));
@@ -56,6 +57,7 @@ class TaskForm extends HTMLElement {
 function read(text, schema) {
   if (schema.type === "boolean") return text === "true";
   if (schema.type === "integer" || schema.type === "number") return Number(text);
+  if (schema.format === "date-time") return new Date(text).toISOString();
   return text;
 }
 

@@ -19,15 +19,20 @@ class TaskStory extends HTMLElement {
   /** Take a message of the stream; it is shown with the next frame. */
   take(message) {
     this.story.take(message);
+    if (message.kind === "reset") this.#forget();
     this.#paint();
   }
 
   /** Show another story, or this one up to another place. */
   tell(story) {
     this.story = story;
+    this.#forget();
+    this.#paint();
+  }
+
+  #forget() {
     this.#turns.clear();
     this.replaceChildren();
-    this.#paint();
   }
 
   #render() {
@@ -51,7 +56,7 @@ class TaskStory extends HTMLElement {
     const children = [];
     if (turn.said) children.push(this.#kept(shown, "said", () => bubble(turn.said, "customer", turn.at, this.hasAttribute("readonly") ? "Customer" : "You")));
     if (turn.steps.length) children.push(this.#steps(shown, turn));
-    for (const item of turn.items) children.push(...this.#item(shown, item));
+    for (const item of turn.items) children.push(...this.#safely(shown, item));
     if (form) children.push(this.#asked(form));
     arrange(shown.element, children);
     return shown.element;
@@ -82,13 +87,26 @@ class TaskStory extends HTMLElement {
     return list;
   }
 
+  /** Whatever an agent sends, the rest of the story is shown. */
+  #safely(shown, item) {
+    try {
+      return this.#item(shown, item);
+    } catch (error) {
+      console.warn("This can't be shown:", item, error);
+      return [this.#kept(shown, `${item.id} broken`, () => h("p.note", {}, "Something that this page can't show."))];
+    }
+  }
+
   #item(shown, item) {
     if (item.kind === "said") {
-      if (!textOf(item.message)) return [];
+      if (!textOf(item.message) && !filesOf(item.message).length) return [];
       return [this.#kept(shown, item.id, () => bubble(item.message, item.who, item.at, item.name))];
     }
     if (item.kind === "note") return [this.#kept(shown, item.id, () => h("p.note", {}, item.text))];
-    if (item.artifact.name === "intent") return [this.#kept(shown, item.id, () => understood(item.artifact))];
+    if (item.artifact.name === "intent") {
+      const version = `${item.id} ${item.artifact.parts?.length} ${JSON.stringify(item.artifact.parts).length}`;
+      return [this.#kept(shown, version, () => understood(item.artifact))];
+    }
     const element = this.#kept(shown, item.id, () => document.createElement("task-artifact"));
     element.show(item.artifact, item.complete);
     return [element];
@@ -108,14 +126,17 @@ function bubble(message, who, at, name) {
   const form = who === "agent" ? formOf(message) : null;
   // A form shows its choices itself.
   const text = form?.choices?.length && textOf(message).includes("\n- ") ? textOf(message).split("\n- ")[0] : textOf(message);
-  const files = (message.parts ?? []).filter((part) => part.raw !== undefined || part.url !== undefined);
   return h(
     `article.bubble.${who}`,
     { dataset: { message: message.messageId } },
     h("header", {}, h("span.author", {}, author), at && h("time", { datetime: at }, clock(at))),
     h("div.text", {}, text.replace(/ \(yes or no\)$/, "")),
-    files.map(partView),
+    filesOf(message).map(partView),
   );
+}
+
+function filesOf(message) {
+  return (message.parts ?? []).filter((part) => part.raw !== undefined || part.url !== undefined);
 }
 
 /** What the Intent Agent understood, in words. */

@@ -1,8 +1,8 @@
 // The customer's chat.
 
-import { ask, session } from "/web/api.js";
+import { ask, persist, session, whoAmI } from "/web/api.js";
 import { h } from "/web/dom.js";
-import { signedIn } from "/web/elements/sign-in.js";
+import { signedIn, signingOut } from "/web/elements/sign-in.js";
 import "/web/elements/connection-badge.js";
 import { Stream } from "/web/stream.js";
 import { provider } from "/web/tickets.js";
@@ -13,14 +13,14 @@ const $ = (id) => document.getElementById(id);
 const text = $("text");
 const scroller = $("scroller");
 
-const opened = new URLSearchParams(location.hash.slice(1));
+const CUSTOMERS = ["customer", "agent", "service"]; // an operator sees everybody's: their page is another one
+
 const embedded = new URLSearchParams(location.search).has("embed");
 document.documentElement.toggleAttribute("data-embedded", embedded);
-// A link to another device, or the page around this one, says who asks.
-if (opened.get("token")) session.credential = opened.get("token");
+await tokenOfLink();
 if (embedded) await tokenFromOutside();
 
-const who = await signedIn(document.querySelector("main"));
+const who = await signedIn(document.querySelector("main"), CUSTOMERS);
 const identity = await session.identity();
 const stream = new Stream(identity, provider(who));
 const tell = new BroadcastChannel(`a2a-chat-${identity}`);
@@ -28,8 +28,10 @@ let atEnd = true;
 
 const conversation = new Conversation($("conversation"), stream, {
   changed: paint,
+  named() {
+    place(`context=${encodeURIComponent(conversation.context)}`);
+  },
   begun(task) {
-    place(`context=${conversation.context}`);
     tell.postMessage({ context: conversation.context, task });
     history.refresh();
   },
@@ -43,7 +45,8 @@ const conversation = new Conversation($("conversation"), stream, {
 const history = new History($("history").querySelector("ul"), () => conversation.context);
 
 stream.listen((state) => $("connection").show(state));
-if (!opened.get("token")) {
+signingOut($("connection"), stream, who);
+if (!who.task) {
   // What other devices begin. A link is for one request alone.
   stream.followTopic("tasks", () => {
     history.refresh();
@@ -63,7 +66,7 @@ function place(hash) {
 async function open() {
   const wanted = new URLSearchParams(location.hash.slice(1));
   try {
-    if (wanted.get("task")) conversation.show(wanted.get("task"));
+    if (who.task || wanted.get("task")) conversation.show(who.task || wanted.get("task"));
     else if (wanted.get("context")) await conversation.load(wanted.get("context"));
     else conversation.leave();
     trouble("");
@@ -80,14 +83,15 @@ async function open() {
 /** Show how the conversation stands, beside what its stories show themselves. */
 function paint() {
   const story = conversation.latest;
-  const open = conversation.open?.[1].element.story;
+  const { open } = conversation;
   $("welcome").hidden = !conversation.isEmpty;
   $("cancel").hidden = !open;
   const human = open?.human?.name;
   $("human").hidden = !open?.handedOver;
   $("human").textContent = human ? `${human} is with you` : "A colleague will be with you soon";
   text.placeholder = open?.form ? "Or answer in your own words…" : "Write a message…";
-  $("share").hidden = !(who.authentication && story && !opened.get("token"));
+  $("share").hidden = !(who.authentication && story?.task && !who.task);
+  $("composer").hidden = Boolean(who.task && story?.ended);
   if (story?.ended) {
     const done = `${story.task.id} ${story.state}`;
     if (paint.done !== done) history.refresh();
@@ -98,6 +102,20 @@ function paint() {
 
 function trouble(words) {
   $("trouble").textContent = words;
+  $("told").textContent = "";
+}
+
+/** By a link to another device: it says who asks, and for which request alone. Anything else that is no link's isn't taken. */
+async function tokenOfLink() {
+  const opened = new URLSearchParams(location.hash.slice(1));
+  const token = opened.get("token");
+  if (!token) return;
+  opened.delete("token");
+  window.history.replaceState(null, "", `#${opened}`); // it isn't to stay in the address
+  const before = session.credential;
+  session.credential = token;
+  const told = await persist(whoAmI);
+  if (!told.task) session.credential = before;
 }
 
 async function submit(words) {
@@ -136,7 +154,7 @@ $("cancel").addEventListener("click", async (event) => {
   }
 });
 $("fresh").addEventListener("click", () => {
-  place("");
+  window.history.pushState(null, "", location.pathname + location.search);
   open();
   text.focus();
 });
@@ -148,7 +166,7 @@ $("share").addEventListener("click", async () => {
   try {
     const { link } = await ask("/auth/link", { body: { id: conversation.latest.task.id } });
     await navigator.clipboard.writeText(new URL(link, location.href).href);
-    trouble("The link is copied. It opens this request on another device, for ten minutes.");
+    $("told").textContent = "The link is copied. It opens this request on another device, for ten minutes.";
   } catch (error) {
     trouble(error.message);
   }

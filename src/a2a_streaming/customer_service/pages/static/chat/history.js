@@ -61,7 +61,7 @@ export class History {
       {},
       h(
         "a",
-        { href: `#context=${context}`, dataset: { context } },
+        { href: `#context=${encodeURIComponent(context)}`, dataset: { context } },
         h("span.title", {}, textOf(said) || "Conversation"),
         h("span.about", {}, h("span", {}, lately(latest.status.timestamp)), h("span", {}, mark)),
       ),
