@@ -9,6 +9,7 @@ the audit          stays: what was done, when and by whom; whose it was goes
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
@@ -16,6 +17,7 @@ from typing import Protocol
 import orjson
 
 from a2a_streaming.archive import Archive, Story
+from a2a_streaming.auth.authenticator import KEYS_FRESH
 from a2a_streaming.backbone.credentials import ApiKey
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.chain import Chain
@@ -170,11 +172,12 @@ class Belongings:
             Unavailable: Redis or the archive is away: a part of it is done.
         """
         self.check(owner)
-        keys = await self._erase_keys(owner)  # first: with none of them is another task begun
+        keys = await self._erase_keys(owner)
+        if keys:  # until every process refuses them, so that no task is begun behind this
+            await asyncio.sleep(KEYS_FRESH)
         tasks = await self._erase_tasks(owner)
         archived = 0
-        known = set(tasks)
-        tasks += [story.id async for story in self._archived(owner) if story.id not in known]
+        tasks += [task async for task in self._unlist_archived(owner) if task not in tasks]
         records = {one.name: dict(await one.erase(owner, tasks)) for one in self._keepers}
         if self._archive is not None:
             archived = await self._archive.forget_owner(owner)
@@ -212,12 +215,20 @@ class Belongings:
         if meta is not None and not meta.state.terminal:
             with contextlib.suppress(TaskNotCancelable, TaskNotFound):  # it has ended by itself
                 await self._interventions.cancel(task)
-        await self._manager.ended.forget(
-            task,
-            owner=owner,
-            context=meta.context if meta is not None else "",
-            agent=meta.agent if meta is not None else "",
-        )
+        if meta is not None:
+            await self._forget(task, owner, meta.context, [meta.agent])
+        else:  # Redis has forgotten it, and not yet all lists have
+            await self._forget(task, owner, "", await self._manager.nodes.agents())
+
+    async def _unlist_archived(self, owner: str) -> AsyncIterator[str]:
+        """Take their archived tasks off the lists that may have them yet, and return their ids."""
+        async for story in self._archived(owner):
+            await self._forget(story.id, owner, story.context, [story.agent])
+            yield story.id
+
+    async def _forget(self, task: str, owner: str, context: str, agents: Sequence[str]) -> None:
+        for agent in agents or [""]:
+            await self._manager.ended.forget(task, owner=owner, context=context, agent=agent)
 
     async def _tasks(self, owner: str) -> list[str]:
         return [task for _, task in await self._manager.index.tasks([("owner", owner)])]
