@@ -17,7 +17,7 @@ from typing import Protocol
 import orjson
 
 from a2a_streaming.archive import Archive, Story
-from a2a_streaming.auth.authenticator import KEYS_FRESH
+from a2a_streaming.auth import authenticator
 from a2a_streaming.backbone.credentials import ApiKey
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.chain import Chain
@@ -174,7 +174,7 @@ class Belongings:
         self.check(owner)
         keys = await self._erase_keys(owner)
         if keys:  # until every process refuses them, so that no task is begun behind this
-            await asyncio.sleep(KEYS_FRESH)
+            await asyncio.sleep(authenticator.KEYS_FRESH)
         tasks = await self._erase_tasks(owner)
         archived = 0
         tasks += [task async for task in self._unlist_archived(owner) if task not in tasks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +27,9 @@ from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from agents import Desk, Scripted, echo, last_words, working
 from auth.signing_in import V1, front
+from processes import started
 from speakers import speakers
+from streams import message, request
 from tasks import log_of, until
 from transports import serving_both
 
@@ -250,3 +253,37 @@ async def test_processes_share_what_has_ended_and_each_is_archived(
             )
 
         await until(are_there)
+
+
+async def test_whichever_process_is_killed_every_ended_task_is_archived(
+    filing: Settings, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+) -> None:
+    told = {"A2A_REDIS_URL": f"unix://{redis_socket}", "A2A_ARCHIVE_URL": filing.archive_url}
+    archive = await open_archive(filing)
+    assert archive is not None
+    tasks = {f"t{n}" for n in range(40)}
+
+    async def begun(url: str) -> None:
+        async with httpx2.AsyncClient(timeout=20) as http:
+            sends = (http.post(url, json=request("tasks/send", t, message("you"))) for t in tasks)
+            assert {answer.status_code for answer in await asyncio.gather(*sends)} == {200}
+
+    async def archived() -> set[str]:
+        found = [await archive.at(digest) for digest in await archive.of_owner("")]
+        return {story.id for story in found if story is not None}
+
+    app = "apps.greeting:GreetingAgent"
+    with started("serve", app, data_dir=tmp_path / "one", **told) as first:
+        await begun(f"{first.url}/")
+        await until(archived)
+        assert first.ended(signal.SIGKILL) == -signal.SIGKILL
+    # As if the time had passed for which it held what it had taken.
+    held: Any = await raw.zrange("index:ended", 0, -1)
+    if held:
+        await raw.zadd("index:ended", dict.fromkeys(held, 0))
+    with started("serve", app, data_dir=tmp_path / "other", **told):
+
+        async def are_all() -> bool:
+            return await archived() == tasks and not await raw.zcard("index:ended")
+
+        await until(are_all)

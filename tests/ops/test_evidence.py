@@ -15,6 +15,7 @@ import redis.asyncio
 
 from a2a_streaming.archive import read_story
 from a2a_streaming.archive.shelves import digest_of
+from a2a_streaming.auth import authenticator
 from a2a_streaming.belongings import Keeper
 from a2a_streaming.caller import DEMO_HEADER, Role
 from a2a_streaming.chain import Verified, verify
@@ -198,8 +199,13 @@ async def test_all_that_belongs_to_a_customer_is_exported_and_nothing_of_another
 
 
 async def test_all_that_belongs_to_a_customer_is_deleted_and_the_audit_names_them_no_more(
-    settings: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis, tmp_path: Path
+    settings: Settings,
+    http: httpx2.AsyncClient,
+    raw: redis.asyncio.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(authenticator, "KEYS_FRESH", 0.0)  # as if its time were over already
     ledger = Ledger()
     async with desk(settings, http, ledger, archive_url=f"file://{tmp_path}") as front:
         boss = await front.customer("boss", Role.OPERATOR)
