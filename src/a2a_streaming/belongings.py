@@ -177,7 +177,8 @@ class Belongings:
             await asyncio.sleep(authenticator.KEYS_FRESH)
         tasks = await self._erase_tasks(owner)
         archived = 0
-        tasks += [task async for task in self._unlist_archived(owner) if task not in tasks]
+        archived_tasks = [task async for task in self._unlist_archived(owner)]
+        tasks = list(dict.fromkeys([*tasks, *archived_tasks]))
         records = {one.name: dict(await one.erase(owner, tasks)) for one in self._keepers}
         if self._archive is not None:
             archived = await self._archive.forget_owner(owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ async def test_a_story_that_is_put_again_takes_the_place_of_the_first(archive: A
         await archive.put(story(text=text), days=1)
     assert await archive.find("t1") == story(text="second")
     assert len(await archive.of_owner("ann")) == 1
+
+
+async def test_an_id_that_is_chosen_once_more_leaves_the_earlier_story_where_it_is_found(
+    archive: Archive,
+) -> None:
+    earlier, later = story(text="first"), replace(story(text="second"), position=Position(12, 2))
+    await archive.put(earlier, days=1)
+    for _ in range(2):
+        await archive.put(later, days=9)
+    assert await archive.find("t1") == later
+    assert sorted(map(repr, await all_of(archive, "ann"))) == sorted(map(repr, [earlier, later]))
+    assert await archive.expire(datetime.now(UTC).date() + timedelta(days=2)) == 1
+    assert await all_of(archive, "ann") == [later]
+    assert await archive.forget_owner("ann") == 1
 
 
 async def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(archive: Archive) -> None:

@@ -33,7 +33,10 @@ class Archive:
         self._storage = storage
 
     async def put(self, story: Story, *, days: float) -> str:
-        """Keep a story; one of the same task is replaced.
+        """Keep a story; the same one, if it is there already, is replaced.
+
+        A client may choose an id once more when Redis has forgotten the first task of that name. The earlier story then
+        stays beside the later one, for its owner's export, and for as long as it was to be kept.
 
         Args:
             story: The story.
@@ -43,16 +46,37 @@ class Archive:
             The file's head.
         """
         digest = digest_of(story.id)
+        await self._keep_earlier(digest, story)
         now = datetime.now(UTC)
         until = (now + timedelta(days=days)).date()
         file, head = await asyncio.to_thread(
             file_of, story, archived=now.isoformat(timespec="seconds"), expires=until.isoformat()
         )
-        # The markers first: what has none would never be found again, nor go.
-        await self._storage.put(f"{_of_owner(story.owner)}/{digest}", b"")
-        await self._storage.put(f"expires/{until.isoformat()}/{digest}", b"")
-        await self._storage.put(_path(digest), file)
+        await self._put(digest, story.owner, until.isoformat(), file)
         return head
+
+    async def _put(self, name: str, owner: str, until: str, file: bytes) -> None:
+        # The markers first: what has none would never be found again, nor go.
+        await self._storage.put(f"{_of_owner(owner)}/{name}", b"")
+        await self._storage.put(f"expires/{until}/{name}", b"")
+        await self._storage.put(_path(name), file)
+
+    async def _keep_earlier(self, digest: str, story: Story) -> None:
+        """Put another story of the same id, if there is one, beside its place."""
+        file = await self._storage.get(_path(digest))
+        if file is None:
+            return
+        try:
+            earlier, header = await asyncio.to_thread(read_story, file)
+        except (
+            ChainBroken
+        ):  # it was changed: as evidence it stays, where nobody takes it for a task
+            changed = hashlib.blake2b(file, digest_size=8).hexdigest()
+            await self._storage.put(_path(f"{digest}@{changed}"), file)
+            return
+        if earlier.position != story.position:
+            name = f"{digest}@{earlier.position}"
+            await self._put(name, earlier.owner, header["expires"], file)
 
     async def find(self, task_id: str) -> Story | None:
         """Return a task's story; None if there is none.
