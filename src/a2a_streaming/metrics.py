@@ -27,6 +27,11 @@ RESETS = Counter(
 PUSHES = Counter(
     "a2a_pushes", "Posts to webhooks, by outcome: delivered, failed, given up.", ["outcome"]
 )
+ARCHIVED = Counter(
+    "a2a_archived_tasks",
+    "Ended tasks, by what was done: archived, forgotten before their time, failed (tried again).",
+    ["outcome"],
+)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _Key = TypeVar("_Key", bound=Hashable)
 _BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.archive import Archive, open_archive
+from a2a_streaming.archiving import Archiver
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
@@ -22,6 +24,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.push import Pusher
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.registry import Registry
+from a2a_streaming.retention import Retention
 from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
 from a2a_streaming.settings import Settings
@@ -79,6 +82,9 @@ class Node:
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
         self._pusher: Pusher | None = None
+        self._archiver: Archiver | None = None
+        self.archive: Archive | None = None
+        """Where tasks are that Redis has forgotten, once the node has started; None for nowhere."""
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[Stream] = set()
@@ -179,6 +185,8 @@ class Node:
         self.check_serving()
 
     async def _start(self) -> None:
+        self.archive = await open_archive(self.settings)
+        retention = await asyncio.to_thread(Retention.from_settings, self.settings)
         try:
             url = self.settings.redis_url
             if not url:
@@ -204,12 +212,16 @@ class Node:
             if self.settings.push:
                 self._pusher = Pusher(manager, feeds)
                 await self._pusher.start()
+            if self.settings.keeps:
+                self._archiver = Archiver(manager, self.archive, retention)
+                self._archiver.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(
                 manager,
                 feeds,
                 agent.name,
                 may_answer_with_message=agent.may_answer_with_message,
+                archive=self.archive,
             )
             if self._role != "front":
                 worker = Worker(manager, agent, self.name, authenticator)
@@ -262,6 +274,8 @@ class Node:
             await self.drain()
             if self._pusher is not None:
                 await self._pusher.aclose()
+            if self._archiver is not None:
+                await self._archiver.aclose()
             for service in self._services.values():
                 await service.aclose()
             if self._registry is not None:

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from a2a_streaming.accepting import read_token
+from a2a_streaming.archive import Archive
+from a2a_streaming.archived import ArchivedTasks
 from a2a_streaming.backbone.index import in_state
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Snapshot
@@ -47,6 +49,7 @@ class TaskService:
         feeds: The process's feeds.
         agent: The agent's name.
         may_answer_with_message: Whether a task may turn out to be none, but a message alone.
+        archive: Where tasks are that Redis has forgotten; None for nowhere.
     """
 
     def __init__(
@@ -56,11 +59,13 @@ class TaskService:
         agent: str,
         *,
         may_answer_with_message: bool = False,
+        archive: Archive | None = None,
     ) -> None:
         self.may_answer_with_message = may_answer_with_message
         self._manager = manager
         self._feeds = feeds
         self._agent = agent
+        self._archived = ArchivedTasks(archive, manager.audit, agent=agent)
         self._canceling = Canceling(manager, feeds, agent)
         sender = Sender(manager, feeds, agent)
         self.send = sender.send
@@ -71,13 +76,19 @@ class TaskService:
         """Where tasks' events are pushed to."""
 
     async def get(self, task_id: str, *, caller: Caller) -> Json:
-        """Return a task as it is now (A2A 1.0 JSON).
+        """Return a task as it is now (A2A 1.0 JSON), or as it was archived.
 
         Raises:
             TaskNotFound: There is no such task of this caller and agent.
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or the archive.
         """
-        return await self.read(await self.authorize(task_id, caller, "get"), task_id)
+        try:
+            return await self.read(await self.authorize(task_id, caller, "get"), task_id)
+        except TaskNotFound:
+            story = await self._archived.find(task_id, caller, "get")
+            if story is None:
+                raise
+            return {**story.task, "id": task_id}
 
     async def read(self, stored: str, task_id: str) -> Json:
         """Return a task that its caller was found to see; see `authorize` and `watch`.
@@ -163,7 +174,10 @@ class TaskService:
         """
         stored = caller.stored_id(task_id)
         meta = await self._feeds.meta(stored)
-        if meta is None or meta.agent != self._agent:
+        if meta is None:
+            story = await self._archived.find(task_id, caller, "")
+            return story.dialect if story is not None else None
+        if meta.agent != self._agent:
             return None
         return meta.dialect if await may_see(self._manager, stored, meta, caller) else None
 

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.redaction import KINDS
 
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(gt=0)]
@@ -22,6 +23,7 @@ _SLA = re.compile(r"\d+(?:\.\d+)?|(?:(?:urgent|high|normal|low)=\d+(?:\.\d+)?(?:
 _ORIGIN = re.compile(
     r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
 )
+_ARCHIVE = re.compile(r"(file:///?|s3://|gs://|az://)[^\s?#]+")
 _RATE = re.compile(r"[1-9][0-9]*/(second|minute|hour)")
 
 
@@ -159,6 +161,28 @@ class Settings(BaseSettings):
     """Streams that an owner may hold open on one process; who has no name isn't counted."""
     audit_ttl: Count = 90 * 86_400
     """Seconds that accesses to other owners' tasks stay noted."""
+    archive_url: str = ""
+    """Where ended tasks are archived: a directory as file:///var/lib/tasks, or with the extra `archive` a bucket as
+    s3://bucket/prefix, gs:// or az://; empty: nowhere."""
+    archive_days: Annotated[float, Field(ge=0, le=36_525)] = 365.0
+    """Days that the archive keeps a task after its end, if `retention` says nothing else."""
+    archive_endpoint: str = ""
+    """Address of an S3-compatible server; empty: Amazon's."""
+    archive_region: str = ""
+    """The bucket's region; empty: as AWS_REGION says."""
+    archive_key_id: str = ""
+    """Key id for the bucket; empty: as the provider's own variables and machines say."""
+    archive_secret: SecretStr | None = None
+    """The secret that belongs to it."""
+    archive_timeout: Seconds = 30.0
+    """Seconds that the archive may take for a request."""
+    retention: str = ""
+    """Which ended tasks are kept for how long, by state, agent and owner, a TOML file; empty: all alike."""
+    redact: Annotated[list[str], NoDecode] = list(KINDS)
+    """What is taken out of logs, audits and what models are asked, comma-separated: cards, accounts, emails, phones;
+    empty: nothing."""
+    redact_pattern: str = ""
+    """A regular expression of what else is."""
 
     anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
     """Switches Claude on: intents, what specialists must know, and their wording; empty: all offline."""
@@ -196,11 +220,18 @@ class Settings(BaseSettings):
         return self.auth_keys or bool(self.auth_issuer)
 
     @property
+    def keeps(self) -> bool:
+        """Whether something is done with tasks that have ended: they are archived, or kept by rules."""
+        return bool(self.archive_url or self.retention)
+
+    @property
     def listed_ttl(self) -> int:
         """Seconds that lists of tasks stay after their last change: as long as any task in them."""
         return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
 
-    @field_validator("agents", "cors_origins", "embed_origins", "auth_algorithms", mode="before")
+    @field_validator(
+        "agents", "cors_origins", "embed_origins", "auth_algorithms", "redact", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -212,6 +243,31 @@ class Settings(BaseSettings):
     def _asymmetric(cls, value: list[str]) -> list[str]:
         if not value or not all(_ALGORITHM.fullmatch(one) for one in value):
             raise ValueError("must name some of RS256, RS384, RS512, PS256, ES256, ES384, EdDSA, …")
+        return value
+
+    @field_validator("redact")
+    @classmethod
+    def _are_known(cls, value: list[str]) -> list[str]:
+        if wrong := set(value) - set(KINDS):
+            raise ValueError(
+                f"must name some of {', '.join(KINDS)}, not {', '.join(sorted(wrong))}"
+            )
+        return value
+
+    @field_validator("redact_pattern")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"must be a regular expression: {error}") from error
+        return value
+
+    @field_validator("archive_url")
+    @classmethod
+    def _is_archive(cls, value: str) -> str:
+        if value and not _ARCHIVE.fullmatch(value):
+            raise ValueError("must be such as file:///var/lib/tasks or s3://bucket/prefix")
         return value
 
     @field_validator("embed_origins")

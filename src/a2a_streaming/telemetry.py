@@ -13,16 +13,20 @@ from typing import Any, Literal
 
 import structlog
 
+from a2a_streaming.redaction import Redactor
+
 
 def configure_logging(
     format: Literal["console", "json"],  # noqa: A002 - the setting's name
     level: Literal["debug", "info", "warning", "error"],
+    redactor: Redactor | None = None,
 ) -> None:
     """Send this process's logs to standard error.
 
     Args:
         format: Lines for people, or JSON objects.
         level: The least important line that is written.
+        redactor: Takes out of each line what nobody needs to read; None to leave it.
     """
     # Plain tracebacks: those with local variables would show customers' text.
     last: list[Any] = (
@@ -34,6 +38,8 @@ def configure_logging(
             )
         ]
     )
+    if redactor:
+        last = [structlog.processors.format_exc_info, _redacting(redactor), last[-1]]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -54,6 +60,17 @@ def configure_logging(
     noisy = ("uvicorn", "httpx", "httpx2", "httpcore", "httpcore2", "a2a", "alembic")
     for name in noisy:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _redacting(redactor: Redactor) -> structlog.typing.Processor:
+    """Return what takes out of a line's values, a traceback among them, what nobody needs to read."""
+
+    def redact(
+        _logger: Any, _method: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        return {key: redactor.value(value) for key, value in line.items()}
+
+    return redact
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -54,7 +54,7 @@ async def test_a_key_is_taken_as_a_header_and_as_a_bearer_token(
 async def test_keys_that_are_wrong_revoked_or_expired_are_refused(
     settings: Settings, http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authenticator, "_KEYS_FRESH", 0.0)  # as if its time were over already
+    monkeypatch.setattr(authenticator, "KEYS_FRESH", 0.0)  # as if its time were over already
     async with front(settings, http) as served:
         credentials = served.node.manager.credentials
         ann = await served.customer("ann")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,9 +85,17 @@ async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[st
 
 @pytest.mark.parametrize("prefix", ["", "shop:"])
 async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
-    settings: Settings, raw: redis.asyncio.Redis, prefix: str
+    settings: Settings, raw: redis.asyncio.Redis, prefix: str, tmp_path: Path
 ) -> None:
-    changed = {"key_prefix": prefix, "push_private": True, "auth_keys": True}
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[rule]]\nredis_days = 1\n")  # so that what has ended stays on its list
+    changed = {
+        "key_prefix": prefix,
+        "push_private": True,
+        "auth_keys": True,
+        "archive_url": f"file://{tmp_path}/archive",
+        "retention": str(rules),
+    }
     node = Node([Desk()], settings.model_copy(update=changed))
     await node.start()
     service = node.service("desk")
@@ -111,6 +120,7 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
         await until(lambda: raw.exists(f"{prefix}nodes:figures"))
+        await until(lambda: raw.exists(f"{prefix}archive:expiring"))
         stored = customer.stored_id("wait")
         await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
         async with await service.watch(customer.stored_id("ask"), caller=operator):

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from a2a_streaming import sse
 from a2a_streaming.customer_service.claude import Budget, Claude, Limits, Prices
 from a2a_streaming.customer_service.detection import OfflineDetector, Specialist
+from a2a_streaming.redaction import Redactor
 from conftest import serving
 
 Json = dict[str, Any]
@@ -64,7 +65,10 @@ LIMITS = Limits(backoff=0.001, rest=0.0)
 
 @asynccontextmanager
 async def claude_at(
-    *script: Answer, limits: Limits = LIMITS, budget: Budget | None = None
+    *script: Answer,
+    limits: Limits = LIMITS,
+    budget: Budget | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[tuple[Claude, StandIn]]:
     """Claude, as a script answers."""
     async with standing_in(*script) as server:
@@ -75,6 +79,7 @@ async def claude_at(
             limits=limits,
             budget=budget or Budget(100_000, 1_000_000),
             prices=PRICES,
+            redactor=redactor,
         )
         try:
             yield asked, server

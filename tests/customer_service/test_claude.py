@@ -28,6 +28,7 @@ from a2a_streaming.customer_service.claude import (
 )
 from a2a_streaming.customer_service.claude.budget import Purse
 from a2a_streaming.customer_service.claude.stream import AnswerReader
+from a2a_streaming.redaction import Redactor
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from agents import after_a_crash, true
@@ -82,6 +83,19 @@ async def test_an_answer_is_told_as_it_comes_and_returned_whole() -> None:
     ]
     assert sent["tool_choice"]["name"] == "tell"
     assert sent["thinking"] == {"type": "disabled"}
+
+
+async def test_what_the_policy_names_is_not_sent_whatever_message_it_stands_in() -> None:
+    messages = [
+        {"role": "user", "content": "I'm me@home.example, +44 20 7946 0123"},
+        {"role": "user", "content": [{"type": "tool_result", "content": "you@home.example"}]},
+    ]
+    async with claude_at(says("Hello"), redactor=Redactor(["emails"])) as (asked, server):
+        await asked.ask(Prompt("test", "Write to us@shop.example.", messages), Purse())
+    [sent] = server.requests
+    assert "home.example" not in json.dumps(sent["messages"])
+    assert "I'm [email], +44 20 7946 0123" in json.dumps(sent["messages"])
+    assert sent["system"][0]["text"] == "Write to us@shop.example."
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from a2a_streaming.settings import Settings
 
 T = TypeVar("T")
 
-_KEYS_FRESH = 5.0
+KEYS_FRESH = 5.0
 """Seconds for which a process trusts what it knows of an API key: a revoked one is refused after that."""
 _KEYS_KNOWN = 10_000
 _SECRET_FRESH = 3600.0
@@ -193,7 +193,7 @@ class Authenticator:
             self._known.pop(read, None)
             raise Unauthenticated("The API key is unknown, revoked or expired.")
         caller = Caller(kept.owner, Role(kept.role), key=kept.id, until=kept.expires)
-        until = now + min(_KEYS_FRESH, kept.expires - time.time())
+        until = now + min(KEYS_FRESH, kept.expires - time.time())
         self._known[read] = (until, caller)
         self._known.move_to_end(read)
         if len(self._known) > _KEYS_KNOWN:

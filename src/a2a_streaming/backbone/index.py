@@ -29,6 +29,7 @@ class Index:
         self._keys = keys
         self._ttl = settings.open_ttl * 1000
         self._kept = settings.listed_ttl * 1000
+        self._keeps = settings.keeps
 
     async def record(
         self,
@@ -64,6 +65,8 @@ class Index:
             commands.append(["PEXPIRE", key, self._kept])
         if was is not None and was is not state:
             commands.append(["ZREM", self._keys.index(*in_state(agent, was)), task_id])
+        if state.terminal and self._keeps:
+            commands += ended(self._keys, task_id, now, lifetime=self._kept)
         await self._store.pipeline([*commands, *then])
 
     def moving(
@@ -200,6 +203,18 @@ def forgetting(keys: Keys, task_id: str, *, owner: str, context: str, agent: str
     about = [("owner", owner), ("context", context), ("agent", agent)]
     lists = [*about, *(in_state(agent, state) for state in State)]
     return [["ZREM", keys.index(kind, value), task_id] for kind, value in lists]
+
+
+def ended(keys: Keys, task_id: str, now: int, *, lifetime: int) -> list[Command]:
+    """Return what puts a task on the list of those that have ended: see `ended.py`.
+
+    Args:
+        keys: Names of keys.
+        task_id: The task.
+        now: The time, ms since 1970.
+        lifetime: The list's, ms.
+    """
+    return [["ZADD", keys.ended, "NX", now, task_id], ["PEXPIRE", keys.ended, lifetime]]
 
 
 def in_state(agent: str, state: State) -> tuple[str, str]:

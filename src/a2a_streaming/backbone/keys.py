@@ -43,7 +43,7 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
-        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer), attempts, messageIds seen (m:…), "
+        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), "
         "where each epoch began (e:…), when it was accepted",
     ),
     KeySpec(
@@ -60,6 +60,12 @@ KEYS: tuple[KeySpec, ...] = (
         "what turns have stored: results of steps, finished artifacts, bookmarks",
     ),
     KeySpec(
+        "task:{id}:audit",
+        "stream",
+        "audit_ttl since the last entry",
+        "of `audit` what concerns this task",
+    ),
+    KeySpec(
         "task:{id}:push",
         "hash",
         "the longest of the above since it was set",
@@ -70,6 +76,18 @@ KEYS: tuple[KeySpec, ...] = (
         "sorted set",
         "the longest of the above since the last change",
         "tasks with webhooks → the time from which any process may push them, ms",
+    ),
+    KeySpec(
+        "index:ended",
+        "sorted set",
+        "the longest of the above since the last change",
+        "ended tasks that are to be archived or forgotten → the time from which any process may do it, ms",
+    ),
+    KeySpec(
+        "archive:expiring",
+        "string",
+        "an hour",
+        "nothing: a process has looked this hour at what the archive has kept for long enough",
     ),
     KeySpec(
         "subscriptions:{id}",
@@ -227,6 +245,20 @@ class Keys:
     def push(self, task_id: str) -> str:
         """A task's webhooks."""
         return f"{self.prefix}task:{{{task_id}}}:push"
+
+    def task_audit(self, task_id: str) -> str:
+        """Of the audit what concerns one task."""
+        return f"{self.prefix}task:{{{task_id}}}:audit"
+
+    @property
+    def ended(self) -> str:
+        """The list of ended tasks that are to be archived or forgotten."""
+        return f"{self.prefix}index:ended"
+
+    @property
+    def expiring(self) -> str:
+        """Whether somebody has looked this hour at what the archive has kept for long enough."""
+        return f"{self.prefix}archive:expiring"
 
     @property
     def pushing(self) -> str:

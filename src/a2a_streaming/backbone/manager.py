@@ -9,6 +9,7 @@ from a2a_streaming.backbone.broadcast import Broadcast
 from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
+from a2a_streaming.backbone.ended import Ended
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
@@ -22,6 +23,7 @@ from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.sweep import Sweep
 from a2a_streaming.backbone.webhooks import Webhooks
 from a2a_streaming.backbone.work import Work
+from a2a_streaming.redaction import redacting
 from a2a_streaming.settings import Settings
 from a2a_streaming.tally import Tally
 
@@ -60,7 +62,13 @@ class RedisManager:
         self.index = Index(self._store, self.keys, settings)
         self.webhooks = Webhooks(self._store, self.keys, settings)
         self.credentials = Credentials(self._store, self.keys)
-        self.audit = Audit(self._store, self.keys, lifetime=settings.audit_ttl)
+        self.audit = Audit(
+            self._store,
+            self.keys,
+            lifetime=settings.audit_ttl,
+            redactor=redacting(settings),
+        )
+        self.ended = Ended(self._store, self.keys, settings)
         self.interventions = Interventions(self._store, self.keys)
         self.census = Census(self._store, self.keys)
         self.nodes = Nodes(self._store, self.keys, settings)

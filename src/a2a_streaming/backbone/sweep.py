@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
-from a2a_streaming.backbone.index import forgetting, in_state
+from a2a_streaming.backbone.index import ended, forgetting, in_state
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import TERMINAL, State
@@ -22,7 +22,7 @@ _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
 _AT_ONCE = 50
 """Tasks that are looked at in one round trip."""
-_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer")  # fmt: skip
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer", "archived")  # fmt: skip
 
 _FLAGS = ("cancel", "escalate", "damaged")
 
@@ -41,6 +41,7 @@ class Sweep:
         self._keys = keys
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._kept = settings.listed_ttl * 1000
+        self._keeps = settings.keeps
         self._cursors: defaultdict[str, Any] = defaultdict(int)
         self._cursor: Any = 0
         self._id = re.compile(re.escape(keys.prefix) + r"task:\{(.+)\}(?::meta|:stream)?")
@@ -145,9 +146,12 @@ class Sweep:
             about = {kind: known[kind] or "" for kind in ("owner", "context", "agent")}
             return forgetting(self._keys, task_id, **about)
         commands: list[Command] = []
+        now = time.time_ns() // 1_000_000
+        if self._keeps and known["terminal"] and not known["archived"]:
+            commands += ended(self._keys, task_id, now, lifetime=self._kept)
         if listed is not None:
             if listed[1] is state:
-                return []
+                return commands
             commands.append(["ZREM", listed[0], task_id])
         lists = [
             ("owner", known["owner"]),
@@ -156,5 +160,5 @@ class Sweep:
         ]
         for kind, value in [*lists, in_state(known["agent"] or "", state)]:
             key = self._keys.index(kind, value or "")
-            commands.append(["ZADD", key, "NX", time.time_ns() // 1_000_000, task_id])
+            commands.append(["ZADD", key, "NX", now, task_id])
         return commands

@@ -126,6 +126,80 @@ def cancel(
     asking.cancel(url, token, task)
 
 
+To = Annotated[
+    Path | None, typer.Option("--to", help="File to write to.  [default: standard output]")
+]
+
+
+@app.command()
+def audit(
+    task: Annotated[
+        str | None, typer.Argument(help="The task's id.  [default: all that was noted]")
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(help="Check a file that was exported or archived; asks nobody."),
+    ] = None,
+    head: Annotated[
+        str, typer.Option(help="With --verify: the head that was told when the file was made.")
+    ] = "",
+    after: Annotated[
+        str, typer.Option(help="Without TASK: the id of the last entry that you have.")
+    ] = "",
+    to: To = None,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Export a task's story and who has looked at it, or all that was noted; or check such a file."""
+    from a2a_streaming.cli import evidence  # noqa: PLC0415 - see the module's docstring
+
+    if verify is not None:
+        if task is not None:
+            raise typer.BadParameter("Give TASK or --verify, not both.")
+        if not verify.is_file():
+            raise typer.BadParameter(f"There is no file {verify}.")
+        evidence.check_file(verify, head)
+    elif task is not None:
+        evidence.export_task(url, token, task, to)
+    else:
+        evidence.export_trail(url, token, after, to)
+
+
+customers = typer.Typer(
+    help="What belongs to a customer: export it, delete it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(customers, name="customers")
+Owner = Annotated[str, typer.Argument(help="The customer, as the owner of their tasks.")]
+
+
+@customers.command("export")
+def export_customer(
+    owner: Owner, to: To = None, url: Url = DEFAULT_URL, token: Token = None
+) -> None:
+    """Export all that belongs to a customer, as JSON Lines."""
+    from a2a_streaming.cli import evidence  # noqa: PLC0415 - see the module's docstring
+
+    evidence.export_customer(url, token, owner, to)
+
+
+@customers.command("erase")
+def erase_customer(
+    owner: Owner,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask: it can't be undone.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the audit; name nobody in it.")] = "",
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Delete all that belongs to a customer: tasks, archive, systems of record; the audit is redacted."""
+    from a2a_streaming.cli import evidence  # noqa: PLC0415 - see the module's docstring
+
+    if not yes:
+        typer.confirm(f"Delete all that belongs to {owner}? It can't be undone", abort=True)
+    evidence.erase_customer(url, token, owner, reason)
+
+
 keys = typer.Typer(
     help="API keys, and what they open.", no_args_is_help=True, rich_markup_mode=None
 )

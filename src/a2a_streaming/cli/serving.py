@@ -25,6 +25,7 @@ from a2a_streaming.http.app import node_app
 from a2a_streaming.http.server import StreamServer, config
 from a2a_streaming.node import Node, Role
 from a2a_streaming.ops import PLACE, Operations
+from a2a_streaming.redaction import redacting
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.telemetry import configure_logging, get_logger
 from a2a_streaming.web import Web
@@ -44,7 +45,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     from a2a_streaming.customer_service.platform import Platform  # noqa: PLC0415 - only `up` needs it all
 
     settings = load_settings(data_dir=data_dir)
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, redacting(settings))
     listening = _listen(host, port, settings)
     base = f"http://{_reachable(host)}:{port}"
     platform = Platform(settings, base)
@@ -52,7 +53,7 @@ def up(host: str, port: int, data_dir: Path | None, grpc_port: int | None = None
     by_name = {agent.name: agent for agent in platform.agents}
     mounts = {"": by_name["intent"]} | {f"/agents/{name}": a for name, a in by_name.items()}
     door = NodeDoor(node, "intent")
-    operations = Operations(node)
+    operations = Operations(node, platform.keepers)
     web = Web(
         node,
         [*platform.places, PLACE],
@@ -90,13 +91,13 @@ def serve(
         SetupError: It can't start; the message says what to do.
     """
     settings = load_settings(public_url=public_url)
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, redacting(settings))
     listening = _listen(host, port, settings)
     base = f"http://{_reachable(host)}:{port}"
     agent, parts = _load(target, settings, base)
     node = Node([agent], settings, role=role)
     door = NodeDoor(node, agent.name)
-    operations = Operations(node)
+    operations = Operations(node, [keeper for part in parts for keeper in part.keepers])
     web = Web(
         node,
         [*(place for part in parts for place in part.places), PLACE],

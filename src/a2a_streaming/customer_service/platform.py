@@ -30,6 +30,7 @@ from a2a_streaming.customer_service.handover import (
     read_sla,
 )
 from a2a_streaming.customer_service.intent import IntentAgent
+from a2a_streaming.customer_service.keeping import RecordsKeeper
 from a2a_streaming.customer_service.pages import PLACES
 from a2a_streaming.customer_service.records import DemoCustomers, Priority, Records, SqlRecords
 from a2a_streaming.errors import InvalidSetting
@@ -143,6 +144,11 @@ class Platform:
             {"subject": one.subject if place else "", "name": one.name}
             for place, one in enumerate(found)
         ]
+
+    @property
+    def keepers(self) -> Sequence[RecordsKeeper]:
+        """What keeps something of customers beside their tasks: the systems of record."""
+        return [RecordsKeeper(self.records)]
 
     async def start(self) -> None:
         """Open the systems of record, and begin to look after the queue where its API is served.

@@ -27,6 +27,7 @@ A2AStreamingError
 │   └── StepRepeated            the same step name twice in one turn
 ├── InvalidPosition             a position that can't be read
 ├── HistoryLost                 the log no longer holds what follows a position
+├── ChainBroken                 a file of the audit or the archive was changed or cut off
 └── SetupError                  the installation needs a hand; the message says which
     ├── StoreUnavailable        Redis can't be reached or started
     ├── DataDirInUse            another `up` holds the data directory
@@ -40,6 +41,9 @@ from __future__ import annotations
 
 from a2a_streaming.errors.base import (
     A2AStreamingError,
+)
+from a2a_streaming.errors.evidence import (
+    ChainBroken,
 )
 from a2a_streaming.errors.requests import (
     BodyTooLarge,
@@ -81,6 +85,7 @@ from a2a_streaming.errors.setup import (
 __all__ = [
     "A2AStreamingError",
     "BodyTooLarge",
+    "ChainBroken",
     "ContentTypeNotSupported",
     "DataDirInUse",
     "ExtensionSupportRequired",

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from a2a_streaming.customer_service.claude.budget import Account, Budget, Ledger
 from a2a_streaming.customer_service.claude.faults import RETRIED, ClaudeFailed, Reason
 from a2a_streaming.customer_service.claude.prompt import Prompt, Reply
 from a2a_streaming.customer_service.claude.stream import AnswerReader
+from a2a_streaming.redaction import Redactor, redacting
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 
@@ -63,6 +64,7 @@ class Claude:
         limits: How long a request may take, and how often it is tried.
         budget: What a task may spend.
         prices: What the model's tokens cost.
+        redactor: Takes out of what is asked what the model needn't read; None to leave it.
 
     Raises:
         SetupError: The extra `claude` isn't installed.
@@ -77,6 +79,7 @@ class Claude:
         limits: Limits | None = None,
         budget: Budget,
         prices: Prices,
+        redactor: Redactor | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._client = sdk.client(
@@ -85,6 +88,7 @@ class Claude:
         self._model = model
         self._budget = budget
         self._prices = prices
+        self._redactor = redactor
         self._rest: tuple[float, Reason] | None = None
 
     @classmethod
@@ -115,6 +119,7 @@ class Claude:
                 settings.anthropic_task_tokens, round(settings.anthropic_task_usd * 1_000_000)
             ),
             prices=Prices(settings.anthropic_input_usd, settings.anthropic_output_usd),
+            redactor=redacting(settings),
         )
 
     async def aclose(self) -> None:
@@ -136,6 +141,8 @@ class Claude:
             ClaudeFailed: There is no answer, or the task may not spend what it can cost.
         """
         began = monotonic()
+        if self._redactor:
+            prompt = replace(prompt, messages=self._redactor.value(prompt.messages))
         try:
             self._check_rest()
             reply = await self._ask_in_time(prompt, ledger, tell)

@@ -40,6 +40,7 @@ from a2a_streaming.customer_service.records.systems import (
     Bookings,
     Customers,
     DemoCustomers,
+    PersonalData,
     Records,
     Subscriptions,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "Offer",
     "OfferNotFound",
     "Payment",
+    "PersonalData",
     "Plan",
     "PlanChanged",
     "PlanNotFound",

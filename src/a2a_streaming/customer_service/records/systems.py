@@ -16,7 +16,7 @@ Promises that the agents rely on:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol, runtime_checkable
 
@@ -33,6 +33,7 @@ from a2a_streaming.customer_service.records.outcomes import Booked, Cancelled, C
 from a2a_streaming.customer_service.records.plans import PlanQuote
 from a2a_streaming.customer_service.records.refunds import RefundQuote
 from a2a_streaming.customer_service.records.tickets import Tickets
+from a2a_streaming.task import Json
 
 
 class Customers(Protocol):
@@ -276,6 +277,31 @@ class Subscriptions(Protocol):
             PlanNotFound: There is no such plan.
             Refused: There is nothing to change.
             QuoteChanged: It costs something else than what the customer agreed to.
+        """
+        ...
+
+
+@runtime_checkable
+class PersonalData(Protocol):
+    """What systems of record may have as `personal`, so that what they keep of a customer can be told and deleted."""
+
+    async def export(self, subject: str) -> Sequence[tuple[str, Json]]:
+        """Return all that they keep of a customer: of what kind each is, and its JSON.
+
+        Args:
+            subject: The customer, as the owner of their tasks.
+        """
+        ...
+
+    async def erase(self, subject: str, tasks: Sequence[str]) -> Mapping[str, int]:
+        """Delete all that they keep of a customer, or what the law lets go; may be called again.
+
+        Args:
+            subject: The customer, as the owner of their tasks.
+            tasks: The stored ids of their tasks that are still known: tickets and idempotency keys name them.
+
+        Returns:
+            How many of what kind.
         """
         ...
 

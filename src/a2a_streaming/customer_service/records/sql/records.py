@@ -14,6 +14,7 @@ from a2a_streaming.customer_service.records.sql.billing import SqlBilling
 from a2a_streaming.customer_service.records.sql.bookings import SqlBookings
 from a2a_streaming.customer_service.records.sql.database import Database
 from a2a_streaming.customer_service.records.sql.engines import Engine
+from a2a_streaming.customer_service.records.sql.personal import SqlPersonalData
 from a2a_streaming.customer_service.records.sql.prepare import prepare
 from a2a_streaming.customer_service.records.sql.subscriptions import SqlSubscriptions
 from a2a_streaming.customer_service.records.sql.tables import CustomerRow, columns
@@ -22,6 +23,7 @@ from a2a_streaming.customer_service.records.systems import (
     Billing,
     Bookings,
     Customers,
+    PersonalData,
     Subscriptions,
 )
 from a2a_streaming.customer_service.records.tickets import Tickets
@@ -64,6 +66,8 @@ class SqlRecords:
         """What they have subscribed to."""
         self.tickets: Tickets = SqlTickets(database)
         """What waits for a person."""
+        self.personal: PersonalData = SqlPersonalData(database)
+        """What is told and deleted of a customer."""
 
     def today(self) -> date:
         """Return the day it is."""
