@@ -19,7 +19,7 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
 from a2a_streaming.ownership import authorize
 from a2a_streaming.position import Position
-from a2a_streaming.push import Pusher
+from a2a_streaming.push import KeyRing, Pusher, Sender
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.registry import Registry
 from a2a_streaming.service import TaskService
@@ -79,6 +79,7 @@ class Node:
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
         self._pusher: Pusher | None = None
+        self._keyring: KeyRing | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[Stream] = set()
@@ -107,6 +108,13 @@ class Node:
         if self._authenticator is None:
             raise RuntimeError("the node hasn't started")
         return self._authenticator
+
+    @property
+    def keyring(self) -> KeyRing:
+        """The keys that pushed events are signed with, once the node has started."""
+        if self._keyring is None:
+            raise RuntimeError("the node hasn't started")
+        return self._keyring
 
     @property
     def feeds(self) -> Feeds:
@@ -194,6 +202,7 @@ class Node:
             authenticator = Authenticator(self.settings, manager.credentials)
             self._authenticator = authenticator
             await authenticator.start()
+            self._keyring = KeyRing(self.settings, manager.signing_keys)
         except BaseException:
             await self._close_store()
             raise
@@ -202,7 +211,7 @@ class Node:
         if self._role != "front":
             self._watchdog.start()
             if self.settings.push:
-                self._pusher = Pusher(manager, feeds)
+                self._pusher = Pusher(manager, feeds, Sender(self.settings, self._keyring))
                 await self._pusher.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(
