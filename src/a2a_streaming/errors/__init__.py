@@ -9,6 +9,7 @@ A2AStreamingError
 │   ├── VersionNotSupported     a version of A2A that isn't spoken here
 │   ├── InvalidParams           the method is known, its parameters are wrong
 │   ├── TaskNotFound            no such task, or not the caller's
+│   │   └── DeadLetterNotFound  no such webhook that was given up
 │   ├── TaskNotCancelable       the task has ended
 │   ├── ContentTypeNotSupported the body is no JSON by its own word
 │   ├── ExtensionSupportRequired  the agent's card requires an extension that the client lacks
@@ -44,6 +45,7 @@ from a2a_streaming.errors.base import (
 from a2a_streaming.errors.requests import (
     BodyTooLarge,
     ContentTypeNotSupported,
+    DeadLetterNotFound,
     ExtensionSupportRequired,
     Forbidden,
     InboxFull,
@@ -83,6 +85,7 @@ __all__ = [
     "BodyTooLarge",
     "ContentTypeNotSupported",
     "DataDirInUse",
+    "DeadLetterNotFound",
     "ExtensionSupportRequired",
     "Fenced",
     "Forbidden",

@@ -130,6 +130,21 @@ class TaskNotFound(RequestError):
         )
 
 
+class DeadLetterNotFound(TaskNotFound):
+    """There is no such dead letter.
+
+    Args:
+        task_id: Its task.
+        webhook: Its webhook.
+    """
+
+    def __init__(self, task_id: str, webhook: str) -> None:
+        RequestError.__init__(
+            self,
+            f"There is no dead letter {task_id}/{webhook}. List them; they are kept for A2A_PUSH_DEAD_TTL seconds.",
+        )
+
+
 class TaskNotCancelable(RequestError):
     """The task has already ended.
 

@@ -6,6 +6,7 @@
     GET  /ops/api/tasks/{id}/events?after=&size=
     GET  /ops/api/tasks/{id}/events.jsonl      its whole log
     POST /ops/api/tasks/{id}/retry|cancel|escalate   {"reason": …}
+    …    /ops/api/dead-letters                 see `letters`
 
 Ids are stored ids. What is done with another owner's task is audited, and each intervention.
 """
@@ -24,6 +25,7 @@ from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
 from a2a_streaming.intervening import Done, Interventions
 from a2a_streaming.node import Node
+from a2a_streaming.ops.letters import DeadLetters
 from a2a_streaming.ops.operators import as_operator
 from a2a_streaming.ops.overview import Overview
 from a2a_streaming.ops.tasks import Tasks, Wanted
@@ -92,6 +94,7 @@ class OperationsApi:
                 Route(f"{one}/{does}", self._served(self._intervening(does)), methods=["POST"])
                 for does in ("retry", "cancel", "escalate")
             ),
+            *DeadLetters(self._node, self._door.body).routes(self._served),
         ]
 
     def _served(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
