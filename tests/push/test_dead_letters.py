@@ -159,6 +159,31 @@ async def test_a_webhook_that_its_client_deletes_or_sets_again_is_its_clients(
         assert await manager.letters.page("", 10) == ([], "")
 
 
+async def test_letters_whose_time_is_over_are_forgotten(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with connected(settings) as manager, receiving() as receiver, pushing(manager):
+        receiver.failing, receiver.status = 2, 410
+        for task in ("t1", "t2"):
+            await hooked(manager, task, receiver)
+
+        async def are_there() -> Any:
+            found, _ = await manager.letters.page("", 10)
+            return found if len(found) == 2 else None
+
+        [old, _] = await until(are_there)
+        name, key = f"{old.webhook.task_id} hook0", f"task:{{{old.webhook.task_id}}}:push"
+        before = old.at - (settings.push_dead_ttl + 60) * 1000
+        await raw.zadd("index:dead", {name: before})
+        letter = json.loads(old.raw)
+        letter["failing"]["until"] = before
+        await raw.hset(key, "dead:hook0", json.dumps(letter))
+        [left], _ = await manager.letters.page("", 10)
+        assert left.webhook.task_id != old.webhook.task_id
+        assert await manager.letters.get(old.webhook.task_id, "hook0") is None
+        assert await raw.zcard("index:dead") == 1
+
+
 async def test_letters_are_for_operators_are_audited_and_tell_no_secrets(
     settings: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis
 ) -> None:
