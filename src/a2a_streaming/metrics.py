@@ -6,13 +6,12 @@ from collections import Counter as Counts
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from a2a_streaming.tally import TALLIES
-from a2a_streaming.tally import Histogram as Durations
+from a2a_streaming.tally import TALLIES, Histogram
 
 STREAMS = Gauge("a2a_streams_open", "Streams that this process has open.")
 STREAMS_CLOSED = Counter(
@@ -26,23 +25,7 @@ RESETS = Counter(
     ["reason"],
 )
 PUSHES = Counter(
-    "a2a_pushes",
-    "Posts to webhooks, by outcome: delivered, failed, postponed (the receiver had enough to do), given up.",
-    ["outcome"],
-)
-PUSH_SECONDS = Histogram(
-    "a2a_push_seconds",
-    "Posts to webhooks, from looking the name up to the answer.",
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
-PUSH_TASKS = Gauge("a2a_push_tasks", "Tasks whose events this process pushes now.")
-PUSH_DUE = Gauge(
-    "a2a_push_due",
-    "Tasks with something to push that no process has taken for a second, in the whole installation.",
-)
-DEAD_LETTERS = Gauge(
-    "a2a_dead_letters",
-    "Webhooks that were given up, and can be replayed, in the whole installation.",
+    "a2a_pushes", "Posts to webhooks, by outcome: delivered, failed, given up.", ["outcome"]
 )
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _Key = TypeVar("_Key", bound=Hashable)
@@ -98,8 +81,8 @@ def _sum(counts: Iterable[Counts[_Key]]) -> Counts[_Key]:
     return whole
 
 
-def _seconds(name: str, told: str, parts: list[Durations]) -> HistogramMetricFamily:
-    whole = Durations()
+def _seconds(name: str, told: str, parts: list[Histogram]) -> HistogramMetricFamily:
+    whole = Histogram()
     for part in parts:
         whole.merge(part.buckets)
     below = [*whole.up_to(_BOUNDS_MS), len(whole)]

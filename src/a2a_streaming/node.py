@@ -79,12 +79,12 @@ class Node:
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
         self._pusher: Pusher | None = None
-        self._keyring: KeyRing | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self._keyring: KeyRing | None = None
         self._registry: Registry | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""

@@ -152,6 +152,12 @@ KEYS: tuple[KeySpec, ...] = (
         "how processes' counts have moved: fields `n` process, `d` JSON; nothing while nothing moves",
     ),
     KeySpec(
+        "auth:push-keys",
+        "hash",
+        "push_key_days and 30 days since a process last looked",
+        "private keys that sign what is pushed, if A2A_PUSH_SIGNING_KEY is empty: id → when each begins, ms, and its text",
+    ),
+    KeySpec(
         "auth:key:<id>",
         "hash",
         "until the key expires",
@@ -163,12 +169,6 @@ KEYS: tuple[KeySpec, ...] = (
         "string",
         "30 days since the last start of a process",
         "what service tokens and tickets are signed with, if A2A_AUTH_SECRET is empty",
-    ),
-    KeySpec(
-        "auth:push-keys",
-        "hash",
-        "push_key_days and 30 days since a process last looked",
-        "private keys that sign what is pushed, if A2A_PUSH_SIGNING_KEY is empty: id → when each begins, ms, and its text",
     ),
     KeySpec(
         "audit",

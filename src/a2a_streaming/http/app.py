@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +25,7 @@ from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
 from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
+from a2a_streaming.http.key_set import KeySetEndpoint
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
@@ -33,8 +34,6 @@ from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.wire.dialects import METHODS, Dialect
 
-_KEYS_AGE = 300
-"""Seconds that public keys may be kept: far less than a new one is published before it signs."""
 _HOME = """a2a_streaming: {name}
 
 {description}
@@ -101,10 +100,10 @@ def node_app(
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
         Route("/metrics", _metrics),
-        Route("/.well-known/jwks.json", _SigningKeys(node), methods=["GET"]),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
         Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
+        Route("/.well-known/jwks.json", KeySetEndpoint(node), methods=["GET"]),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
         if path in cards:
@@ -260,24 +259,6 @@ class _Readiness:
             response = PlainTextResponse(f"not ready: {error}\n", 503)
         if self._node.draining:
             response = PlainTextResponse("not ready: shutting down\n", 503)
-        await response(scope, receive, send)
-
-
-class _SigningKeys:
-    """ASGI endpoint of the public keys by which receivers verify what is pushed (RFC 7517)."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response
-        try:
-            await self._node.ready()
-            told = await self._node.keyring.published()
-            headers = {"cache-control": f"public, max-age={_KEYS_AGE}"}
-            response = JSONResponse(told, headers=headers)
-        except RequestError as error:
-            response = PlainTextResponse(f"{error}\n", error.http_status)
         await response(scope, receive, send)
 
 

@@ -1,12 +1,12 @@
 """The operators' HTTP API. `docs/operations.md` says what each figure means.
 
+    …    /ops/api/dead-letters                 see `letters`
     GET  /ops/api/summary                      how the installation is, with the last ten minutes
     GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&q=&size=&token=
     GET  /ops/api/tasks/{id}                   all that is known of one
     GET  /ops/api/tasks/{id}/events?after=&size=
     GET  /ops/api/tasks/{id}/events.jsonl      its whole log
     POST /ops/api/tasks/{id}/retry|cancel|escalate   {"reason": …}
-    …    /ops/api/dead-letters                 see `letters`
 
 Ids are stored ids. What is done with another owner's task is audited, and each intervention.
 """
@@ -85,6 +85,7 @@ class OperationsApi:
         """Return the routes, to be put into an application."""
         one = "/ops/api/tasks/{task}"
         return [
+            *DeadLetters(self._node, self._door.body).routes(self._served),
             Route("/ops/api/summary", self._served(self._summary), methods=["GET"]),
             Route("/ops/api/tasks", self._served(self._table), methods=["GET"]),
             Route(one, self._served(self._one), methods=["GET"]),
@@ -94,7 +95,6 @@ class OperationsApi:
                 Route(f"{one}/{does}", self._served(self._intervening(does)), methods=["POST"])
                 for does in ("retry", "cancel", "escalate")
             ),
-            *DeadLetters(self._node, self._door.body).routes(self._served),
         ]
 
     def _served(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:

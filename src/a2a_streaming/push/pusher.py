@@ -12,10 +12,10 @@ import contextlib
 import random
 import uuid
 
-from a2a_streaming import metrics
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.push import figures
 from a2a_streaming.push.sender import Sender
 from a2a_streaming.push.telling import Means
 from a2a_streaming.push.visit import Visit
@@ -86,13 +86,13 @@ class Pusher:
                 await self._take()
                 if looks % _COUNTS == 0:
                     backlog = await self._outbox.backlog()
-                    metrics.PUSH_DUE.set(backlog.due)
-                    metrics.DEAD_LETTERS.set(backlog.dead)
+                    figures.PUSH_DUE.set(backlog.due)
+                    figures.DEAD_LETTERS.set(backlog.dead)
             except Unavailable:
                 _log.debug("Redis is away; webhooks wait")
             except Exception:  # without this loop nothing is pushed
                 _log.exception("can't look for what is to be pushed; trying again")
-            metrics.PUSH_TASKS.set(len(self._jobs))
+            figures.PUSH_TASKS.set(len(self._jobs))
             looks += 1
             await asyncio.sleep(_LOOK)
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import httpx2
 
-from a2a_streaming import metrics
 from a2a_streaming.addresses import resolve
+from a2a_streaming.push import figures
 from a2a_streaming.push.receivers import Receiver, Receivers
 from a2a_streaming.push.signing import KeyRing
 from a2a_streaming.settings import Settings
@@ -119,7 +119,7 @@ class Sender:
                 try:
                     return await self._post(receiver, notification)
                 finally:
-                    metrics.PUSH_SECONDS.observe(time.monotonic() - begun)
+                    figures.PUSH_SECONDS.observe(time.monotonic() - begun)
         except (ValueError, httpx2.InvalidURL) as error:
             return Outcome(f"{error}")
 

@@ -11,13 +11,13 @@ from typing import NoReturn
 
 import orjson
 
-from a2a_streaming import metrics
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.webhooks import Failing, Noted, Webhook
 from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.event import Event
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.position import Position
+from a2a_streaming.push import figures
 from a2a_streaming.push.receivers import Busy
 from a2a_streaming.push.schedule import pause
 from a2a_streaming.push.sender import Notification, Sender
@@ -149,13 +149,13 @@ class Teller:
                 self._notification(body, position), first=self._may_post
             )
             if outcome.reason:
-                metrics.PUSHES.labels("failed").inc()
+                figures.FAILED.inc()
                 await self._fail(outcome.reason, outcome.wait, final=outcome.gone)
-            metrics.PUSHES.labels("delivered").inc()
+            figures.DELIVERED.inc()
             self._told, self._failing = str(position), None
             _check(await self._webhooks.told(self._webhook, self._means.holder, self._told))
         except Busy as busy:
-            metrics.PUSHES.labels("postponed").inc()
+            figures.POSTPONED.inc()
             if busy.answers:
                 raise _Later(random.uniform(*_LATER)) from busy
             # Somebody is asking it whether it is there: who waits for that waits as if they had asked.
@@ -179,7 +179,7 @@ class Teller:
             noted = await self._webhooks.give_up(webhook, self._means.holder, self._told, failing)
             _check(noted)
             _log.error("gave up on a webhook; it can be replayed", tries=tries, **about)
-            metrics.PUSHES.labels("given up").inc()
+            figures.GIVEN_UP.inc()
             raise _Gone
         wait = max(pause(tries, settings), min(asked, settings.push_retry_longest_seconds))
         self._failing = Failing(since, tries, now + int(wait * 1000), reason)
