@@ -17,8 +17,8 @@ import httpx2
 
 from a2a_streaming.addresses import PORTS
 
-_KNOWN = 512
-"""Receivers whose connections are kept."""
+_KNOWN = 128
+"""Receivers whose connections are kept, two for each."""
 _POSTS = 256
 """The most posts under way at once."""
 _QUEUE = 32

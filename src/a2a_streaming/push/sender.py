@@ -155,10 +155,11 @@ class Sender:
             headers[TOKEN_HEADER] = notification.token
         scheme = str(notification.authentication.get("scheme") or "")
         credentials = str(notification.authentication.get("credentials") or "")
-        # Who brings no credentials of their own is spoken to by ours.
-        if not scheme or (scheme.lower() == "bearer" and not credentials):
-            headers["authorization"] = f"Bearer {signed}"
-        else:
+        if scheme.lower() == "bearer":
+            credentials = (
+                credentials or signed
+            )  # a bearer token is wanted, and none was set: it is ours
+        if scheme:
             headers["authorization"] = f"{scheme} {credentials}".strip()
         return headers
 
