@@ -21,7 +21,7 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
 from a2a_streaming.ownership import authorize
 from a2a_streaming.position import Position
-from a2a_streaming.push import Pusher
+from a2a_streaming.push import KeyRing, Pusher, Sender
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.registry import Registry
 from a2a_streaming.retention import Retention
@@ -90,6 +90,7 @@ class Node:
         self._streams: set[Stream] = set()
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
+        self._keyring: KeyRing | None = None
         self._registry: Registry | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
@@ -113,6 +114,13 @@ class Node:
         if self._authenticator is None:
             raise RuntimeError("the node hasn't started")
         return self._authenticator
+
+    @property
+    def keyring(self) -> KeyRing:
+        """The keys that pushed events are signed with, once the node has started."""
+        if self._keyring is None:
+            raise RuntimeError("the node hasn't started")
+        return self._keyring
 
     @property
     def feeds(self) -> Feeds:
@@ -202,6 +210,7 @@ class Node:
             authenticator = Authenticator(self.settings, manager.credentials)
             self._authenticator = authenticator
             await authenticator.start()
+            self._keyring = KeyRing(self.settings, manager.signing_keys)
         except BaseException:
             await self._close_store()
             raise
@@ -210,7 +219,7 @@ class Node:
         if self._role != "front":
             self._watchdog.start()
             if self.settings.push:
-                self._pusher = Pusher(manager, feeds)
+                self._pusher = Pusher(manager, feeds, Sender(self.settings, self._keyring))
                 await self._pusher.start()
             if self.settings.keeps:
                 self._archiver = Archiver(manager, self.archive, retention)

@@ -5,6 +5,7 @@ The only module that reads the environment. `docs/settings.md` is made from the 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from a2a_streaming.addresses import Reach
 from a2a_streaming.errors import InvalidSetting
 from a2a_streaming.redaction import KINDS
 
@@ -114,10 +116,34 @@ class Settings(BaseSettings):
     """Whether clients may have a task's events pushed to webhooks."""
     push_private: bool = False
     """Whether webhooks may lie on addresses that the public internet doesn't route, such as loopback."""
+    push_networks: Annotated[list[str], NoDecode] = []
+    """Networks on which webhooks may lie though the public internet doesn't route them, comma-separated, such as
+    10.1.0.0/16."""
+    push_hosts: Annotated[list[str], NoDecode] = []
+    """The only hosts to which events are pushed, comma-separated, `*.example.com` for all subdomains; empty: any."""
+    push_https: bool = False
+    """Whether webhooks must be https."""
     push_timeout: Seconds = 10.0
-    """Seconds that a webhook may take to answer."""
+    """Seconds that a webhook may take to answer, from looking its name up to the answer's status."""
+    push_concurrency: Count = 8
+    """Posts that one process has under way to one receiver (scheme, host and port) at once."""
+    push_retry_first_seconds: Seconds = 1.0
+    """About how long the first pause is before an event is pushed again; each further one is twice as long."""
+    push_retry_longest_seconds: Seconds = 900.0
+    """How long such a pause is at most. Each is shortened by up to half, at random."""
     push_retry_seconds: Seconds = 6 * 3600.0
-    """For how long an event is tried again that a webhook doesn't take; then the webhook is deleted."""
+    """For how long an event is tried again that a webhook doesn't take; then the webhook is a dead letter."""
+    push_dead_ttl: Count = 7 * 86_400
+    """Seconds for which dead letters are kept, to be replayed."""
+    push_issuer: str = ""
+    """What pushed events' tokens name as their issuer; empty: `public_url`, or `a2a-streaming` without one."""
+    push_token_seconds: Seconds = 300.0
+    """For how long a pushed event's token is good."""
+    push_signing_key: SecretStr | None = None
+    """Private keys (PEM; EC P-256 or Ed25519) whose first signs what is pushed; all are published. None: made and
+    kept in Redis."""
+    push_key_days: Count = 90
+    """Days after which a key that is made and kept in Redis is replaced."""
     push_limit: Count = 16
     """Webhooks that a task may have."""
     card_signing_key: SecretStr | None = None
@@ -229,8 +255,22 @@ class Settings(BaseSettings):
         """Seconds that lists of tasks stay after their last change: as long as any task in them."""
         return max(self.open_ttl, self.snapshot_ttl, self.history_ttl)
 
+    @property
+    def push_reach(self) -> Reach:
+        """Where webhooks may lie."""
+        networks = tuple(map(ipaddress.ip_network, self.push_networks))
+        hosts = tuple(host.lower() for host in self.push_hosts)
+        return Reach(self.push_private, networks, hosts, self.push_https)
+
     @field_validator(
-        "agents", "cors_origins", "embed_origins", "auth_algorithms", "redact", mode="before"
+        "agents",
+        "cors_origins",
+        "embed_origins",
+        "auth_algorithms",
+        "push_networks",
+        "push_hosts",
+        "redact",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -284,6 +324,13 @@ class Settings(BaseSettings):
             return None
         if len(value.get_secret_value().encode()) < 32:
             raise ValueError("must have 32 bytes or more, for example of `openssl rand -hex 32`")
+        return value
+
+    @field_validator("push_networks")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ipaddress.ip_network(one)  # whose errors say what is wrong
         return value
 
     @field_validator("limit_rate")

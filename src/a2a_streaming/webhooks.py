@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable
 from typing import Protocol
@@ -83,8 +84,10 @@ class TaskWebhooks:
                 raise InvalidParams(
                     f"The webhook's {name} goes in a header: send at most 4096 visible ASCII characters."
                 )
+        settings = self._manager.settings
         try:
-            await resolve(str(config.get("url", "")), private=self._manager.settings.push_private)
+            async with asyncio.timeout(settings.push_timeout):
+                await resolve(str(config.get("url", "")), settings.push_reach)
         except ValueError as error:
             raise InvalidParams(f"The webhook's URL can't be used: {error}") from error
         except OSError:

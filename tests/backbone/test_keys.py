@@ -23,6 +23,7 @@ from a2a_streaming.event import text_part
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
+from receivers import Receiver, receiving
 from tasks import accepted, batch, connected, leased, status, until
 
 TYPES = {"sorted set": "zset"}
@@ -83,9 +84,20 @@ async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[st
     return found
 
 
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as gone:
+        gone.failing, gone.status = 1000, 410
+        yield gone
+
+
 @pytest.mark.parametrize("prefix", ["", "shop:"])
 async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
-    settings: Settings, raw: redis.asyncio.Redis, prefix: str, tmp_path: Path
+    settings: Settings,
+    raw: redis.asyncio.Redis,
+    receiver: Receiver,
+    prefix: str,
+    tmp_path: Path,
 ) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[[rule]]\nredis_days = 1\n")  # so that what has ended stays on its list
@@ -117,6 +129,9 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         await sent("wait", "a message that waits")
         hook = {"id": "hook", "url": "http://127.0.0.1:9/nobody"}
         await service.webhooks.set("wait", hook, caller=customer, dialect="1.0", told="")
+        gone = {"id": "gone", "url": receiver.url}  # which says so, and is a dead letter
+        await service.webhooks.set("wait", gone, caller=customer, dialect="1.0", told="")
+        await until(lambda: raw.exists(f"{prefix}index:dead"))
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
         await until(lambda: raw.exists(f"{prefix}nodes:figures"))

@@ -46,7 +46,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 @asynccontextmanager
 async def telling(settings: Settings, **changed: Any) -> AsyncIterator[tuple[Telling, Served]]:
     agent = Telling()
-    private = settings.model_copy(update={"push_private": True, **changed})
+    quick = {"push_private": True, "push_retry_first_seconds": 0.01}
+    private = settings.model_copy(update={**quick, **changed})
     async with serving(create_app(agent, settings=private)) as running:
         yield agent, running
 

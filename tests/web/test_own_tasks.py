@@ -27,8 +27,8 @@ async def test_a_page_is_told_of_its_own_tasks_changes_and_not_of_others(
         ann = {"x-api-key": await key_for(served.node, "ann")}
         bob = {"x-api-key": await key_for(served.node, "bob")}
         async with (
-            served.stream(topics={"tasks": None}, **ann) as anns,
-            served.stream(topics={"tasks": None}, **bob) as bobs,
+            served.stream({}, {"tasks": None}, **ann) as anns,
+            served.stream({}, {"tasks": None}, **bob) as bobs,
         ):
             assert await changed(anns) is None
             assert await changed(bobs) is None

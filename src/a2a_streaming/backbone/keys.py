@@ -68,8 +68,15 @@ KEYS: tuple[KeySpec, ...] = (
     KeySpec(
         "task:{id}:push",
         "hash",
-        "the longest of the above since it was set",
-        "webhooks: where events are pushed to, and how far each has been told",
+        "the longest of the above, and push_dead_ttl, since a webhook was set or told",
+        "webhooks (hook:…): where events are pushed to, how far each has been told (told:…) and how it fails (fail:…); "
+        "those that were given up (dead:…); who pushes (holder)",
+    ),
+    KeySpec(
+        "index:dead",
+        "sorted set",
+        "push_dead_ttl, or the longest of the above, since the last was given up",
+        "webhooks that were given up, as `<task> <webhook>` → when, ms",
     ),
     KeySpec(
         "index:push",
@@ -161,6 +168,12 @@ KEYS: tuple[KeySpec, ...] = (
         "stream",
         "ten minutes",
         "how processes' counts have moved: fields `n` process, `d` JSON; nothing while nothing moves",
+    ),
+    KeySpec(
+        "auth:push-keys",
+        "hash",
+        "push_key_days and 30 days since a process last looked",
+        "private keys that sign what is pushed, if A2A_PUSH_SIGNING_KEY is empty: id → when each begins, ms, and its text",
     ),
     KeySpec(
         "auth:key:<id>",
@@ -264,6 +277,16 @@ class Keys:
     def pushing(self) -> str:
         """The list of tasks with webhooks."""
         return f"{self.prefix}index:push"
+
+    @property
+    def dead_letters(self) -> str:
+        """The list of webhooks that were given up."""
+        return f"{self.prefix}index:dead"
+
+    @property
+    def signing(self) -> str:
+        """What signs pushed events."""
+        return f"{self.prefix}auth:push-keys"
 
     def subscriptions(self, task_id: str) -> str:
         """Who watches a task."""

@@ -15,9 +15,12 @@ from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
 from a2a_streaming.backbone.interventions import Interventions
 from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.backbone.letters import Letters
 from a2a_streaming.backbone.log import Log
 from a2a_streaming.backbone.nodes import Nodes
+from a2a_streaming.backbone.outbox import Outbox
 from a2a_streaming.backbone.restore import restore_meta
+from a2a_streaming.backbone.signing_keys import SigningKeys
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.backbone.subscriptions import Subscriptions
 from a2a_streaming.backbone.sweep import Sweep
@@ -60,7 +63,10 @@ class RedisManager:
         self.tally = Tally()
         self.log = Log(self._store, self.keys, settings, self.tally)
         self.index = Index(self._store, self.keys, settings)
-        self.webhooks = Webhooks(self._store, self.keys, settings)
+        self.outbox = Outbox(self._store, self.keys, settings)
+        self.webhooks = Webhooks(self._store, self.keys, settings, self.outbox)
+        self.letters = Letters(self._store, self.keys, settings, self.outbox)
+        self.signing_keys = SigningKeys(self._store, self.keys, days=settings.push_key_days)
         self.credentials = Credentials(self._store, self.keys)
         self.audit = Audit(
             self._store,

@@ -252,6 +252,44 @@ def revoke_key(
     made.revoke(key_id)
 
 
+letters = typer.Typer(
+    help="Webhooks that were given up.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(letters, name="dead-letters")
+Receiver = Annotated[
+    str, typer.Option(help="Only those for this receiver, such as https://hooks.example.com.")
+]
+
+
+@letters.command("list")
+def list_letters(
+    receiver: Receiver = "",
+    json: Annotated[bool, typer.Option("--json", help="A line of JSON each.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """List webhooks that were given up, the oldest first."""
+    from a2a_streaming.cli import dead_letters  # noqa: PLC0415 - see the module's docstring
+
+    dead_letters.show(url, token, receiver, json)
+
+
+@letters.command("replay")
+def replay_letters(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="TASK/WEBHOOK…", help="As `list` shows them.")
+    ] = None,
+    receiver: Receiver = "",
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Tell webhooks that were given up all that they weren't told."""
+    from a2a_streaming.cli import dead_letters  # noqa: PLC0415 - see the module's docstring
+
+    dead_letters.replay(url, token, names or [], receiver, everything)
+
+
 def main() -> None:
     """Run the command line; failures become one sentence and an exit code."""
     try:

@@ -9,6 +9,7 @@ A2AStreamingError
 │   ├── VersionNotSupported     a version of A2A that isn't spoken here
 │   ├── InvalidParams           the method is known, its parameters are wrong
 │   ├── TaskNotFound            no such task, or not the caller's
+│   │   └── DeadLetterNotFound  no such webhook that was given up
 │   ├── TaskNotCancelable       the task has ended
 │   ├── ContentTypeNotSupported the body is no JSON by its own word
 │   ├── ExtensionSupportRequired  the agent's card requires an extension that the client lacks
@@ -48,6 +49,7 @@ from a2a_streaming.errors.evidence import (
 from a2a_streaming.errors.requests import (
     BodyTooLarge,
     ContentTypeNotSupported,
+    DeadLetterNotFound,
     ExtensionSupportRequired,
     Forbidden,
     InboxFull,
@@ -88,6 +90,7 @@ __all__ = [
     "ChainBroken",
     "ContentTypeNotSupported",
     "DataDirInUse",
+    "DeadLetterNotFound",
     "ExtensionSupportRequired",
     "Fenced",
     "Forbidden",

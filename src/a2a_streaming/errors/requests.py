@@ -154,6 +154,21 @@ class PushNotificationNotSupported(RequestError):
     http_status, grpc_status = 400, "FAILED_PRECONDITION"
 
 
+class DeadLetterNotFound(TaskNotFound):
+    """There is no such dead letter.
+
+    Args:
+        task_id: Its task.
+        webhook: Its webhook.
+    """
+
+    def __init__(self, task_id: str, webhook: str) -> None:
+        RequestError.__init__(
+            self,
+            f"There is no dead letter {task_id}/{webhook}. List them; they are kept for A2A_PUSH_DEAD_TTL seconds.",
+        )
+
+
 class UnsupportedOperation(RequestError):
     """The operation doesn't fit the task as it is now."""
 

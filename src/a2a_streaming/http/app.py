@@ -25,6 +25,7 @@ from a2a_streaming.errors import RequestError, SetupError
 from a2a_streaming.executors import as_agent
 from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
+from a2a_streaming.http.key_set import KeySetEndpoint
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
@@ -102,6 +103,7 @@ def node_app(
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
         Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
+        Route("/.well-known/jwks.json", KeySetEndpoint(node), methods=["GET"]),
     ]
     for path, agent in sorted(mounts.items(), reverse=True):
         if path in cards:

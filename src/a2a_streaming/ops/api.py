@@ -1,5 +1,6 @@
 """The operators' HTTP API. `docs/operations.md` says what each figure means.
 
+    …    /ops/api/dead-letters                 see `letters`
     GET  /ops/api/summary                      how the installation is, with the last ten minutes
     GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&q=&size=&token=
     GET  /ops/api/tasks/{id}                   all that is known of one
@@ -24,6 +25,7 @@ from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
 from a2a_streaming.intervening import Done, Interventions
 from a2a_streaming.node import Node
+from a2a_streaming.ops.letters import DeadLetters
 from a2a_streaming.ops.operators import as_operator
 from a2a_streaming.ops.overview import Overview
 from a2a_streaming.ops.tasks import Tasks, Wanted
@@ -83,6 +85,7 @@ class OperationsApi:
         """Return the routes, to be put into an application."""
         one = "/ops/api/tasks/{task}"
         return [
+            *DeadLetters(self._node, self._door.body).routes(self._served),
             Route("/ops/api/summary", self._served(self._summary), methods=["GET"]),
             Route("/ops/api/tasks", self._served(self._table), methods=["GET"]),
             Route(one, self._served(self._one), methods=["GET"]),
