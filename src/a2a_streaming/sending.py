@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from a2a_streaming import tracing
 from a2a_streaming.accepting import (
+    TRACE,
     check_depth,
     fingerprint,
     new_context_id,
@@ -27,9 +28,6 @@ from a2a_streaming.task import INTERNAL, Json, State
 from a2a_streaming.telemetry import bind, get_logger
 
 _log = get_logger(__name__)
-
-TRACE = "trace"
-"""Where a message's notes have the trace context that it was accepted in."""
 
 
 @dataclass(frozen=True, slots=True)

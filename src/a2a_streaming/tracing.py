@@ -126,7 +126,8 @@ def carrier() -> dict[str, str]:
 
 def trace_id() -> str:
     """Return the id of the trace that is under way; empty without one."""
-    return carrier().get("traceparent", "--").split("-")[1]
+    tracer = _state.tracer
+    return "" if tracer is None else tracer.carrier().get("traceparent", "--").split("-")[1]
 
 
 def is_on() -> bool:

@@ -17,6 +17,7 @@ from enum import Enum, auto
 from functools import partial
 
 from a2a_streaming import metrics, tracing
+from a2a_streaming.accepting import trace_of
 from a2a_streaming.agent import Agent
 from a2a_streaming.attempt import begin_again
 from a2a_streaming.auth import Authenticator
@@ -32,8 +33,7 @@ from a2a_streaming.failures import Failure
 from a2a_streaming.intervening import EMITS
 from a2a_streaming.position import Position
 from a2a_streaming.run import Run
-from a2a_streaming.sending import TRACE
-from a2a_streaming.task import INTERNAL, Json, State, mentions, state_of
+from a2a_streaming.task import Json, State, mentions, state_of
 from a2a_streaming.telemetry import bind, get_logger
 from a2a_streaming.watchdog import interruptible
 
@@ -296,7 +296,7 @@ class Turns:
         with tracing.span(
             f"run {self._agent.name}",
             "consumer",
-            parent=_trace_of(run.message),
+            parent=trace_of(run.message),
             agent=self._agent.name,
             task_id=grant.task_id,
             context_id=grant.context,
@@ -414,12 +414,6 @@ async def _run_agent(act: Callable[[], Awaitable[None]]) -> None:
             await act()
     except SystemExit as error:  # it would end this process, and every other run in it
         raise RuntimeError("the agent called sys.exit()") from error
-
-
-def _trace_of(said: Json) -> tracing.Carrier:
-    """Return the context in which a message was accepted; if it wasn't traced, the one that its sender put into it."""
-    metadata = said.get("metadata", {})
-    return metadata.get(INTERNAL, {}).get(TRACE) or metadata
 
 
 def _latest(task: Json) -> InboxEntry:
