@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: docs/reference.md, docs/settings.md and docs/keys.md.
+"""Write the pages that are made from the code: docs/reference.md, docs/settings.md, docs/keys.md, and the dashboard.
 
 `python tools/make_docs.py` writes them; with `--check` it only says whether they are as the code has
 them, and exits with 1 if they aren't.
@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from dashboard import dashboard
 
 from a2a_streaming import errors
 from a2a_streaming.backbone.keys import KEYS
@@ -165,7 +167,12 @@ def keys() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"reference.md": reference, "settings.md": settings, "keys.md": keys}
+PAGES = {
+    "reference.md": reference,
+    "settings.md": settings,
+    "keys.md": keys,
+    "../deploy/grafana/a2a-streaming.json": dashboard,
+}
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,7 +18,10 @@ from a2a_streaming.errors import (
     UnsupportedOperation,
 )
 from a2a_streaming.event import MAX_DEPTH, nests_too_deep, task_event
-from a2a_streaming.task import Json
+from a2a_streaming.task import INTERNAL, Json
+
+TRACE = "trace"
+"""Where a message's notes have the trace context that it was accepted in."""
 
 
 def new_task_id(owner: str, agent: str, context: str | None, message_id: str | None) -> str:
@@ -70,6 +74,16 @@ def check_depth(task: Json) -> None:
         raise InvalidParams(
             f"The message nests deeper than {MAX_DEPTH} levels. Send flatter data, or a file."
         )
+
+
+def trace_of(said: Json) -> Mapping[str, Any]:
+    """Return the trace context in which a message was accepted; if it wasn't traced, what its sender says of one.
+
+    Args:
+        said: The message (A2A 1.0 JSON).
+    """
+    metadata: Json = said.get("metadata", {})
+    return metadata.get(INTERNAL, {}).get(TRACE) or metadata
 
 
 def read_token(token: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from a2a_streaming import metrics
 from a2a_streaming.audience import Audiences
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.snapshots import Meta
@@ -138,6 +139,7 @@ class Feed:
         """Bring the tail up to the log's end, in the background."""
         self._stale = True
         if self._healing is None and self._tail is not None:
+            metrics.HEALS.inc()
             self._healing = asyncio.create_task(self._heal(), name=f"heal {self.task_id}")
 
     @property

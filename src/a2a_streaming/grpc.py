@@ -7,7 +7,7 @@ which says the last one that it has seen in the metadata `last-event-id`. Needs 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -37,6 +37,7 @@ from a2a_streaming.errors import (
 from a2a_streaming.grpc_faults import Faults
 from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access
+from a2a_streaming.http.asked import Asked
 from a2a_streaming.http.bodies import VERSION_HEADER, check_extensions
 from a2a_streaming.node import Node
 from a2a_streaming.wire.dialects import Dialect, read_version
@@ -131,6 +132,11 @@ class _Headers(DefaultGrpcServerCallContextBuilder):
 class _V1(GrpcHandler):
     """a2a-sdk's handler, which tells also what it doesn't know."""
 
+    @property
+    def refused(self) -> RequestError | None:
+        """What kept the request from being served."""
+        return cast("Handler", self.request_handler).refused
+
     async def abort_context(self, error: A2AError, context: Any) -> None:
         await _abort_away(self.request_handler, context)
         _shorten(error)
@@ -143,6 +149,11 @@ class _V03(CompatGrpcHandler):
     def __init__(self, request_handler: Handler, builder: Any) -> None:
         super().__init__(request_handler, builder)
         self._handler = request_handler
+
+    @property
+    def refused(self) -> RequestError | None:
+        """What kept the request from being served."""
+        return self._handler.refused
 
     async def abort_context(self, error: A2AError, context: Any) -> None:
         await _abort_away(self._handler, context)
@@ -192,24 +203,44 @@ class _Calls:
 
     def _unary(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> Any:
-            handler, _caller = await self._handler(request, context, sends=name.startswith("Send"))
-            return await getattr(handler, name)(request, context)
+            with self._asked(name, request, context) as asked:
+                handler, _caller = await self._handler(name, request, context, asked)
+                try:
+                    return await getattr(handler, name)(request, context)
+                finally:
+                    asked.refused(handler.refused)
 
         return call
 
     def _stream(self, name: str) -> Callable[..., Any]:
         async def call(_: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-            handler, caller = await self._handler(request, context, sends=name.startswith("Send"))
-            close = await self._open_stream(caller, context)
+            with self._asked(name, request, context) as asked:
+                handler, caller = await self._handler(name, request, context, asked)
+                close = await self._open_stream(caller, context, asked)
+                told: AsyncGenerator[Any] = getattr(handler, name)(request, context)
+                try:
+                    first = await anext(told, None)
+                except BaseException:
+                    asked.refused(handler.refused)
+                    close()
+                    raise
             try:
-                async for told in getattr(handler, name)(request, context):
-                    yield told
+                if first is not None:
+                    yield first
+                async for one in told:
+                    yield one
             finally:
                 close()
 
         return call
 
-    async def _handler(self, request: Any, context: Any, *, sends: bool) -> Any:
+    def _asked(self, name: str, request: Any, context: Any) -> Asked:
+        agent = self._names.get(getattr(request, "tenant", ""), "unknown")
+        asked = Asked(agent, name, _metadata(context))
+        asked.speaks(self._dialect)
+        return asked
+
+    async def _handler(self, name: str, request: Any, context: Any, asked: Asked) -> Any:
         """Return a2a-sdk's handler of one call, and who calls; a call that can't be served is aborted."""
         try:
             metadata = _metadata(context)
@@ -219,7 +250,7 @@ class _Calls:
             self._node.check_serving()
             asking = _as_request(metadata, context.peer())
             agent = self._agent(getattr(request, "tenant", ""))
-            if sends:
+            if name.startswith("Send"):
                 check_extensions(asking, self._node.cards[agent])
                 if self._dialect is Dialect.V03:
                     # Here: a2a-sdk's handler takes what it can't read for our fault.
@@ -227,15 +258,17 @@ class _Calls:
             caller = await self._access.identify(asking)
             return self._adapted(agent, caller), caller
         except RequestError as error:
+            asked.refused(error)
             if error.by_http:
                 await _abort(error, context)
             anybodys = self._adapted(self._node.agents[0].name, ANYBODY)
             await anybodys.abort_context(sdk_error(error), context)
 
-    async def _open_stream(self, caller: Caller, context: Any) -> Callable[[], None]:
+    async def _open_stream(self, caller: Caller, context: Any, asked: Asked) -> Callable[[], None]:
         try:
             return self._node.quotas.open_stream(caller)
         except TooManyRequests as error:
+            asked.refused(error)
             await _abort(error, context)
             raise  # never: the call is over
 

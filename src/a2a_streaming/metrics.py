@@ -6,12 +6,14 @@ from collections import Counter as Counts
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
+import prometheus_client
 from prometheus_client import REGISTRY, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from a2a_streaming.tally import TALLIES, Histogram
+from a2a_streaming.version import VERSION
 
 STREAMS = Gauge("a2a_streams_open", "Streams that this process has open.")
 STREAMS_CLOSED = Counter(
@@ -101,6 +103,68 @@ def _seconds(name: str, told: str, parts: list[Histogram]) -> HistogramMetricFam
 
 
 REGISTRY.register(_Tallies())
+
+REQUESTS = Counter(
+    "a2a_requests",
+    "Requests, by agent, method and outcome: answered, or the error that was the answer.",
+    ["agent", "method", "outcome"],
+)
+REQUEST_SECONDS = prometheus_client.Histogram(
+    "a2a_request_seconds",
+    "From a request's being read to its answer, or the beginning of its stream.",
+    ["method"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+LEASES = Counter(
+    "a2a_leases",
+    "Leases granted to this process, by agent, and by whether the turn was begun before: first, again.",
+    ["agent", "turn"],
+)
+LEASES_LOST = Counter(
+    "a2a_leases_lost",
+    "Leases that this process had and lost: taken away, or not renewed in time.",
+    ["agent"],
+)
+RUNS_FAILED = Counter(
+    "a2a_runs_failed",
+    "Turns that agents didn't end themselves, by why: raised, blocked, silent, slow, exhausted, not_twice, damaged.",
+    ["agent", "reason"],
+)
+RUNS = Gauge("a2a_runs", "Tasks that this process works on.")
+WATCHERS = Gauge(
+    "a2a_watchers", "Readers of tasks in this process, those included that wait for a turn."
+)
+LAG = Gauge("a2a_loop_lag_seconds", "By how much this process's event loop was late, lately.")
+DRAINING = Gauge("a2a_draining", "Whether this process is on its way out.")
+BREAKS = Counter(
+    "a2a_broadcast_breaks",
+    "Connections for live events that broke, or delivered nothing and were replaced.",
+)
+HEALS = Counter(
+    "a2a_feed_heals",
+    "Gaps in live events that were filled from the log, those included that turned out to be none.",
+)
+Gauge("a2a_info", "Which version this process runs.", ["version"]).labels(VERSION).set(1)
+
+
+def expect(agent: str, failures: Iterable[str]) -> None:
+    """Show an agent's counts from the beginning, as zero: else the first one of each isn't seen to be one more.
+
+    Args:
+        agent: The agent, which this process runs.
+        failures: How its turns may fail.
+    """
+    for turn in ("first", "again"):
+        LEASES.labels(agent, turn)
+    LEASES_LOST.labels(agent)
+    for failure in failures:
+        RUNS_FAILED.labels(agent, failure)
+
+
+for _outcome in ("delivered", "failed", "given up"):
+    PUSHES.labels(_outcome)
+for _reason in ("trimmed", "forked", "future", "malformed", "gone"):
+    RESETS.labels(_reason)
 
 
 def exposition() -> bytes:

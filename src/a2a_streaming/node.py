@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import socket
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, Protocol
 
+from a2a_streaming import tracing
 from a2a_streaming.agent import Agent
 from a2a_streaming.archive import Archive, open_archive
 from a2a_streaming.archiving import Archiver
@@ -92,6 +95,7 @@ class Node:
         self._authenticator: Authenticator | None = None
         self._keyring: KeyRing | None = None
         self._registry: Registry | None = None
+        self._traces = False
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
@@ -107,6 +111,11 @@ class Node:
         if self._manager is None:
             raise RuntimeError("the node hasn't started")
         return self._manager
+
+    @property
+    def started(self) -> bool:
+        """Whether the node has started."""
+        return self._manager is not None and self._registry is not None
 
     @property
     def authenticator(self) -> Authenticator:
@@ -176,7 +185,10 @@ class Node:
         if self._starting is None or (
             self._starting.done() and (self._starting.cancelled() or self._starting.exception())
         ):
-            self._starting = asyncio.create_task(self._start(), name="start")
+            # In a context of its own: what a first request is known by isn't what all later ones are.
+            self._starting = asyncio.create_task(
+                self._start(), name="start", context=contextvars.Context()
+            )
         await asyncio.shield(self._starting)
 
     async def ready(self) -> None:
@@ -196,6 +208,7 @@ class Node:
         self.archive = await open_archive(self.settings)
         retention = await asyncio.to_thread(Retention.from_settings, self.settings)
         try:
+            await self._begin_to_trace()
             url = self.settings.redis_url
             if not url:
                 self._store = EmbeddedStore(
@@ -239,6 +252,14 @@ class Node:
         self._registry = Registry(manager, self.name, self._describe)
         self._registry.start()
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
+
+    async def _begin_to_trace(self) -> None:
+        settings = self.settings
+        if settings.traces != "off" and not self._traces:
+            self._traces = True
+            start = partial(tracing.start, url=settings.traces_url, share=settings.traces_share)
+            # In a thread: it imports, and reads certificates.
+            await asyncio.to_thread(start, settings.traces, instance=self.name)
 
     def _describe(self) -> Json:
         """Return how the process is, for the registry."""
@@ -296,6 +317,9 @@ class Node:
             await self._close_store()
         finally:
             self._watchdog.stop()
+            if self._traces:
+                self._traces = False
+                await asyncio.to_thread(tracing.stop)
 
     async def _close_store(self) -> None:
         manager, self._manager = self._manager, None

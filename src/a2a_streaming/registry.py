@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from a2a_streaming import metrics
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.tally import Counts, moved, told
@@ -78,6 +79,10 @@ class Registry:
         lists = time.monotonic() - self._listed >= _LISTED_EVERY
         about = self._describe()
         self._measure()
+        metrics.RUNS.set(about["runs"])
+        metrics.WATCHERS.set(about["watchers"])
+        metrics.DRAINING.set(about["draining"])
+        metrics.LAG.set(self._lag)
         how: Json = {
             **self._same,
             **about,

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+from a2a_streaming import tracing
 from a2a_streaming.accepting import new_context_id
 from a2a_streaming.answers import Answers
 from a2a_streaming.attempt import noted
@@ -197,12 +198,13 @@ class Run(Answers):
             kwargs.setdefault("idempotency_key", self.step_key(name))
         outside = _inside.set(f"s {name}")
         try:
-            if inspect.iscoroutinefunction(function):
-                result = await function(*args, **kwargs)
-            else:
-                result = await asyncio.to_thread(function, *args, **kwargs)
-                if inspect.isawaitable(result):  # a lambda around an async function
-                    result = await result
+            with tracing.span("step", step=name):
+                if inspect.iscoroutinefunction(function):
+                    result = await function(*args, **kwargs)
+                else:
+                    result = await asyncio.to_thread(function, *args, **kwargs)
+                    if inspect.isawaitable(result):  # a lambda around an async function
+                        result = await result
         finally:
             _inside.reset(outside)
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from a2a_streaming import tracing
 from a2a_streaming.accepting import (
+    TRACE,
     check_depth,
     fingerprint,
     new_context_id,
@@ -23,7 +25,7 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json, State
-from a2a_streaming.telemetry import get_logger
+from a2a_streaming.telemetry import bind, get_logger
 
 _log = get_logger(__name__)
 
@@ -119,6 +121,7 @@ class Sender:
             stored = caller.stored_id(told)
             owner = await self._owner_of(stored, caller)
         context_id = context or new_context_id(stored)
+        bind(task=stored, context=context_id)
         said = message(
             "user",
             parts,
@@ -208,8 +211,10 @@ class Sender:
 
 
 def _noted(metadata: Json | None, caller: Caller, owner: str, notes: Json) -> Json:
-    """Return a message's metadata with notes of ours, which no client makes: which person answers there."""
+    """Return a message's metadata with notes of ours, which no client makes: which person answers there, and the trace."""
     bare = _bare(metadata or {})
+    if trace := tracing.carrier():  # which the runs follow on, wherever and whenever they are
+        notes = {**notes, TRACE: trace}
     if caller.role in (Role.AGENT, Role.OPERATOR) and (caller.owner != owner or not owner):
         notes = {**notes, "human": caller.owner}
     return {**bare, INTERNAL: notes} if notes else bare

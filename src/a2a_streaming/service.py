@@ -20,7 +20,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.sending import Sender, Sent
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import Json, State, answered_by_message, state_of
-from a2a_streaming.telemetry import get_logger
+from a2a_streaming.telemetry import bind, get_logger
 from a2a_streaming.webhooks import TaskWebhooks
 
 _log = get_logger(__name__)
@@ -306,4 +306,8 @@ class TaskService:
             TaskNotFound: It isn't there for them.
             Unavailable: Redis is away.
         """
-        return await authorize(self._manager, self._feeds, task_id, caller, does, agent=self._agent)
+        stored = await authorize(
+            self._manager, self._feeds, task_id, caller, does, agent=self._agent
+        )
+        bind(task=stored)
+        return stored

@@ -236,9 +236,17 @@ class Settings(BaseSettings):
     """The model's price for a million tokens that it says."""
 
     log_format: Literal["console", "json"] = "console"
-    """Logs for people or for machines."""
+    """Logs for people or for machines. Those for machines leave out what exceptions say, unless debug lines are logged."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important line that is logged. Customers' text is logged at debug alone."""
+    traces: Literal["off", "otlp", "program"] = "off"
+    """Where OpenTelemetry's spans go: nowhere, to a collector, or to the provider that the program itself sets."""
+    traces_url: str = ""
+    """The collector's address for OTLP over HTTP, such as http://127.0.0.1:4318; empty: as OpenTelemetry's own variables
+    say, or else that one."""
+    traces_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Which share of requests is traced, of those that don't come with a trace of their own; 1: as OpenTelemetry's own
+    variables say, or else all."""
 
     @property
     def authenticates(self) -> bool:

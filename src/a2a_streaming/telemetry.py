@@ -1,17 +1,22 @@
 """Logs: structured lines, for people or for machines.
 
 Lines go through the standard library's loggers, so that a program that mounts our application keeps
-its own way of logging; our own commands call `configure_logging`. Customers' text goes to debug lines
-alone.
+its own way of logging; our own commands call `configure_logging`. What is bound (`bind`) stands in every line of the
+same request or run, those included that agents write by the standard library's loggers.
+
+Customers' text goes to debug lines alone. What exceptions say may be such text, whoever raises them; so lines for machines
+tell their kinds and places without their words, unless debug lines are written.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal
+import traceback
+from typing import Any, Literal, cast
 
 import structlog
+from structlog.typing import ExcInfo
 
 from a2a_streaming.redaction import Redactor
 
@@ -29,8 +34,13 @@ def configure_logging(
         redactor: Takes out of each line what nobody needs to read; None to leave it.
     """
     # Plain tracebacks: those with local variables would show customers' text.
+    exceptions = (
+        structlog.processors.format_exc_info
+        if level == "debug"
+        else structlog.processors.ExceptionRenderer(_without_words)
+    )
     last: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [exceptions, structlog.processors.JSONRenderer()]
         if format == "json"
         else [
             structlog.dev.ConsoleRenderer(
@@ -44,6 +54,7 @@ def configure_logging(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.ExtraAdder(),
@@ -89,3 +100,43 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
     )
+
+
+def bind(**ids: str | int) -> None:
+    """Have ids stand in every line that is logged from here on in the same asyncio task, and in those that it starts.
+
+    Args:
+        ids: Of a task, its context, a run, a trace; those without a value are left out.
+    """
+    structlog.contextvars.bind_contextvars(**{key: id_ for key, id_ in ids.items() if id_ != ""})
+
+
+def unbind(*names: str) -> None:
+    """Let ids stand in no line any more.
+
+    Args:
+        names: Theirs.
+    """
+    structlog.contextvars.unbind_contextvars(*names)
+
+
+def _without_words(exc_info: ExcInfo) -> str:
+    """Return a traceback that tells kinds and places, but nothing that an exception says."""
+    return "\n".join(_told(exc_info[1], set()))
+
+
+def _told(error: BaseException, seen: set[int]) -> list[str]:
+    if id(error) in seen:
+        return []
+    seen.add(id(error))
+    lines: list[str] = []
+    if error.__cause__ is not None:
+        lines += [*_told(error.__cause__, seen), "which was the cause of"]
+    elif error.__context__ is not None and not error.__suppress_context__:
+        lines += [*_told(error.__context__, seen), "in whose handling came"]
+    lines.append("".join(traceback.format_tb(error.__traceback__)).rstrip())
+    lines.append(f"{type(error).__module__}.{type(error).__qualname__}")
+    if isinstance(error, BaseExceptionGroup):
+        for one in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            lines += ["of which one is", *_told(one, seen)]
+    return lines

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 
+from a2a_streaming import metrics, tracing
+from a2a_streaming.accepting import trace_of
 from a2a_streaming.agent import Agent
 from a2a_streaming.attempt import begin_again
 from a2a_streaming.auth import Authenticator
@@ -27,25 +29,17 @@ from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.caller import demo_token
 from a2a_streaming.errors import Fenced, Unavailable
 from a2a_streaming.event import message, status_event, text_part
+from a2a_streaming.failures import Failure
 from a2a_streaming.intervening import EMITS
 from a2a_streaming.position import Position
 from a2a_streaming.run import Run
 from a2a_streaming.task import Json, State, mentions, state_of
-from a2a_streaming.telemetry import get_logger
-from a2a_streaming.watchdog import LoopBlocked, interruptible
+from a2a_streaming.telemetry import bind, get_logger
+from a2a_streaming.watchdog import interruptible
 
 _log = get_logger(__name__)
 
-_RAISED = "Something went wrong on our side, and we couldn't finish this. Please try again."
-_SILENT = "We couldn't finish this: it ended without an answer. Please try again."
-_SLOW = "This took longer than we allow, so we stopped it. Please try again."
-_EXHAUSTED = "We tried this several times and couldn't finish it. Please try again later."
 _CANCELED = "This request was canceled."
-_NOT_TWICE = (
-    "This was interrupted on our side, and can't be repeated safely: a part of it may have been done. "
-    "Please check, then try again."
-)
-_DAMAGED = "We lost a part of this request on our side, and couldn't finish it. Please try again."
 
 _DRAIN = 0.5
 """Seconds that an agent gets to stop when its process drains: then another goes on in its place."""
@@ -147,7 +141,8 @@ class Turns:
             return
         if grant.damaged:
             _log.error("Redis has lost parts of a task", task=grant.task_id)
-            await self._end(running, State.FAILED, _DAMAGED)
+            self._count(Failure.DAMAGED)
+            await self._end(running, State.FAILED, Failure.DAMAGED.text)
             return
         attempt, steps = grant.attempt, grant.steps
         while True:
@@ -176,7 +171,8 @@ class Turns:
             return False
         if attempt > self._settings.max_attempts:
             _log.error("gave up on a turn", task=grant.task_id, attempts=attempt - 1)
-            await self._abandon(running, attempt, steps, State.FAILED, _EXHAUSTED)
+            self._count(Failure.EXHAUSTED)
+            await self._abandon(running, attempt, steps, State.FAILED, Failure.EXHAUSTED.text)
             return False
         if writer.escalated and (asked := await self._asked(running)) is not None:
             await self._escalate(running, asked, attempt, steps)
@@ -186,7 +182,8 @@ class Turns:
             return False
         if not self._agent.resumable and f"s {EMITS}" in steps:
             _log.error("not run twice: it isn't resumable, and had begun", task=grant.task_id)
-            await self._abandon(running, attempt, steps, State.FAILED, _NOT_TWICE)
+            self._count(Failure.NOT_TWICE)
+            await self._abandon(running, attempt, steps, State.FAILED, Failure.NOT_TWICE.text)
             return False
         run = running.run = self._run(running, entry, steps, attempt=attempt)
         run.found = await self._begin(running, entry, steps)
@@ -295,6 +292,27 @@ class Turns:
 
     async def _turn(self, running: Running, run: Run, act: Callable[[], Awaitable[None]]) -> None:
         """Let the agent act on one message, and see to it that the turn ends."""
+        grant = running.grant
+        with tracing.span(
+            f"run {self._agent.name}",
+            "consumer",
+            parent=trace_of(run.message),
+            agent=self._agent.name,
+            task_id=grant.task_id,
+            context_id=grant.context,
+            message_id=run.message_id,
+            run=grant.epoch,
+            attempt=run.attempt,
+        ) as span:
+            bind(attempt=run.attempt, trace=tracing.trace_id())
+            await self._act(running, run, act)
+            span.note(state=running.writer.state.label)
+            if running.stop is not None:
+                span.note(stopped=running.stop.name.lower())
+            elif running.writer.state is State.FAILED:
+                span.fail("failed")
+
+    async def _act(self, running: Running, run: Run, act: Callable[[], Awaitable[None]]) -> None:
         turn = asyncio.create_task(_run_agent(act), name=f"run {run.task_id}")
         if running.stop is not None:
             turn.cancel()
@@ -305,7 +323,7 @@ class Turns:
         if answered:
             await running.writer.drain()  # a cancel may have cut the agent's waiting for it short
             if error is not None:
-                _log.error("the agent raised after its answer", task=run.task_id, exc_info=error)
+                _log.error("the agent raised after its answer", task=run.stored_id, exc_info=error)
             return
         if running.stop in _LOST:
             raise Fenced(run.task_id, running.grant.epoch)
@@ -317,12 +335,19 @@ class Turns:
             await self._clean_up(running, run, State.CANCELED)
             await self._end(running, State.CANCELED, _CANCELED, run.farewell)
             return
-        why, text = _why_failed(error, finished=finished, canceled=turn.cancelled())
+        failure = Failure.of(error, finished=finished, canceled=turn.cancelled())
+        self._count(failure)
         _log.error(
-            f"the agent failed: {why}", task=run.task_id, agent=self._agent.name, exc_info=error
+            f"the agent failed: {failure.why}",
+            task=run.stored_id,
+            agent=self._agent.name,
+            exc_info=error,
         )
         await self._clean_up(running, run, State.FAILED)
-        await self._end(running, State.FAILED, text)
+        await self._end(running, State.FAILED, failure.text)
+
+    def _count(self, failure: Failure) -> None:
+        metrics.RUNS_FAILED.labels(self._agent.name, failure.label).inc()
 
     async def _finish(self, turn: asyncio.Task[None], running: Running) -> bool:
         """Wait for an agent to return. If it takes too long or is stopped, it gets a while to clean up.
@@ -358,12 +383,12 @@ class Turns:
         running.cleaned = False
         if not done:
             job.cancel()
-            _log.error("the agent's cancel is too slow", task=run.task_id, agent=self._agent.name)
+            _log.error("the agent's cancel is too slow", task=run.stored_id, agent=self._agent.name)
         elif not job.cancelled() and (error := job.exception()) is not None:
             # An agent's code may raise anything; the task ends all the same.
             _log.error(
                 "the agent's cancel raised",
-                task=run.task_id,
+                task=run.stored_id,
                 agent=self._agent.name,
                 exc_info=error,
             )
@@ -389,17 +414,6 @@ async def _run_agent(act: Callable[[], Awaitable[None]]) -> None:
             await act()
     except SystemExit as error:  # it would end this process, and every other run in it
         raise RuntimeError("the agent called sys.exit()") from error
-
-
-def _why_failed(error: BaseException | None, *, finished: bool, canceled: bool) -> tuple[str, str]:
-    """Return why an agent failed: for the log, and for the customer."""
-    if isinstance(error, LoopBlocked):
-        return "it blocked the event loop", _RAISED
-    if not finished:
-        return "it was too slow", _SLOW
-    if error is not None or canceled:
-        return "it raised", _RAISED
-    return "it ended without an answer", _SILENT
 
 
 def _latest(task: Json) -> InboxEntry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from a2a_streaming import metrics
 from a2a_streaming.agent import Agent, Unwatched
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.connection import Command
@@ -18,8 +19,9 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.work import Hint
 from a2a_streaming.backbone.writer import LogWriter
 from a2a_streaming.errors import Fenced, Unavailable
+from a2a_streaming.failures import Failure
 from a2a_streaming.task import Json, State, answered_by_message
-from a2a_streaming.telemetry import get_logger
+from a2a_streaming.telemetry import bind, get_logger
 from a2a_streaming.turns import Running, Stop, Turns
 
 _log = get_logger(__name__)
@@ -52,6 +54,7 @@ class Worker:
         self._draining = False
         self._count = 0
         self._loops: list[asyncio.Task[None]] = []
+        metrics.expect(agent.name, [failure.label for failure in Failure])
 
     def start(self) -> None:
         """Begin to take tasks; goes on whatever becomes of Redis, until `drain`."""
@@ -239,11 +242,14 @@ class Worker:
 
     async def _do(self, hint: Hint) -> None:
         began = asyncio.get_running_loop().time()
+        bind(agent=self._agent.name, task=hint.task_id)
         lease = await self._lease(hint.task_id)
         if not isinstance(lease, Grant):
             if lease is not None and lease.reason != "BUSY":
                 await self._settle(hint.task_id, [hint.item])
             return  # else the hint stays pending
+        bind(context=lease.context, run=lease.epoch)
+        metrics.LEASES.labels(self._agent.name, "first" if lease.attempt == 1 else "again").inc()
         writer = LogWriter(
             self._manager.log,
             lease,
@@ -320,6 +326,7 @@ class Worker:
 
     async def _let_go(self, running: Running) -> None:
         """Leave a task to who has its lease, or takes it: one of its hints may be the one that is to wake them."""
+        metrics.LEASES_LOST.labels(self._agent.name).inc()
         _log.warning("lost the lease; another process goes on", task=running.grant.task_id)
         woken = len(running.items) > 1
         if not woken and running.stop is not Stop.RETRY:

@@ -111,6 +111,7 @@ class Stage:
             "A2A_KEY_PREFIX": f"{name}:",
             "A2A_RECORDS": "conversations.company:records",
             "A2A_LEASE_SECONDS": _LEASE,
+            "A2A_LOG_FORMAT": "json",
             DATABASE: url,
             **more,
         }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conversations.books import changes
+from conversations.leaking import leaks, read
 from conversations.playing import Kill
 from conversations.script import CONVERSATIONS, Sight, unseen
 from conversations.stage import Database, Reader, Stage
@@ -40,6 +41,10 @@ async def test_a_conversation_whose_platform_is_killed_ends_as_its_file_says(
     if playing.faults:
         print((tmp_path / "log").read_text())
     assert playing.faults == []
+    assert leaks(tmp_path / "log", conversation) == []
+    asked = [line for line in read(tmp_path / "log") if line["event"] == "Claude answered"]
+    assert bool(asked) == (reader == "claude")
+    assert all({"agent", "task", "context", "run", "attempt"} <= line.keys() for line in asked)
 
 
 def test_the_conversations_are_twelve_and_every_pair_of_axes_is_played() -> None:

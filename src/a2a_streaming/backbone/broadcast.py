@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
+from a2a_streaming import metrics
 from a2a_streaming.backbone.connection import CommandFailed, Link, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import Unavailable
@@ -139,6 +140,7 @@ class Broadcast:
                 _log.warning(_BROKE, reason=str(error.__cause__))
             except Exception:  # without this ear the whole process is deaf
                 _log.exception("listening failed; reconnecting")
+            metrics.BREAKS.inc()
             self._drop()
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import importlib
 import ipaddress
@@ -248,7 +249,8 @@ class _Process:
     def stop(self) -> None:
         """Ask for a clean end, be it still starting or serving. May be called by a signal's handler."""
         self._server.stop()
-        self._loop.call_soon_threadsafe(self._call_off)
+        # A signal comes in the midst of whatever runs, which has nothing to do with it.
+        self._loop.call_soon_threadsafe(self._call_off, context=contextvars.Context())
 
     async def run(self, listening: socket.socket, banner: str) -> None:
         """Start, serve until it is asked to end, and close all that was started.

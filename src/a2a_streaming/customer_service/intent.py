@@ -169,7 +169,7 @@ class IntentAgent(Agent):
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._delegator.cancel(run)
         except (AgentUnreachable, TimeoutError) as error:
-            _log.warning("a child goes on beside a person", task=run.task_id, reason=str(error))
+            _log.warning("a child goes on beside a person", task=run.stored_id, reason=str(error))
             return False
         return True
 
@@ -217,7 +217,7 @@ class IntentAgent(Agent):
         if intent.intent in SMALLTALK:
             await run.complete(wording.small_talk(intent.intent, known), metadata=noted)
         elif not known:
-            _log.error("no specialist can be reached", task=run.task_id)
+            _log.error("no specialist can be reached", task=run.stored_id)
             await self._settle(run, Trouble("failed", wording.NOBODY), noted)
         elif intent.confidence >= _SURE:
             text = wording.out_of_scope(known)

@@ -33,6 +33,7 @@ from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.keeping import RecordsKeeper
 from a2a_streaming.customer_service.pages import PLACES
 from a2a_streaming.customer_service.records import DemoCustomers, Priority, Records, SqlRecords
+from a2a_streaming.customer_service.records.traced import traced
 from a2a_streaming.errors import InvalidSetting
 from a2a_streaming.task import Json
 from a2a_streaming.topic import Topic
@@ -70,8 +71,10 @@ class Platform:
     ) -> None:
         self.agents: list[Agent] = []
         """The agents."""
-        self.records: Records = _records(settings) if records is None else records
+        own = _records(settings) if records is None else records
+        self.records: Records = own if settings.traces == "off" else traced(own)
         """The systems of record."""
+        self._customers = own.customers
         self._intent: IntentAgent | None = None
         self._detector: Detector | None = None
         self._alarm = alarm
@@ -138,7 +141,7 @@ class Platform:
 
         Each has a `name`, and the `subject` to ask as them: empty for the first, who is it without being named.
         """
-        customers = self.records.customers
+        customers = self._customers
         found = await customers.demo() if isinstance(customers, DemoCustomers) else ()
         return [
             {"subject": one.subject if place else "", "name": one.name}

@@ -63,7 +63,7 @@ class ExecutorAgent(Agent):
         try:
             await self.executor.cancel(request_context(run), queue)
         except Exception as error:  # many executors raise here to say that there is nothing to do
-            _log.warning("an executor's cancel raised", task=run.task_id, reason=repr(error))
+            _log.warning("an executor's cancel raised", task=run.stored_id, reason=repr(error))
 
 
 def as_agent(found: object, *, card: AgentCard | None = None, name: str = "this") -> Agent:

@@ -179,7 +179,7 @@ class CancelQueue(EventQueue):
         status = event.status if isinstance(event, TaskStatusUpdateEvent | Task) else None
         told: Json = MessageToDict(status) if status is not None else {}
         if told.get("state") != State.CANCELED.value:
-            _log.info("dropped what a canceled executor emitted", task=run.task_id)
+            _log.info("dropped what a canceled executor emitted", task=run.stored_id)
         elif (said := told.get("message")) and said.get("messageId") and said.get("parts"):
             run.farewell = {**_named(said, run), "role": "ROLE_AGENT"}
 

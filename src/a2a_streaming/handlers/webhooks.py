@@ -46,6 +46,8 @@ class WebhookHandler(RequestHandler):
         self._caller = caller
         self.away: Unavailable | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
+        self.refused: RequestError | None = None
+        """What kept the request from being served."""
 
     @property
     def _service(self) -> TaskService:
@@ -57,6 +59,7 @@ class WebhookHandler(RequestHandler):
         try:
             yield
         except RequestError as error:
+            self.refused = error
             if isinstance(error, Unavailable):
                 self.away = error
             raise sdk_error(error) from error

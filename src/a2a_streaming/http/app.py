@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -17,7 +16,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from a2a_streaming import metrics
 from a2a_streaming.agent import Agent
 from a2a_streaming.caller import DEMO_HEADER
 from a2a_streaming.cards import KEY_HEADER
@@ -27,6 +25,7 @@ from a2a_streaming.http.bodies import VERSION_HEADER
 from a2a_streaming.http.cards import CardEndpoint, base_url
 from a2a_streaming.http.key_set import KeySetEndpoint
 from a2a_streaming.http.legacy import ENVELOPE_HEADER
+from a2a_streaming.http.measuring import Measures
 from a2a_streaming.http.rest import RestEndpoint
 from a2a_streaming.http.rpc import RpcEndpoint
 from a2a_streaming.http.tokens import TokenEndpoint, give_link, give_ticket, give_token
@@ -99,7 +98,7 @@ def node_app(
         *more,
         Route("/healthz", _healthz),
         Route("/readyz", _Readiness(node)),
-        Route("/metrics", _metrics),
+        Route("/metrics", Measures(node)),
         Route("/auth/ticket", TokenEndpoint(node, give_ticket), methods=["POST"]),
         Route("/auth/link", TokenEndpoint(node, give_link), methods=["POST"]),
         Route("/auth/token", TokenEndpoint(node, give_token), methods=["POST"]),
@@ -260,12 +259,6 @@ class _Readiness:
         if self._node.draining:
             response = PlainTextResponse("not ready: shutting down\n", 503)
         await response(scope, receive, send)
-
-
-async def _metrics(_: Request) -> Response:
-    # In a thread: the process's own figures are read from files.
-    shown = await asyncio.to_thread(metrics.exposition)
-    return Response(shown, media_type=metrics.CONTENT_TYPE)
 
 
 async def _healthz(_: Request) -> Response:

@@ -20,6 +20,7 @@ from a2a_streaming.reading import TaskReader, read_position
 from a2a_streaming.sending import Sent
 from a2a_streaming.service import TaskService
 from a2a_streaming.session import StreamSession
+from a2a_streaming.telemetry import unbind
 from a2a_streaming.wire import jsonrpc, legacy
 from a2a_streaming.wire.jsonrpc import Call
 from a2a_streaming.wire.legacy_frames import LegacyFrames
@@ -134,6 +135,7 @@ class LegacyEndpoint:
             for reader in readers:
                 await reader.aclose()
             raise
+        unbind("task")  # it is about several
         return EventStream(self._node, FollowReader(readers))
 
     async def _watch(self, task_id: str, position: str | None) -> StreamSession:

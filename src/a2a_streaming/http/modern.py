@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
 from a2a_streaming.handlers import Handler
+from a2a_streaming.http.asked import Asked
 from a2a_streaming.http.bodies import extensions, json_response, read_again
 from a2a_streaming.http.cards import base_url
 from a2a_streaming.http.stream import serve
@@ -51,13 +52,14 @@ class ModernEndpoint:
         self._dialect = dialect
         self._caller = caller
 
-    async def answer(self, request: Request, call: Call, body: bytes) -> ASGIApp:
+    async def answer(self, request: Request, call: Call, body: bytes, asked: Asked) -> ASGIApp:
         """Answer one request.
 
         Args:
             request: The HTTP request.
             call: What it asks.
             body: Its body.
+            asked: Is told if it is answered by an error.
 
         Raises:
             RequestError: It can't be served.
@@ -72,6 +74,7 @@ class ModernEndpoint:
             except Unavailable:
                 raise  # HTTP says so too, and when to come back
             except RequestError as error:
+                asked.refused(error)
                 told = build_error_response(call.id, sdk_error(error))
                 return json_response(orjson.dumps(told))
         again = read_again(request, body, self._dialect)
@@ -83,6 +86,7 @@ class ModernEndpoint:
             response = await adapter.handle_request(call.id, call.method, whole, again)
         if handler.away is not None:
             raise handler.away
+        asked.refused(handler.refused)
         response.headers["cache-control"] = "no-store"
         return response
 

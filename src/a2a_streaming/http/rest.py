@@ -32,6 +32,7 @@ from a2a_streaming.errors import (
 )
 from a2a_streaming.handlers import Handler
 from a2a_streaming.http.access import Access, counted
+from a2a_streaming.http.asked import Asked
 from a2a_streaming.http.bodies import (
     A2A_JSON,
     asked_version,
@@ -59,9 +60,9 @@ _log = get_logger(__name__)
 _ID = r"(?P<id>[^/:]+)"
 _PUSH = rf"/tasks/{_ID}/pushNotificationConfigs"
 _STREAMS = (
-    ("POST", re.compile(r"/message:stream"), "send"),
-    ("GET", re.compile(rf"/tasks/{_ID}:subscribe"), "subscribe"),
-    ("POST", re.compile(rf"/tasks/{_ID}:subscribe"), "subscribe"),
+    ("POST", re.compile(r"/message:stream"), "/message:stream"),
+    ("GET", re.compile(rf"/tasks/{_ID}:subscribe"), "/tasks/{id}:subscribe"),
+    ("POST", re.compile(rf"/tasks/{_ID}:subscribe"), "/tasks/{id}:subscribe"),
 )
 _UNARY = (
     ("POST", re.compile(r"/message:send"), "/message:send"),
@@ -151,15 +152,24 @@ class RestEndpoint:
         position = request.headers.get("last-event-id")
         for method, pattern, operation in _STREAMS:
             if request.method == method and (found := pattern.fullmatch(path)):
-                task_id = found["id"] if operation == "subscribe" else None
-                asked = RESUME in extensions(request)
-                frames = ModernFrames(dialect, None, with_positions=asked)
+                task_id = found.groupdict().get("id")
+                resumes = RESUME in extensions(request)
+                frames = ModernFrames(dialect, None, with_positions=resumes)
                 stream = partial(self._stream, handler, body, task_id, position, frames)
-                return await counted(self._node, caller, stream)
+                with self._asked(request, method, operation, dialect):
+                    return await counted(self._node, caller, stream)
         for method, pattern, name in _UNARY:
             if request.method == method and (found := pattern.fullmatch(path)):
-                return await self._dispatch(request, body, handler, (method, name), found)
+                with self._asked(request, method, name, dialect) as asked:
+                    answer = await self._dispatch(request, body, handler, (method, name), found)
+                    asked.refused(handler.refused)
+                    return answer
         raise MethodNotFound(f"{request.method} /v1{path}", [f"{m} /v1{n}" for m, n in _V1])
+
+    def _asked(self, request: Request, method: str, name: str, dialect: Dialect) -> Asked:
+        asked = Asked(self._agent, f"{method} {name}", request.headers)
+        asked.speaks(dialect)
+        return asked
 
     async def _stream(
         self,

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from a2a_streaming import tracing
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import (
     InternalError,
@@ -16,6 +17,7 @@ from a2a_streaming.errors import (
     RequestError,
 )
 from a2a_streaming.http.access import Access, counted
+from a2a_streaming.http.asked import Asked
 from a2a_streaming.http.bodies import (
     asked_version,
     check_extensions,
@@ -101,9 +103,16 @@ class RpcEndpoint:
                 f'The path asks for {method}, but "method" says {call.method[:64]!r}. Make them agree.'
             )
         dialect = choose(pinned, call.method, read_version(asked_version(request)))
+        with Asked(self._agent, call.method, _trace_of(request, call)) as asked:
+            return await self._answer_call(request, body, call, dialect, asked)
+
+    async def _answer_call(
+        self, request: Request, body: bytes, call: Call, dialect: Dialect | None, asked: Asked
+    ) -> ASGIApp:
         caller = await self._access.identify(request)
         if dialect is None:
             dialect = of_birth(await self._born(call, caller))
+        asked.speaks(dialect)
         if dialect is Dialect.FIRST:
             legacy = LegacyEndpoint(self._node, self._agent, caller)
             answer = partial(legacy.answer, request, call)
@@ -112,7 +121,7 @@ class RpcEndpoint:
             if call.method in _SENDING:
                 check_extensions(request, self._node.cards[self._agent])
             modern = ModernEndpoint(self._node, self._agent, dialect, caller)
-            answer = partial(modern.answer, request, call, body)
+            answer = partial(modern.answer, request, call, body, asked)
         if call.method in STREAMS:
             return await counted(self._node, caller, answer)
         return await answer()
@@ -122,3 +131,14 @@ class RpcEndpoint:
         if not isinstance(task_id, str):
             return None
         return await self._node.service(self._agent).born(task_id, caller=caller)
+
+
+def _trace_of(request: Request, call: Call) -> tracing.Carrier:
+    """Return where a request's trace context stands: in its headers or, as agents also send it, in its message."""
+    if "traceparent" in request.headers:
+        return request.headers
+    match call.params:
+        case {"message": {"metadata": {"traceparent": str()} as metadata}}:
+            return metadata
+        case _:
+            return {}

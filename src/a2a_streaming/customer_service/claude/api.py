@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx2
 import orjson
 
-from a2a_streaming import Settings
+from a2a_streaming import Settings, tracing
 from a2a_streaming.customer_service.claude import metrics, sdk
 from a2a_streaming.customer_service.claude.budget import Account, Budget, Ledger, Prices, Usage
 from a2a_streaming.customer_service.claude.faults import RETRIED, ClaudeFailed, Reason
@@ -144,8 +144,9 @@ class Claude:
         if self._redactor:
             prompt = replace(prompt, messages=self._redactor.value(prompt.messages))
         try:
-            self._check_rest()
-            reply = await self._ask_in_time(prompt, ledger, tell)
+            with tracing.span("ask Claude", "client", purpose=prompt.purpose):
+                self._check_rest()
+                reply = await self._ask_in_time(prompt, ledger, tell)
         except ClaudeFailed as failed:
             self._note(prompt, failed, monotonic() - began)
             raise

@@ -13,7 +13,7 @@ from typing import Any
 
 from a2a.utils.errors import A2AError
 
-from a2a_streaming import Run
+from a2a_streaming import Run, tracing
 from a2a_streaming.client import AgentUnreachable, RemoteError, StreamLost
 from a2a_streaming.customer_service import wording
 from a2a_streaming.customer_service.delegation.child import (
@@ -178,18 +178,37 @@ class Delegator:
         place = Place.of(run, sent)
         if place is not None and place.outcome is not None:
             return place.outcome
+        with tracing.span(f"delegate {child.agent}", "client", agent=child.agent) as span:
+            told = await self._delegate(run, child, said, until, noted, place)
+            if isinstance(told, Trouble) and told.reason in ("failed", "overdue"):
+                span.fail(told.reason)
+            return told
+
+    async def _delegate(
+        self,
+        run: Run,
+        child: Delegation,
+        said: Json,
+        until: float,
+        noted: Json,
+        place: Place | None,
+    ) -> Json | Trouble | None:
+        sent = said["messageId"]
         client = await self._client(run, child.agent)
         if client is None:
-            _log.error("a specialist is gone", agent=child.agent, task=run.task_id)
+            _log.error("a specialist is gone", agent=child.agent, task=run.stored_id)
             return Trouble("failed", wording.unreachable(child.agent), child.agent)
         if not child.task and not run.opens_context:
             twin = await run.step(
                 f"join {child.errand.key}", find_twin, client, run.context_id, child.errand, said
             )
             child = replace(child, task=twin or "", joined=bool(twin))
+        trace = tracing.carrier()
+        if trace:
+            said = {**said, "metadata": {**said["metadata"], **trace}}
         # Stored before it is sent: a second attempt sends the same, and joins what it began.
         said = await run.step(f"delegate {child.errand.key}", _keep, said)
-        client = replace(client, headers=trace_headers(said))
+        client = replace(client, headers=trace or trace_headers(said))
         relay = Relay(run, child, sent, wording.begun(child.agent), place, noted)
         try:
             async with asyncio.timeout_at(until):

@@ -20,7 +20,7 @@ from a2a_streaming.customer_service.handover.actions import QUEUE, Action, Does
 from a2a_streaming.customer_service.records import Priority, Ticket, Tickets
 from a2a_streaming.errors import A2AStreamingError, RequestError
 from a2a_streaming.task import Json
-from a2a_streaming.telemetry import get_logger
+from a2a_streaming.telemetry import get_logger, unbind
 
 _log = get_logger(__name__)
 
@@ -31,6 +31,10 @@ _RAISED = Counter(
     "Tickets that waited longer than they should, by priority.",
     ["priority"],
 )
+for (
+    _priority
+) in Priority:  # as zero from the beginning: else the first one isn't seen to be one more
+    _RAISED.labels(_priority.value)
 
 Send = Callable[[Caller, str, str, Json], Awaitable[None]]
 """Puts a message into a task's inbox; see `Door.send`."""
@@ -127,6 +131,7 @@ class OverdueWatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._every)
+            unbind("task", "context")  # of whom it told last
             try:
                 await self.look()
             except A2AStreamingError as error:
