@@ -163,6 +163,12 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Requests", _rates("a2a_requests_total", "outcome"), "ops"),
             Panel("Time to the answer", _quantiles("a2a_request_seconds", "method"), "s"),
             Panel("Posts to webhooks", _rates("a2a_pushes_total", "outcome"), "ops"),
+            Panel(
+                "Webhooks that wait",
+                (("max(a2a_push_due)", "due"), ("max(a2a_dead_letters)", "dead letters")),
+                told="Tasks with something to push that no process has taken; webhooks that were given up.",
+            ),
+            Panel("Time of a post", _quantiles("a2a_push_seconds"), "s"),
         ),
     ),
     (

@@ -12,6 +12,8 @@ from a2a.types import GetTaskRequest, Message, Part, Role, SendMessageRequest, a
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.settings import Settings
+from receivers import receiving
+from streams import message, request
 from tasks import until
 from telemetry.collecting import CALLER, TRACE, TRACEPARENT
 from telemetry.conftest import Spans
@@ -124,6 +126,25 @@ async def test_a_run_that_raises_has_failed_without_a_word_of_why(
     assert run.attributes["a2a.state"] == "failed"
     assert WORDS not in "".join(one.to_json() for one in spans())
     assert 'a2a_runs_failed_total{agent="failing",reason="raised"}' in shown
+
+
+async def test_a_post_to_a_webhook_is_in_the_requests_trace_and_its_receiver_is_told(
+    traced: Settings, http: httpx2.AsyncClient, spans: Spans
+) -> None:
+    private = traced.model_copy(update={"push_private": True})
+    async with receiving() as receiver, serving_both(Failing(), private) as both:
+        body = request("tasks/send", "t1", message("hello"))
+        body["params"]["pushNotification"] = {"url": receiver.url}
+        await http.post(f"{both.http.url}/", json=body, headers={"traceparent": TRACEPARENT})
+        await receiver.until_completed()
+
+        async def is_told() -> bool:
+            return any(one.name == "push" for one in spans())
+
+        await until(is_told)
+    posts = [one for one in spans() if one.name == "push"]
+    assert {f"{one.context.trace_id:032x}" for one in posts} == {TRACE}
+    assert {headers["traceparent"].split("-")[1] for _, headers, _ in receiver.taken} == {TRACE}
 
 
 async def test_without_traces_nothing_is_noted_with_messages(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import httpx2
 
+from a2a_streaming import tracing
 from a2a_streaming.addresses import resolve
 from a2a_streaming.push import figures
 from a2a_streaming.push.receivers import Receiver, Receivers
@@ -41,6 +42,7 @@ class Notification:
         authentication: How the receiver wants to be spoken to: `scheme`, and `credentials` if there are any.
         headers: More headers.
         claims: What its signed token says beside what each says.
+        trace: Where the trace context stands that it belongs to, if there is any; the receiver is told it.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Notification:
     authentication: Json = field(default_factory=dict[str, object])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     claims: Mapping[str, str] = field(default_factory=dict[str, str])
+    trace: tracing.Carrier = field(default_factory=dict[str, str])
 
 
 class Outcome(NamedTuple):
@@ -116,8 +119,14 @@ class Sender:
                 if first is not None:
                     await first()
                 begun = time.monotonic()
+                task = notification.claims.get("taskId", "")
+                parent = notification.trace
                 try:
-                    return await self._post(receiver, notification)
+                    with tracing.span("push", "client", parent=parent, task_id=task) as span:
+                        outcome = await self._post(receiver, notification)
+                        if outcome.reason:
+                            span.fail("refused")
+                    return outcome
                 finally:
                     figures.PUSH_SECONDS.observe(time.monotonic() - begun)
         except (ValueError, httpx2.InvalidURL) as error:
@@ -146,6 +155,7 @@ class Sender:
         signed = await self._keys.token(notification.url, notification.body, claims)
         headers = {
             **notification.headers,
+            **tracing.carrier(),
             "content-type": notification.content_type,
             "user-agent": "a2a-streaming",
             ID_HEADER: notification.id,

@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import orjson
 
+from a2a_streaming import tracing
+from a2a_streaming.accepting import trace_of
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.webhooks import Failing, Noted, Webhook
 from a2a_streaming.errors import TaskNotFound
@@ -83,6 +85,7 @@ class Teller:
         self._webhook = webhook
         self._told = webhook.told
         self._failing = webhook.failing
+        self._trace: tracing.Carrier = {}
         self.posting = False
         """Whether a post is under way."""
 
@@ -104,6 +107,8 @@ class Teller:
         """
         after = Position.parse(self._told) if self._told else None
         means, task_id = self._means, self._webhook.task_id
+        if tracing.is_on() and (known := await means.manager.snapshots.get(task_id)) is not None:
+            self._trace = _trace_of(known.task)
         try:
             async with StreamSession(means.manager, means.feeds, task_id, after=after) as session:
                 while not _has_ended(session):
@@ -133,6 +138,8 @@ class Teller:
             return
         for event in got:
             state = event.state
+            if tracing.is_on() and (said := event.message) and said["role"] == "ROLE_USER":
+                self._trace = trace_of(said)
             if dialect == "1.0":
                 yield event.position, event.data, state
             elif state is None:
@@ -200,6 +207,7 @@ class Teller:
             authentication=webhook.config.get("authentication") or {},
             headers={POSITION_HEADER: str(position)},
             claims={"taskId": webhook.task_id, "position": str(position)},
+            trace=self._trace,
         )
 
 
@@ -214,6 +222,15 @@ def _has_ended(session: StreamSession) -> bool:
     """Say whether the task has ended, and the webhook knows."""
     newest = session.newest
     return newest is not None and newest.state is not None and newest.state.terminal
+
+
+def _trace_of(task: Json) -> tracing.Carrier:
+    """Return the trace of the customer's latest message."""
+    said: list[Json | None] = [task["status"].get("message"), *reversed(task.get("history", ()))]
+    for one in said:
+        if one is not None and one["role"] == "ROLE_USER":
+            return trace_of(one)
+    return {}
 
 
 def _tell_task(dialect: str, task: Json) -> bytes:
