@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from a2a_streaming.agent import Agent
+from a2a_streaming.alerting import DeadlineWatch, Doing
 from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
@@ -30,7 +31,7 @@ from a2a_streaming.telemetry import get_logger
 from a2a_streaming.watchdog import Watchdog
 from a2a_streaming.worker import Worker
 
-Role = Literal["all", "front", "worker"]
+Role = Literal["all", "front", "worker", "ops"]
 
 _log = get_logger(__name__)
 
@@ -48,7 +49,7 @@ class Node:
     Args:
         agents: The agents, each with a name of its own.
         settings: The settings.
-        role: `front` serves clients, `worker` runs agents, `all` does both.
+        role: `front` serves clients, `worker` runs agents, `ops` looks after all tasks, `all` does all of that.
         exclusive: Whether the embedded store must be this process's alone.
 
     Raises:
@@ -79,6 +80,8 @@ class Node:
         self._services: dict[str, TaskService] = {}
         self._workers: list[Worker] = []
         self._pusher: Pusher | None = None
+        self._watch: DeadlineWatch | None = None
+        self._doing: Doing | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[Stream] = set()
@@ -204,6 +207,11 @@ class Node:
             if self.settings.push:
                 self._pusher = Pusher(manager, feeds)
                 await self._pusher.start()
+        if self._role in ("all", "ops"):
+            self._doing = Doing(manager, feeds)
+            await self._doing.start()
+            self._watch = DeadlineWatch(manager)
+            self._watch.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(
                 manager,
@@ -260,6 +268,10 @@ class Node:
             await asyncio.wait({starting})
         try:
             await self.drain()
+            if self._watch is not None:
+                await self._watch.stop()
+            if self._doing is not None:
+                await self._doing.stop()
             if self._pusher is not None:
                 await self._pusher.aclose()
             for service in self._services.values():

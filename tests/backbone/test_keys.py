@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.auth.keys import make_key
@@ -25,6 +27,15 @@ from a2a_streaming.task import State
 from tasks import accepted, batch, connected, leased, status, until
 
 TYPES = {"sorted set": "zset"}
+LIMITS = """
+[webhook]
+url = "http://127.0.0.1:9/nobody"
+
+[[limits]]
+name = "slow"
+measure = "total"
+seconds = 0.01
+"""
 WITHOUT_LIFETIME: set[str] = set()
 """Keys that may live for ever."""
 
@@ -60,6 +71,7 @@ def row(key: str, prefix: str) -> str | None:
     """The row of the table that a key or channel belongs to."""
     for spec in KEYS:
         pattern = re.escape(spec.pattern).replace(r"\{id\}", r"\{[^{}]+\}")
+        pattern = pattern.replace(r"\{alerts\}", rf"\{{{re.escape(prefix)}alerts\}}")
         if re.fullmatch(re.escape(prefix) + re.sub("<[a-z]+>", "[^{}]*", pattern), key):
             return spec.pattern
     return None
@@ -84,9 +96,11 @@ async def no_key_lives_for_ever(raw: redis.asyncio.Redis, prefix: str) -> set[st
 
 @pytest.mark.parametrize("prefix", ["", "shop:"])
 async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifetime(
-    settings: Settings, raw: redis.asyncio.Redis, prefix: str
+    settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path, prefix: str
 ) -> None:
     changed = {"key_prefix": prefix, "push_private": True, "auth_keys": True}
+    (tmp_path / "sla.toml").write_text(LIMITS)
+    changed |= {"sla": str(tmp_path / "sla.toml"), "sla_secret": SecretStr("s" * 32)}
     node = Node([Desk()], settings.model_copy(update=changed))
     await node.start()
     service = node.service("desk")
@@ -111,6 +125,7 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         await until(lambda: has("done", State.COMPLETED))
         await until(lambda: has("ask", State.INPUT_REQUIRED))
         await until(lambda: raw.exists(f"{prefix}nodes:figures"))
+        await until(lambda: raw.keys(f"{prefix}sla:*:alert:*"))  # of which the webhook isn't told
         stored = customer.stored_id("wait")
         await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
         async with await service.watch(customer.stored_id("ask"), caller=operator):

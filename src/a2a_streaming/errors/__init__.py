@@ -8,6 +8,7 @@ A2AStreamingError
 │   ├── MethodNotFound          no such method in this dialect
 │   ├── VersionNotSupported     a version of A2A that isn't spoken here
 │   ├── InvalidParams           the method is known, its parameters are wrong
+│   ├── AlertNotFound           no such alert
 │   ├── TaskNotFound            no such task, or not the caller's
 │   ├── TaskNotCancelable       the task has ended
 │   ├── ContentTypeNotSupported the body is no JSON by its own word
@@ -42,6 +43,7 @@ from a2a_streaming.errors.base import (
     A2AStreamingError,
 )
 from a2a_streaming.errors.requests import (
+    AlertNotFound,
     BodyTooLarge,
     ContentTypeNotSupported,
     ExtensionSupportRequired,
@@ -80,6 +82,7 @@ from a2a_streaming.errors.setup import (
 
 __all__ = [
     "A2AStreamingError",
+    "AlertNotFound",
     "BodyTooLarge",
     "ContentTypeNotSupported",
     "DataDirInUse",
