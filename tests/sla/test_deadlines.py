@@ -377,6 +377,21 @@ async def test_something_is_done_about_a_task_that_takes_too_long(
         assert [(e[b"actor"], e[b"does"].decode()) for _, e in entries] == [(b"(sla)", does)]
 
 
+async def test_what_was_exceeded_while_nobody_looked_is_acted_on_when_somebody_does(
+    settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    text = limit("total", actions=["cancel"], repeats=5, repeat_seconds=1)
+    limits = limited(settings, tmp_path, text)
+    async with working(limits, raw, says_nothing, role="worker") as desk, doing(desk):
+        await desk.send()
+        await is_working(desk)
+        await age(desk, 3600)
+        await DeadlineWatch(desk.manager).look()
+        await desk.until(State.CANCELED)
+        [alert] = await raised(desk)
+        assert alert.about["number"] == 5
+
+
 async def test_nothing_is_done_to_a_task_that_has_moved_on_meanwhile_nor_what_cant_be(
     settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path
 ) -> None:

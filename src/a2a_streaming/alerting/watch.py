@@ -87,7 +87,7 @@ class DeadlineWatch:
     async def _raise(self, task_id: str, breach: Breach, facts: Facts) -> None:
         limit = breach.limit
         # What is done is done at the first time; from then on people are reminded.
-        wanted: tuple[Does, ...] = limit.actions if breach.number == 0 else ("notify",)
+        wanted: tuple[Does, ...] = limit.actions if breach.first else ("notify",)
         has_hook = self._manager.deadlines.policy.webhook is not None
         actions: list[Does] = [
             does for does in wanted if does in limit.actions and (does != "notify" or has_hook)

@@ -94,6 +94,7 @@ class Breach:
         allowed: How long it allows, ms.
         number: 0, or the number of the repeat.
         deadline: When this was due, ms since 1970; quiet hours aside.
+        first: Whether nothing was raised on this occasion before: also a repeat is the first, if nobody looked in time.
     """
 
     limit: Limit
@@ -101,6 +102,7 @@ class Breach:
     allowed: int
     number: int
     deadline: int
+    first: bool = True
 
     @property
     def occasion(self) -> str:
@@ -190,7 +192,7 @@ def judge(policy: Policy, facts: Facts, raised: Raised, now: int) -> Verdict:
         number = _latest(policy, limit, since + allowed, first, now)
         if number is not None:
             deadline = since + allowed + _repeat_ms(limit) * number
-            breaches.append(Breach(limit, since, allowed, number, deadline))
+            breaches.append(Breach(limit, since, allowed, number, deadline, first=first == 0))
             first = number + 1
         if first <= limit.repeats:
             looks.append(_due(policy, limit, since + allowed, first))
