@@ -24,6 +24,8 @@ from a2a_streaming import Run, agent_card
 from a2a_streaming.alerting import DeadlineWatch, Doing
 from a2a_streaming.alerting.watch import RAISED
 from a2a_streaming.backbone.alerts import Alert
+from a2a_streaming.caller import ANYBODY
+from a2a_streaming.event import text_part
 from a2a_streaming.http.app import node_app
 from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
@@ -76,11 +78,26 @@ async def raised(desk: Desk) -> list[Alert]:
 
 async def is_working(desk: Desk, task: str = "t1") -> None:
     await desk.until(State.WORKING, task=task)
+    await is_listed(desk, task)
 
-    async def is_listed() -> bool:
+
+async def is_listed(desk: Desk, task: str) -> None:
+    """Wait until it is noted when a task is to be looked at."""
+
+    async def is_noted() -> bool:
         return task in await listed(desk)
 
-    await until(is_listed)
+    await until(is_noted)
+
+
+async def can_escalate(desk: Desk) -> None:
+    """Wait until the processes' word is out whose agents hand over, and which agents there are."""
+
+    async def is_said() -> bool:
+        nodes = await desk.manager.nodes.alive()
+        return any(node["escalates"] for node in nodes)
+
+    await until(is_said)
 
 
 async def says_nothing(run: Run) -> None:
@@ -360,10 +377,7 @@ async def test_something_is_done_about_a_task_that_takes_too_long(
         await desk.send()
         await is_working(desk)
 
-        async def is_said_to_escalate() -> bool:
-            return any(node["escalates"] for node in await desk.manager.nodes.alive())
-
-        await until(is_said_to_escalate)
+        await can_escalate(desk)
         await age(desk)
         await DeadlineWatch(desk.manager).look()
         await desk.until(state)
@@ -375,6 +389,45 @@ async def test_something_is_done_about_a_task_that_takes_too_long(
         assert (await until(is_done))["outcome"] == outcome
         entries: Any = await raw.xrange("audit")
         assert [(e[b"actor"], e[b"does"].decode()) for _, e in entries] == [(b"(sla)", does)]
+
+
+class Specialist(Scripted):
+    """Hands nothing over."""
+
+    card = agent_card("specialist")
+
+
+async def test_for_a_specialist_who_hands_nothing_over_the_agent_does_for_whom_it_works(
+    settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    text = limit("working", actions=["escalate"], agents=["specialist"])
+    limits = limited(settings, tmp_path, text)
+    async with (
+        working(limits, raw, Handing(), role="worker") as desk,
+        working(limits, raw, Specialist(says_nothing), role="worker") as other,
+        doing(desk),
+    ):
+        await desk.send(task="parent")
+        await other.node.service("specialist").send(
+            [text_part("look for it")],
+            caller=ANYBODY,
+            task_id="child",
+            context=None,
+            message_metadata={"parent": {"task": "parent"}},
+            dialect="0.1",
+        )
+        await desk.until_said("thinking", "parent")
+        await is_listed(desk, "child")
+        await can_escalate(desk)
+        await age(desk, task="child")
+        await DeadlineWatch(desk.manager).look()
+        await desk.until(State.INPUT_REQUIRED, task="parent")
+
+        async def is_done() -> Any:
+            [alert] = await raised(desk)
+            return alert.did.get("escalate")
+
+        assert (await until(is_done))["outcome"] == "asked: parent"
 
 
 async def test_what_was_exceeded_while_nobody_looked_is_acted_on_when_somebody_does(

@@ -58,6 +58,7 @@ async def test_when_one_of_two_is_killed_each_deadline_and_repeat_is_raised_once
         "A2A_REDIS_URL": f"unix://{redis_socket}",
         "A2A_SLA": str(file),
         "A2A_SLA_SECRET": SECRET,
+        "A2A_LOG_LEVEL": "error",  # nobody reads what they say
     }
     async with serving(app) as served:
         file.write_text(LIMITS.format(url=f"{served.url}/hook"))

@@ -18,9 +18,10 @@ from a2a_streaming.alerting.hook import AlertHook
 from a2a_streaming.backbone.alerts import Alert
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller, Role
-from a2a_streaming.errors import RequestError, Unavailable
+from a2a_streaming.errors import RequestError, Unavailable, UnsupportedOperation
 from a2a_streaming.feeds import Feeds
-from a2a_streaming.intervening import Done, Interventions
+from a2a_streaming.intervening import Interventions
+from a2a_streaming.kin import parent_of
 from a2a_streaming.sla import Does, secret_of
 from a2a_streaming.telemetry import get_logger
 
@@ -154,23 +155,41 @@ class Doing:
         caller = Caller(WHO, Role.OPERATOR)
         await self._manager.audit.note(caller, does, alert.task, owner, reason)
         try:
-            outcome = await self._intervention(alert.task, does, reason)
+            outcome = await self._intervention(alert, does, reason)
         except Unavailable:
             raise  # it is taken again
         except RequestError as error:
             _log.warning("an alert's action was refused", alert=alert.id, does=does, reason=str(error))  # fmt: skip
             await self._finish(alert.id, does, f"refused: {error}", "refused")
             return
-        await self._finish(alert.id, does, outcome.value, "done")
+        await self._finish(alert.id, does, outcome, "done")
 
-    async def _intervention(self, task_id: str, does: Does, reason: str) -> Done:
+    async def _intervention(self, alert: Alert, does: Does, reason: str) -> str:
         match does:
             case "retry":
-                return await self._interventions.retry(task_id)
+                return await self._interventions.retry(alert.task)
             case "cancel":
-                return await self._interventions.cancel(task_id)
+                return await self._interventions.cancel(alert.task)
             case _:
-                return await self._interventions.escalate(task_id, by=WHO, reason=reason)
+                return await self._escalate(alert, reason)
+
+    async def _escalate(self, alert: Alert, reason: str) -> str:
+        """Have a task handed over or, if its agent doesn't hand over, the task for which it works."""
+        try:
+            return await self._interventions.escalate(alert.task, by=WHO, reason=reason)
+        except UnsupportedOperation:
+            parent = await self._parent(alert.task) if await self._is_exceeded(alert) else None
+            if parent is None:
+                raise
+            done = await self._interventions.escalate(parent, by=WHO, reason=reason)
+            return f"{done}: {parent}"
+
+    async def _parent(self, task_id: str) -> str | None:
+        snapshot = await self._manager.snapshots.get(task_id)
+        meta = await self._manager.snapshots.meta(task_id)
+        if snapshot is None or meta is None:
+            return None
+        return await parent_of(self._manager, snapshot.task, meta.owner)
 
     async def _is_exceeded(self, alert: Alert) -> bool:
         """Say whether what was measured is still the same stay, or wait."""
