@@ -92,6 +92,7 @@ class Canceling:
             agent=self._agent,
             state=State.CANCELED,
             was=was,
+            then=self._manager.deadlines.disarming(grant.task_id, agent=self._agent),
         )
         if begun:
             await self._work.hint(grant.task_id)

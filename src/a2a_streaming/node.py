@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from a2a_streaming import tracing
 from a2a_streaming.agent import Agent
+from a2a_streaming.alerting import DeadlineWatch, Doing
 from a2a_streaming.archive import Archive, open_archive
 from a2a_streaming.archiving import Archiver
 from a2a_streaming.auth import Authenticator
@@ -36,7 +37,7 @@ from a2a_streaming.telemetry import get_logger
 from a2a_streaming.watchdog import Watchdog
 from a2a_streaming.worker import Worker
 
-Role = Literal["all", "front", "worker"]
+Role = Literal["all", "front", "worker", "ops"]
 
 _log = get_logger(__name__)
 
@@ -54,7 +55,7 @@ class Node:
     Args:
         agents: The agents, each with a name of its own.
         settings: The settings.
-        role: `front` serves clients, `worker` runs agents, `all` does both.
+        role: `front` serves clients, `worker` runs agents, `ops` looks after all tasks, `all` does all of that.
         exclusive: Whether the embedded store must be this process's alone.
 
     Raises:
@@ -88,6 +89,8 @@ class Node:
         self._archiver: Archiver | None = None
         self.archive: Archive | None = None
         """Where tasks are that Redis has forgotten, once the node has started; None for nowhere."""
+        self._watch: DeadlineWatch | None = None
+        self._doing: Doing | None = None
         # Half a lease: what blocks is gone, and the leases renewed, before any of them ends.
         self._watchdog = Watchdog(settings.lease_seconds / 2)
         self._streams: set[Stream] = set()
@@ -237,6 +240,11 @@ class Node:
             if self.settings.keeps:
                 self._archiver = Archiver(manager, self.archive, retention)
                 self._archiver.start()
+        if self._role in ("all", "ops"):
+            self._doing = Doing(manager, feeds)
+            await self._doing.start()
+            self._watch = DeadlineWatch(manager)
+            self._watch.start()
         for agent in self.agents:
             self._services[agent.name] = TaskService(
                 manager,
@@ -302,24 +310,23 @@ class Node:
             await asyncio.wait({starting})
         try:
             await self.drain()
-            if self._pusher is not None:
-                await self._pusher.aclose()
-            if self._archiver is not None:
-                await self._archiver.aclose()
-            for service in self._services.values():
-                await service.aclose()
-            if self._registry is not None:
-                await self._registry.aclose()
-            if self._feeds is not None:
-                await self._feeds.aclose()
-            if self._authenticator is not None:
-                await self._authenticator.aclose()
+            await self._close_parts()
             await self._close_store()
         finally:
             self._watchdog.stop()
             if self._traces:
                 self._traces = False
                 await asyncio.to_thread(tracing.stop)
+
+    async def _close_parts(self) -> None:
+        """Close what runs beside the workers, and then what it stands on."""
+        for watching in (self._watch, self._doing):
+            if watching is not None:
+                await watching.stop()
+        parts = (self._pusher, self._archiver, *self._services.values(), self._registry)
+        for part in (*parts, self._feeds, self._authenticator):
+            if part is not None:
+                await part.aclose()
 
     async def _close_store(self) -> None:
         manager, self._manager = self._manager, None

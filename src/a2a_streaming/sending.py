@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from a2a_streaming import tracing
@@ -14,6 +15,7 @@ from a2a_streaming.accepting import (
     new_task_id,
     refusal,
 )
+from a2a_streaming.backbone.connection import Command
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
@@ -183,6 +185,13 @@ class Sender:
             await self._manager.audit.note(caller, "send", stored, meta.owner)
         return meta.owner
 
+    def _deadline(self, task_id: str, state: State) -> list[Command]:
+        """Return what notes when a new task is to be looked at, if it has limits."""
+        now = time.time_ns() // 1_000_000
+        return self._manager.deadlines.arming(
+            task_id, agent=self._agent, state=state, since=now, created=now
+        )
+
     async def _wake(self, offer: Offer, accepted: Accepted, feed: Feed | None = None) -> None:
         """Write the lists, then wake a worker; for a joined task again, should a crash have left it out."""
         if feed is not None:
@@ -201,7 +210,7 @@ class Sender:
                     agent=self._agent,
                     state=state,
                     was=None,
-                    then=self._work.hinting(task_id),
+                    then=[*self._deadline(task_id, state), *self._work.hinting(task_id)],
                 )
             else:
                 await self._work.hint(task_id)

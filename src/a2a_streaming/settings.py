@@ -112,6 +112,13 @@ class Settings(BaseSettings):
     """How often a process says how it is; after five times that without a word it counts as gone."""
     silent_seconds: Seconds = 60.0
     """After how long without an event a task that is submitted or working counts as silent."""
+    sla: str = ""
+    """Limits for tasks, and what is done when one is exceeded: a TOML file; empty: who waits too long for a person
+    is raised, nothing else."""
+    sla_secret: SecretStr | None = None
+    """What alerts to the webhook of that file are signed with: 24 bytes or more, or `whsec_` and their base64."""
+    alerts_ttl: Count = 30 * 86_400
+    """Seconds that alerts stay."""
     push: bool = True
     """Whether clients may have a task's events pushed to webhooks."""
     push_private: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from a2a_streaming import metrics
 from a2a_streaming.agent import Agent, Unwatched
@@ -302,7 +303,16 @@ class Worker:
             if answered_by_message(task):
                 await index.forget(grant.task_id, **about)
             else:
-                await index.record(grant.task_id, **about, state=now, was=was)
+                at = time.time_ns() // 1_000_000
+                elapsed = grant.elapsed
+                noted = self._manager.deadlines.arming(
+                    grant.task_id,
+                    agent=grant.agent,
+                    state=now,
+                    since=at,
+                    created=None if elapsed is None else at - round(elapsed),
+                )
+                await index.record(grant.task_id, **about, state=now, was=was, then=noted)
 
     async def _settle(self, task_id: str, items: list[str]) -> None:
         index = self._manager.index

@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from a2a_streaming import Agent, Run, agent_card
 from a2a_streaming.auth.keys import make_key
@@ -27,6 +28,15 @@ from receivers import Receiver, receiving
 from tasks import accepted, batch, connected, leased, status, until
 
 TYPES = {"sorted set": "zset"}
+LIMITS = """
+[webhook]
+url = "http://127.0.0.1:9/nobody"
+
+[[limits]]
+name = "slow"
+measure = "total"
+seconds = 0.01
+"""
 WITHOUT_LIFETIME: set[str] = set()
 """Keys that may live for ever."""
 
@@ -62,6 +72,7 @@ def row(key: str, prefix: str) -> str | None:
     """The row of the table that a key or channel belongs to."""
     for spec in KEYS:
         pattern = re.escape(spec.pattern).replace(r"\{id\}", r"\{[^{}]+\}")
+        pattern = pattern.replace(r"\{alerts\}", rf"\{{{re.escape(prefix)}alerts\}}")
         if re.fullmatch(re.escape(prefix) + re.sub("<[a-z]+>", "[^{}]*", pattern), key):
             return spec.pattern
     return None
@@ -108,6 +119,8 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         "archive_url": f"file://{tmp_path}/archive",
         "retention": str(rules),
     }
+    (tmp_path / "sla.toml").write_text(LIMITS)
+    changed |= {"sla": str(tmp_path / "sla.toml"), "sla_secret": SecretStr("s" * 32)}
     node = Node([Desk()], settings.model_copy(update=changed))
     await node.start()
     service = node.service("desk")
@@ -136,6 +149,7 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
         await until(lambda: has("ask", State.INPUT_REQUIRED))
         await until(lambda: raw.exists(f"{prefix}nodes:figures"))
         await until(lambda: raw.exists(f"{prefix}archive:expiring"))
+        await until(lambda: raw.keys(f"{prefix}sla:*:alert:*"))  # of which the webhook isn't told
         stored = customer.stored_id("wait")
         await until(lambda: raw.exists(f"{prefix}task:{{{stored}}}:steps"))
         async with await service.watch(customer.stored_id("ask"), caller=operator):

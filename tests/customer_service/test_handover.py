@@ -393,6 +393,12 @@ async def test_a_customer_who_waits_too_long_is_told_so_and_somebody_is_alarmed_
         assert await until(alarmed) == [handover["ticket"]]
         [ticket] = await running.queue("maria" if auth else "")
         assert ticket["overdue"]
+        alerts = running.node.manager.alerts
+
+        async def raised() -> list[str]:
+            return [alert.about["ticket"] for alert in await alerts.page(size=10)]
+
+        assert await until(raised) == [handover["ticket"]]
         assert ticket["due"] > ticket["waitingSince"]
         # No process raises it again, also after somebody had it.
         other = OverdueWatch(running.records.tickets, NodeDoor(running.node, "intent").send, noted, authenticates=auth)  # fmt: skip
@@ -402,6 +408,7 @@ async def test_a_customer_who_waits_too_long_is_told_so_and_somebody_is_alarmed_
             )
             assert answer.status_code == 200, answer.text
         assert await other.look() == []
+        assert len(await raised()) == 1
         left = await turn_with(client, "t1", told[-1].position, "had to leave")
         assert "overdue" not in left[-1].data["metadata"]["handover"]
         assert noted.tickets == [handover["ticket"]]

@@ -152,3 +152,30 @@ async def test_a_task_that_goes_on_is_escalated_to_a_person_from_the_dashboard(
     await ops.get_by_role("button", name="Escalate").click()
     await expect(chat.page.locator("#human")).to_have_text("A colleague will be with you soon")
     await expect(ops.locator(".head .state")).to_have_text("input-required")
+
+
+async def test_an_alert_is_shown_with_its_task_until_an_operator_acknowledges_it(
+    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+) -> None:
+    company = stage.platform(
+        CONVERSATIONS["balance"],
+        "sqlite",
+        "offline",
+        tmp_path,
+        A2A_HANDOVER_SLA_SECONDS="0.2",
+    )
+    platform, _ = await held.enter_async_context(company)
+    ops = await visit(f"{platform.url}/ops")
+    tile = ops.locator("[data-tile=Alerts] dd")
+    await expect(tile).to_have_text("0 open")
+    await expect(ops.get_by_text("Nothing is overdue.")).to_be_visible()
+    chat = Chat(await visit(platform.url))
+    await chat.say("A human, please")
+    await expect(tile).to_have_text("1 open")
+    [task] = await chat.tasks()
+    row = ops.locator("tr[data-alert]")
+    await expect(row).to_contain_text("waits for a person")
+    await expect(row.locator("a")).to_have_attribute("href", f"/ops?task={task}")
+    await row.get_by_role("button", name="Acknowledge").click()
+    await expect(row).to_contain_text("somebody")
+    await expect(tile).to_have_text("0 open")

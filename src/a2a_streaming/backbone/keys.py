@@ -44,7 +44,7 @@ KEYS: tuple[KeySpec, ...] = (
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
         "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), "
-        "where each epoch began (e:…), when it was accepted",
+        "where each epoch began (e:…), when it was accepted, since when it is in its state",
     ),
     KeySpec(
         "task:{id}:stream",
@@ -197,6 +197,37 @@ KEYS: tuple[KeySpec, ...] = (
     KeySpec(
         "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"
     ),
+    KeySpec(
+        "sla:{alerts}:due",
+        "sorted set",
+        "the longest of a task's since the last change",
+        "tasks with limits → when to look at them, ms",
+    ),
+    KeySpec(
+        "sla:{alerts}:task:<task>",
+        "hash",
+        "the longest of a task's and alerts_ttl since the last alert",
+        "what was raised for a task: numbers by occasion (n:…), acknowledged ones (a:…), its wait for a person",
+    ),
+    KeySpec("alerts", "stream", "alerts_ttl since the last one", "what was raised: field `e` JSON"),
+    KeySpec(
+        "sla:{alerts}:unseen",
+        "sorted set",
+        "alerts_ttl since the last one",
+        "alerts that nobody has acknowledged → when they were raised, ms",
+    ),
+    KeySpec(
+        "sla:{alerts}:todo",
+        "sorted set",
+        "alerts_ttl since the last one",
+        "`<alert> <action>` → when to do it, ms",
+    ),
+    KeySpec(
+        "sla:{alerts}:alert:<alert>",
+        "hash",
+        "alerts_ttl since the last change",
+        "what came of an alert's actions (did:…, tried:…), and who has acknowledged it",
+    ),
 )
 
 WORKERS = "workers"
@@ -234,6 +265,9 @@ class Keys:
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
         self.control = f"{prefix}channel:control"
+        self.alerts = f"{prefix}alerts"
+        """What was raised."""
+        self._sla = f"{prefix}sla:{{{self.alerts}}}"  # all in the slot of `alerts`: scripts take them together
 
     def snapshot(self, task_id: str) -> str:
         """Snapshot of a task."""
@@ -345,6 +379,29 @@ class Keys:
     def figures(self) -> str:
         """How processes' counts have moved."""
         return f"{self.prefix}nodes:figures"
+
+    @property
+    def due(self) -> str:
+        """When tasks with limits are to be looked at."""
+        return f"{self._sla}:due"
+
+    @property
+    def to_do(self) -> str:
+        """What is to be done about alerts."""
+        return f"{self._sla}:todo"
+
+    @property
+    def unseen(self) -> str:
+        """Alerts that nobody has acknowledged."""
+        return f"{self._sla}:unseen"
+
+    def raised(self, task_id: str) -> str:
+        """What was raised for a task."""
+        return f"{self._sla}:task:{task_id}"
+
+    def alert(self, alert_id: str) -> str:
+        """What came of an alert."""
+        return f"{self._sla}:alert:{alert_id}"
 
     def task(self, task_id: str) -> list[str]:
         """Every key of a task that the scripts touch, in the order in which they take them."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Self
 
+from a2a_streaming.backbone.alerts import Alerts
 from a2a_streaming.backbone.audit import Audit
 from a2a_streaming.backbone.broadcast import Broadcast
 from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
+from a2a_streaming.backbone.deadlines import Deadlines
 from a2a_streaming.backbone.ended import Ended
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
@@ -28,6 +31,7 @@ from a2a_streaming.backbone.webhooks import Webhooks
 from a2a_streaming.backbone.work import Work
 from a2a_streaming.redaction import redacting
 from a2a_streaming.settings import Settings
+from a2a_streaming.sla import load_policy
 from a2a_streaming.tally import Tally
 
 
@@ -78,7 +82,9 @@ class RedisManager:
         self.interventions = Interventions(self._store, self.keys)
         self.census = Census(self._store, self.keys)
         self.nodes = Nodes(self._store, self.keys, settings)
-        self.sweep = Sweep(self._store, self.keys, settings)
+        self.deadlines = Deadlines(self._store, self.keys, settings, self.snapshots)
+        self.alerts = Alerts(self._store, self.keys, settings)
+        self.sweep = Sweep(self._store, self.keys, settings, self.deadlines)
 
     def work(self, agent: str) -> Work:
         """Return an agent's stream of hints."""
@@ -101,11 +107,13 @@ class RedisManager:
         await self._store.call("PING")
 
     async def start(self) -> None:
-        """Check that Redis can be trusted with our keys, and begin to listen.
+        """Read the limits, check that Redis can be trusted with our keys, and begin to listen.
 
         Raises:
+            InvalidSetting: The limits can't be read.
             StoreUnavailable: It can't be reached, or would evict our keys.
         """
+        self.deadlines.policy = await asyncio.to_thread(load_policy, self.settings)
         await self._store.check()
         self.broadcast.start()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
+from a2a_streaming.backbone.deadlines import Deadlines
 from a2a_streaming.backbone.index import ended, forgetting, in_state
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
@@ -22,7 +23,7 @@ _OPEN = [state for state in State if state not in TERMINAL]
 _LIST_PAGE, _KEYS_PAGE = 500, 2000
 _AT_ONCE = 50
 """Tasks that are looked at in one round trip."""
-_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer", "archived")  # fmt: skip
+_FIELDS = ("state", "terminal", "owner", "context", "agent", "holder", "lease_end", "lease_length", "cancel", "escalate", "cleanup", "damaged", "answer", "archived", "created", "since")  # fmt: skip
 
 _FLAGS = ("cancel", "escalate", "damaged")
 
@@ -34,11 +35,13 @@ class Sweep:
         store: Redis.
         keys: Names of keys.
         settings: The lease's length, lifetimes.
+        deadlines: When tasks are to be looked at.
     """
 
-    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+    def __init__(self, store: Store, keys: Keys, settings: Settings, deadlines: Deadlines) -> None:
         self._store = store
         self._keys = keys
+        self._deadlines = deadlines
         self._lease_ms = int(settings.lease_seconds * 1000)
         self._kept = settings.listed_ttl * 1000
         self._keeps = settings.keeps
@@ -145,7 +148,13 @@ class Sweep:
         if known["answer"]:  # no list has it
             about = {kind: known[kind] or "" for kind in ("owner", "context", "agent")}
             return forgetting(self._keys, task_id, **about)
-        commands: list[Command] = []
+        commands = self._deadlines.mending(
+            task_id,
+            agent=known["agent"] or "",
+            state=state,
+            since=_number(known["since"]),
+            created=_number(known["created"]),
+        )
         now = time.time_ns() // 1_000_000
         if self._keeps and known["terminal"] and not known["archived"]:
             commands += ended(self._keys, task_id, now, lifetime=self._kept)
@@ -162,3 +171,7 @@ class Sweep:
             key = self._keys.index(kind, value or "")
             commands.append(["ZADD", key, "NX", now, task_id])
         return commands
+
+
+def _number(told: str | None) -> int | None:
+    return int(told) if told else None

@@ -9,6 +9,7 @@ from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.intervening import Interventions
 from a2a_streaming.node import Node
+from a2a_streaming.sla import Waiting, priority_of
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.dialects import Dialect
@@ -72,6 +73,12 @@ class NodeDoor(HttpDoor):
             await interventions.escalate(task, by="the desk", reason="taken over")
         except UnsupportedOperation as error:  # then the person is heard when the turn has ended
             _log.info("a run isn't interrupted", task=task, reason=str(error))
+
+    async def overdue(self, task: str, ticket: str, *, since: int, due: int, priority: str) -> None:
+        """Have it raised that a ticket waits for too long; raises as `Deadlines.wait` does."""
+        waiting = Waiting(ticket, since, due, priority_of(priority))
+        await self._node.ready()
+        await self._node.manager.deadlines.wait(task, waiting)
 
     async def watchers(self, task: str) -> list[Json]:
         """Return on which nodes a task is watched; raises as `Subscriptions.watchers` does."""

@@ -89,6 +89,20 @@ def serve(
 
 
 @app.command()
+def ops(
+    host: Host = "127.0.0.1",
+    port: Port = 8002,
+    public_url: Annotated[
+        str | None, typer.Option(help="The address under which operators reach this server.")
+    ] = None,
+) -> None:
+    """Look after all agents' tasks: limits and alerts, webhooks, and what crashes left behind."""
+    from a2a_streaming.cli import serving  # noqa: PLC0415 - see the module's docstring
+
+    serving.ops(host, port, public_url)
+
+
+@app.command()
 def send(
     text: Annotated[str, typer.Argument(help="What to say.")],
     task: Annotated[str | None, typer.Option(help="The task's id.  [default: a new one]")] = None,

@@ -121,6 +121,30 @@ def serve(
     )
 
 
+def ops(host: str, port: int, public_url: str | None) -> None:
+    """Look after all agents' tasks, and serve operators.
+
+    Raises:
+        SetupError: It can't start; the message says what to do.
+    """
+    settings = load_settings(public_url=public_url)
+    configure_logging(settings.log_format, settings.log_level)
+    listening = _listen(host, port, settings)
+    node = Node([], settings, role="ops")
+    operations = Operations(node)
+    web = Web(node, [PLACE], topics=[operations.topic])
+    _run(
+        node,
+        {},
+        listening,
+        banner=f"Operations are ready at http://{_reachable(host)}:{port}/ops",
+        parts=[],
+        grpc=None,
+        more=[*operations.routes(), *web.routes()],
+        page=None,
+    )
+
+
 def _grpc(node: Node, mounts: dict[str, Agent], host: str, port: int | None) -> Any:
     """Return what serves gRPC; None if it isn't asked for."""
     if port is None:

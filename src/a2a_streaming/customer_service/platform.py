@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,16 @@ from a2a_streaming.customer_service.handover import (
 from a2a_streaming.customer_service.intent import IntentAgent
 from a2a_streaming.customer_service.keeping import RecordsKeeper
 from a2a_streaming.customer_service.pages import PLACES
-from a2a_streaming.customer_service.records import DemoCustomers, Priority, Records, SqlRecords
+from a2a_streaming.customer_service.records import (
+    DemoCustomers,
+    Priority,
+    Records,
+    SqlRecords,
+    Ticket,
+)
 from a2a_streaming.customer_service.records.traced import traced
 from a2a_streaming.errors import InvalidSetting
+from a2a_streaming.sla import load_policy
 from a2a_streaming.task import Json
 from a2a_streaming.topic import Topic
 from a2a_streaming.web import Place
@@ -56,7 +64,8 @@ class Platform:
         alarm: Told of customers who wait too long for a person; None for nobody.
 
     Raises:
-        InvalidSetting: The database's URL is none, or the settings' own systems of record can't be loaded.
+        InvalidSetting: The database's URL is none, the settings' own systems of record can't be loaded, or the
+            limits can't be read.
         SetupError: A key for Claude is set, and its package isn't installed; or the intent model can't be used.
     """
 
@@ -80,7 +89,7 @@ class Platform:
         self._alarm = alarm
         self._overdue: OverdueWatch | None = None
         self._queue = QueueTopic(self.records.tickets, authenticates=settings.authenticates)
-        self._sla = read_sla(settings.handover_sla_seconds)
+        self._sla = _waits(settings)
         self._replies = load_replies(settings.replies)
         self._claude = Claude.from_settings(settings)
         self._authenticates = settings.authenticates
@@ -110,7 +119,11 @@ class Platform:
         if self._intent is None:
             return []
         self._overdue = OverdueWatch(
-            self.records.tickets, door.send, self._alarm, authenticates=self._authenticates
+            self.records.tickets,
+            door.send,
+            self._alarm,
+            overdue=_alerting(door),
+            authenticates=self._authenticates,
         )
         api = HandoverApi(
             self.records,
@@ -175,6 +188,32 @@ class Platform:
         if self._claude is not None:
             await self._claude.aclose()
         await self.records.aclose()
+
+
+def _waits(settings: Settings) -> Mapping[Priority, float]:
+    """Return within how many seconds a person is wanted: as the limits say it, else as the settings do."""
+    usual = read_sla(settings.handover_sla_seconds)
+    told = load_policy(settings).waits({one.value: seconds for one, seconds in usual.items()})
+    return {Priority(name): seconds for name, seconds in told.items()}
+
+
+def _alerting(door: Door) -> Callable[[Ticket], Awaitable[None]]:
+    """Return what has alerts raised for tickets."""
+
+    async def overdue(ticket: Ticket) -> None:
+        await door.overdue(
+            ticket.task_id,
+            ticket.id,
+            since=_ms(ticket.waiting_since),
+            due=_ms(ticket.due_at),
+            priority=ticket.priority.value,
+        )
+
+    return overdue
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _specialists(settings: Settings, base_url: str, names: Collection[str]) -> list[str]:

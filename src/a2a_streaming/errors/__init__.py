@@ -8,6 +8,7 @@ A2AStreamingError
 │   ├── MethodNotFound          no such method in this dialect
 │   ├── VersionNotSupported     a version of A2A that isn't spoken here
 │   ├── InvalidParams           the method is known, its parameters are wrong
+│   ├── AlertNotFound           no such alert
 │   ├── TaskNotFound            no such task, or not the caller's
 │   │   └── DeadLetterNotFound  no such webhook that was given up
 │   ├── TaskNotCancelable       the task has ended
@@ -47,6 +48,7 @@ from a2a_streaming.errors.evidence import (
     ChainBroken,
 )
 from a2a_streaming.errors.requests import (
+    AlertNotFound,
     BodyTooLarge,
     ContentTypeNotSupported,
     DeadLetterNotFound,
@@ -86,6 +88,7 @@ from a2a_streaming.errors.setup import (
 
 __all__ = [
     "A2AStreamingError",
+    "AlertNotFound",
     "BodyTooLarge",
     "ChainBroken",
     "ContentTypeNotSupported",

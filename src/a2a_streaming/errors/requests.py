@@ -130,6 +130,21 @@ class TaskNotFound(RequestError):
         )
 
 
+class AlertNotFound(InvalidParams):
+    """There is no such alert, or not any more.
+
+    Args:
+        alert_id: The id that was asked for.
+    """
+
+    http_status, grpc_status, by_http = 404, "NOT_FOUND", True
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(
+            f"There is no alert {alert_id[:64]!r}. Check the id; alerts are forgotten after A2A_ALERTS_TTL seconds."
+        )
+
+
 class TaskNotCancelable(RequestError):
     """The task has already ended.
 

@@ -7,6 +7,8 @@
     GET  /ops/api/tasks/{id}/events?after=&size=
     GET  /ops/api/tasks/{id}/events.jsonl      its whole log
     POST /ops/api/tasks/{id}/retry|cancel|escalate   {"reason": …}
+    GET  /ops/api/alerts?open=&size=&token=
+    POST /ops/api/alerts/{id}/acknowledge      {"reason": …}
 
 Ids are stored ids. What is done with another owner's task is audited, and each intervention.
 """
@@ -25,6 +27,7 @@ from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
 from a2a_streaming.intervening import Done, Interventions
 from a2a_streaming.node import Node
+from a2a_streaming.ops.alerts import AlertBook
 from a2a_streaming.ops.letters import DeadLetters
 from a2a_streaming.ops.operators import as_operator
 from a2a_streaming.ops.overview import Overview
@@ -94,6 +97,12 @@ class OperationsApi:
             *(
                 Route(f"{one}/{does}", self._served(self._intervening(does)), methods=["POST"])
                 for does in ("retry", "cancel", "escalate")
+            ),
+            Route("/ops/api/alerts", self._served(self._alerts), methods=["GET"]),
+            Route(
+                "/ops/api/alerts/{alert}/acknowledge",
+                self._served(self._acknowledge),
+                methods=["POST"],
             ),
         ]
 
@@ -181,12 +190,7 @@ class OperationsApi:
 
     def _intervening(self, does: str) -> Answer:
         async def intervene(request: Request, caller: Caller) -> Response:
-            body = await self._door.body(request)
-            reason: Any = cast("Json", body).get("reason", "") if isinstance(body, dict) else None
-            if not isinstance(reason, str) or len(reason) > _LONGEST:
-                raise InvalidParams(
-                    f'Send {{"reason": "…"}}, with at most {_LONGEST} characters, or nothing.'
-                )
+            reason = await self._reason(request)
             task: str = request.path_params["task"]
             owner = await self._tasks.owner(task)
             await self._node.manager.audit.note(caller, does, task, owner, reason)
@@ -194,6 +198,33 @@ class OperationsApi:
             return _json({"task": task, "does": does, "outcome": outcome})
 
         return intervene
+
+    async def _reason(self, request: Request) -> str:
+        """Return why somebody does something, as they say it."""
+        body = await self._door.body(request)
+        reason: Any = cast("Json", body).get("reason", "") if isinstance(body, dict) else None
+        if not isinstance(reason, str) or len(reason) > _LONGEST:
+            raise InvalidParams(
+                f'Send {{"reason": "…"}}, with at most {_LONGEST} characters, or nothing.'
+            )
+        return reason
+
+    async def _alerts(self, request: Request, _caller: Caller) -> Response:
+        asked = request.query_params
+        told = asked.get("open", "")
+        if told not in ("", "true", "false"):
+            raise InvalidParams("open is true or false.")
+        page = await AlertBook(self._node.manager).table(
+            unseen=told == "true",
+            size=_size(asked.get("size", ""), _PAGE, _MOST),
+            token=asked.get("token", ""),
+        )
+        return _json(page)
+
+    async def _acknowledge(self, request: Request, caller: Caller) -> Response:
+        reason = await self._reason(request)
+        book = AlertBook(self._node.manager)
+        return _json(await book.acknowledge(request.path_params["alert"], caller, reason))
 
     async def _intervene(self, does: str, task: str, by: str, reason: str) -> Done:
         interventions = Interventions(self._node.manager, self._node.feeds)

@@ -12,6 +12,8 @@ from a2a_streaming.task import Json
 
 _FRESH_SECONDS = 0.9
 _TEN_MINUTES = 600
+_ALERTS = 10
+"""The most alerts that are told."""
 _SHOWN = ("name", "role", "version", "agents", "host", "pid", "started", "seen", "streams", "watchers", "runs", "draining", "load", "lagMs")  # fmt: skip
 
 
@@ -80,6 +82,10 @@ class Overview:
                 "duration": moves.percentiles("duration", _TEN_MINUTES),
             },
             "silent": await manager.census.silent(agents, seconds=settings.silent_seconds),
+            "alerts": {
+                "open": await manager.alerts.count(),
+                "latest": [one.to_json() for one in await manager.alerts.page(size=_ALERTS)],
+            },
         }
         self._at = time.monotonic()
         return self._told

@@ -17,7 +17,7 @@ from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound
-from a2a_streaming.ops.kin import children_of, parent_of
+from a2a_streaming.kin import children_of, parent_of
 from a2a_streaming.task import Json, State, state_of
 
 _LOOKED_AT = 2000

@@ -106,7 +106,11 @@ redis.call('HSET', meta, 'calls', tostring(call + 1), 'last', previous)
 if ARGV[7] == '' then return { 'OK', cancel, '', lost } end
 
 read_constants()
-if state ~= '' then redis.call('HSET', meta, 'state', state) end
+if state ~= '' and redis.call('HGET', meta, 'state') ~= state then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('HSET', meta, 'state', state, 'since', string.format('%.0f', now))
+end
 if told ~= '' then
   local about = redis.call('HMGET', meta, 'owner', 'agent', 'context', 'dialect')
   local whose = cjson.encode({ owner = about[1], agent = about[2], context = about[3], dialect = about[4] })

@@ -95,6 +95,21 @@ class Door(Protocol):
         """
         ...
 
+    async def overdue(self, task: str, ticket: str, *, since: int, due: int, priority: str) -> None:
+        """Have it raised that a ticket waits for too long; again and again, if need be.
+
+        Args:
+            task: The task, by its stored id.
+            ticket: The ticket.
+            since: Since when it waits, ms since 1970.
+            due: By when a person was to have it, ms since 1970.
+            priority: The ticket's.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        ...
+
     def refuse(self, error: RequestError) -> Response:
         """Return the answer to a request that can't be served."""
         ...

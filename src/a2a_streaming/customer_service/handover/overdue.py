@@ -1,8 +1,8 @@
 """Tickets that wait too long: found by any process of the platform, raised by one.
 
-Each process asks the book every few seconds for what is due and wasn't raised. The customer's task is told first, by a
-message that is the same whoever sends it, and then the book, in one conditional statement: whoever it says yes to writes
-the log's line, counts it, and calls the alarm.
+Each process asks the book every second for what is due and wasn't raised. The customer's task is told first, by a
+message that is the same whoever sends it, and what raises alerts, which raises one of them however often it is told. Then the
+book, in one conditional statement: whoever it says yes to writes the log's line, counts it, and calls the alarm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from a2a_streaming.telemetry import get_logger, unbind
 
 _log = get_logger(__name__)
 
-_EVERY = 2.0
+_EVERY = 1.0
 """Seconds between two looks at the book."""
 _RAISED = Counter(
     "a2a_handover_overdue",
@@ -40,8 +40,12 @@ Send = Callable[[Caller, str, str, Json], Awaitable[None]]
 """Puts a message into a task's inbox; see `Door.send`."""
 
 
+Overdue = Callable[[Ticket], Awaitable[None]]
+"""Has an alert raised for a ticket, one however often it is called; see `Door.overdue`."""
+
+
 class Alarm(Protocol):
-    """Told of each ticket that waits too long: the place for alerts."""
+    """Told of each ticket that waits too long: the place for what a program of your own does then."""
 
     async def overdue(self, ticket: Ticket) -> None:
         """Take note of it; called once for a ticket, by one process, and not again if it fails.
@@ -80,6 +84,7 @@ class OverdueWatch:
     Args:
         tickets: The queue's book.
         send: Puts a message into a task's inbox.
+        overdue: Has an alert raised for each; None for none.
         alarm: Told of each; None for nobody.
         authenticates: Whether tasks have owners.
         every: Seconds between two looks.
@@ -91,12 +96,14 @@ class OverdueWatch:
         send: Send,
         alarm: Alarm | None = None,
         *,
+        overdue: Overdue | None = None,
         authenticates: bool,
         every: float = _EVERY,
     ) -> None:
         self._tickets = tickets
         self._send = send
         self._alarm = alarm
+        self._overdue = overdue
         self._caller = Caller(QUEUE if authenticates else "", Role.AGENT)
         self._every = every
         self._watching: asyncio.Task[None] | None = None
@@ -123,6 +130,8 @@ class OverdueWatch:
         raised: list[Ticket] = []
         for ticket in await self._tickets.overdue():
             await self._tell(ticket)
+            if self._overdue is not None:
+                await self._overdue(ticket)
             if await self._tickets.raise_overdue(ticket.id):
                 raised.append(ticket)
                 await self._raise(ticket)

@@ -3,6 +3,7 @@
 import { ask } from "/web/api.js";
 import { arrange, eachFrame, h } from "/web/dom.js";
 import { count, heading, lasting } from "/web/format.js";
+import { AlertPanel } from "./alerts.js";
 import { Chart } from "./charts.js";
 import { link, stateMark } from "./links.js";
 import { TaskTable } from "./tasks.js";
@@ -28,11 +29,14 @@ export class Overview {
   constructor(place, stream, query) {
     this.tasks = new TaskTable(query);
     this.silent = new TaskTable(new URLSearchParams({ silent: "true", size: "20" }), { actions: true, empty: "No task has been silent for too long." });
+    this.alerts = new AlertPanel();
+    this.alerts.show();
     arrange(place, [
       h("h1.visually-hidden", {}, "Operations"),
       this.#tiles,
       h("div.two", {}, panel("Throughput", this.#rates.element), panel("Time to the first event", this.#times.element)),
       h("div.two", {}, panel("Tasks by state and agent", this.#matrix), panel("Work queues", this.#queues)),
+      panel("Alerts", this.alerts.element),
       panel("Silent for too long", this.silent.element),
       panel("Nodes", this.#nodes),
       panel("Tasks", this.tasks.form, this.tasks.element),
@@ -67,7 +71,7 @@ export class Overview {
       this.#times.draw([series.firstEvent]);
     }
     if (!this.#now) return;
-    const { rates, firstEvent, duration, nodes, silent, states } = this.#now;
+    const { alerts, rates, firstEvent, duration, nodes, silent, states } = this.#now;
     const sum = (key) => nodes.reduce((total, node) => total + (node[key] ?? 0), 0);
     const ms = (value) => (value === null || value === undefined ? "–" : lasting(value));
     arrange(this.#tiles, [
@@ -82,7 +86,9 @@ export class Overview {
       tile("Runs", count(sum("runs"))),
       tile("Open tasks", count(STATES.slice(0, 4).reduce((total, state) => total + (states[state] ?? 0), 0))),
       tile("Silent", count(silent), "", silent > 0),
+      tile("Alerts", count(alerts.open), "open", alerts.open > 0),
     ]);
+    this.alerts.show(alerts);
     this.#matrix.replaceChildren(matrix(this.#now));
     this.#queues.replaceChildren(queues(this.#now.queues));
     this.#nodes.replaceChildren(nodeTable(nodes));
