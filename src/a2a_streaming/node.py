@@ -14,6 +14,7 @@ from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
+from a2a_streaming.caretaker import Caretaker
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
@@ -85,6 +86,7 @@ class Node:
         self._starting: asyncio.Task[None] | None = None
         self._authenticator: Authenticator | None = None
         self._registry: Registry | None = None
+        self._caretaker: Caretaker | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
@@ -191,6 +193,7 @@ class Node:
                 url = self._store.url
             manager = self._manager = RedisManager(url, self.settings)
             await manager.start()
+            await manager.format.agree()
             authenticator = Authenticator(self.settings, manager.credentials)
             self._authenticator = authenticator
             await authenticator.start()
@@ -215,6 +218,9 @@ class Node:
                 worker = Worker(manager, agent, self.name, authenticator)
                 worker.start()
                 self._workers.append(worker)
+        if self._role != "front":
+            self._caretaker = Caretaker(manager, self.name)
+            self._caretaker.start()
         self._registry = Registry(manager, self.name, self._describe)
         self._registry.start()
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
@@ -264,6 +270,8 @@ class Node:
                 await self._pusher.aclose()
             for service in self._services.values():
                 await service.aclose()
+            if self._caretaker is not None:
+                await self._caretaker.aclose()
             if self._registry is not None:
                 await self._registry.aclose()
             if self._feeds is not None:

@@ -9,10 +9,13 @@ from a2a_streaming.backbone.broadcast import Broadcast
 from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
+from a2a_streaming.backbone.format import Format
+from a2a_streaming.backbone.health import Health
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
 from a2a_streaming.backbone.interventions import Interventions
+from a2a_streaming.backbone.janitor import Janitor
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.log import Log
 from a2a_streaming.backbone.nodes import Nodes
@@ -65,6 +68,9 @@ class RedisManager:
         self.census = Census(self._store, self.keys)
         self.nodes = Nodes(self._store, self.keys, settings)
         self.sweep = Sweep(self._store, self.keys, settings)
+        self.format = Format(self._store, self.keys, settings)
+        self.janitor = Janitor(self._store, self.keys, settings)
+        self.health = Health(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:
         """Return an agent's stream of hints."""
