@@ -118,7 +118,12 @@ async def test_forgotten_tasks_leave_every_list_in_bounded_rounds(
     async with connected(settings) as manager:
         kept = await accepted(manager, "kept")
         assert kept.code == "CREATED"
-        lists = ["index:owner:anna", "index:agent:echo", "index:state:echo:completed", "index:push"]
+        lists = [
+            "index:owner:anna",
+            "index:agent:echo",
+            "index:state:echo:completed",
+            "index:context:c1",
+        ]
         for name in lists:
             await raw.zadd(name, {f"gone-{n}": n for n in range(count)} | {"kept": count})
             await raw.expire(name, 1000)

@@ -28,6 +28,14 @@ _NOTED_MS = 60_000
 _LISTED_MS = 30_000
 """For so long a process may be on the list without having said how it is; it lists itself every 20 s."""
 _GONE_BEATS = 10
+_LISTS = frozenset(
+    f"index:{kind}"
+    for kind in (
+        *("owner:<owner>", "active:<owner>", "context:<context>", "agent:<agent>"),
+        *("state:<agent>:<state>", "open:<agent>"),
+    )
+)
+"""Lists that nobody else keeps clean: who reads other ones takes off what is over."""
 
 Cleaned = Counter[str]
 """How much was cleaned up, by what: `tasks` (on lists), `watchers`, `workers`, `nodes`, `keys` (that had no lifetime)."""
@@ -121,7 +129,7 @@ class Janitor:
             ours = [(name, spec) for name in names if (spec := self._kinds.of(name)) is not None]
             yield await self._lifetimes(ours)
             for name, spec in ours:
-                if spec.type == "sorted set" and spec.pattern.startswith("index:"):
+                if spec.pattern in _LISTS:
                     async for cleaned in self._list(name, spec.pattern):
                         yield cleaned
                 elif spec.pattern.startswith("work:"):
@@ -163,8 +171,6 @@ class Janitor:
 
     async def _list(self, name: str, pattern: str) -> AsyncGenerator[Cleaned]:
         """Take tasks off a list that are forgotten; off an owner's open ones those that have ended."""
-        if pattern in ("index:nodes", "index:agents"):
-            return
         since = _now() - _NOTED_MS if pattern == "index:open:<agent>" else None
         cursor: Any = 0
         while True:
