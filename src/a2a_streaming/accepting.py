@@ -18,6 +18,7 @@ from a2a_streaming.errors import (
     UnsupportedOperation,
 )
 from a2a_streaming.event import MAX_DEPTH, nests_too_deep, task_event
+from a2a_streaming.metrics import LIMITED
 from a2a_streaming.task import INTERNAL, Json
 
 TRACE = "trace"
@@ -131,6 +132,7 @@ def refusal(task_id: str, accepted: Accepted, limit: int) -> RequestError:
                 "Send this one under a new task id; the same session id keeps the conversation together."
             )
         case "FULL":
+            LIMITED.labels("inbox").inc()
             return InboxFull(task_id, limit)
         case "DAMAGED":
             return UnsupportedOperation(

@@ -14,11 +14,12 @@ from typing import Any, Literal, cast
 
 import orjson
 
+from a2a_streaming.errors import NewerFormat
 from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json, State
 
 FORMAT_VERSION = 1
-"""Version of the events' format; a reader knows its own and all before it."""
+"""Version of the events' format; a reader knows its own and all before it. `docs/backup.md` says how one is raised."""
 
 Kind = Literal["task", "status", "artifact", "message"]
 _KINDS: dict[str, Kind] = {
@@ -225,6 +226,38 @@ def _check_parts(parts: Any, where: str) -> None:
             f"{where} must be a list of parts, objects with one of {', '.join(_CONTENT)} each;"
             f" this isn't: {parts!r:.200}"
         )
+
+
+def load(data: bytes) -> Json:
+    """Read an event that is to be folded.
+
+    Args:
+        data: The event, as it stands in a log.
+
+    Raises:
+        NewerFormat: It is written in a format that is newer than this process.
+    """
+    event: Json = orjson.loads(data)
+    if not data.startswith(_ARTIFACT):
+        inner: Any = event.get("statusUpdate") or event.get("task") or {}
+    else:
+        inner = event["artifactUpdate"]
+    check_format(inner.get("metadata", {}).get(INTERNAL))
+    return event
+
+
+def check_format(notes: Any) -> None:
+    """Check that this process can read what is stored.
+
+    Args:
+        notes: What is noted with it: an object with `v`, the version of its format; without one it is the first.
+
+    Raises:
+        NewerFormat: It is newer than this process.
+    """
+    found: Any = cast("Json", notes).get("v") if isinstance(notes, dict) else None
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise NewerFormat(found, FORMAT_VERSION)
 
 
 def encode(event: Json) -> bytes:

@@ -32,6 +32,7 @@ from a2a_streaming.errors import (
     RequestError,
     SetupError,
     TooManyRequests,
+    Unavailable,
     VersionNotSupported,
 )
 from a2a_streaming.grpc_faults import Faults
@@ -267,7 +268,7 @@ class _Calls:
     async def _open_stream(self, caller: Caller, context: Any, asked: Asked) -> Callable[[], None]:
         try:
             return self._node.quotas.open_stream(caller)
-        except TooManyRequests as error:
+        except (TooManyRequests, Unavailable) as error:
             asked.refused(error)
             await _abort(error, context)
             raise  # never: the call is over

@@ -34,6 +34,17 @@ ARCHIVED = Counter(
     "Ended tasks, by what was done: archived, forgotten before their time, failed (tried again).",
     ["outcome"],
 )
+LIMITED = Counter(
+    "a2a_limited",
+    "What was refused because of a limit, by which: rate, process_rate, streams, process_streams, tasks, bytes,"
+    " process_bytes, sign_ins, body, inbox.",
+    ["limit"],
+)
+CLEANED = Counter(
+    "a2a_janitor_cleaned",
+    "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys.",
+    ["what"],
+)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _Key = TypeVar("_Key", bound=Hashable)
 _BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000)

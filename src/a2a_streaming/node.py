@@ -20,6 +20,7 @@ from a2a_streaming.auth import Authenticator
 from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
+from a2a_streaming.caretaker import Caretaker
 from a2a_streaming.errors import SetupError, Unavailable
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.heartbeats import Heartbeats
@@ -99,6 +100,7 @@ class Node:
         self._keyring: KeyRing | None = None
         self._registry: Registry | None = None
         self._traces = False
+        self._caretaker: Caretaker | None = None
         self.heartbeats = Heartbeats(settings.heartbeat_seconds)
         """Signs of life of this process's streams."""
         self.quotas = Quotas(settings)
@@ -223,6 +225,7 @@ class Node:
                 url = self._store.url
             manager = self._manager = RedisManager(url, self.settings)
             await manager.start()
+            await manager.format.agree()
             authenticator = Authenticator(self.settings, manager.credentials)
             self._authenticator = authenticator
             await authenticator.start()
@@ -257,6 +260,9 @@ class Node:
                 worker = Worker(manager, agent, self.name, authenticator)
                 worker.start()
                 self._workers.append(worker)
+        if self._role != "front":
+            self._caretaker = Caretaker(manager, self.name)
+            self._caretaker.start()
         self._registry = Registry(manager, self.name, self._describe)
         self._registry.start()
         _log.info("ready", node=self.name, role=self._role, agents=[a.name for a in self.agents])
@@ -323,7 +329,13 @@ class Node:
         for watching in (self._watch, self._doing):
             if watching is not None:
                 await watching.stop()
-        parts = (self._pusher, self._archiver, *self._services.values(), self._registry)
+        parts = (
+            self._pusher,
+            self._archiver,
+            *self._services.values(),
+            self._caretaker,
+            self._registry,
+        )
         for part in (*parts, self._feeds, self._authenticator):
             if part is not None:
                 await part.aclose()

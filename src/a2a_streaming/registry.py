@@ -12,6 +12,7 @@ from collections.abc import Callable
 from a2a_streaming import metrics
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import Unavailable
+from a2a_streaming.event import FORMAT_VERSION
 from a2a_streaming.tally import Counts, moved, told
 from a2a_streaming.task import Json
 from a2a_streaming.telemetry import get_logger
@@ -41,6 +42,8 @@ class Registry:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "started": _now(),
+            "beatMs": int(manager.settings.beat_seconds * 1000),
+            "format": FORMAT_VERSION,
         }
         self._name = name
         self._said: Counts = {}

@@ -20,10 +20,11 @@ from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller, Role
-from a2a_streaming.errors import Unavailable, UnsupportedOperation
+from a2a_streaming.errors import TooManyRequests, Unavailable, UnsupportedOperation
 from a2a_streaming.event import Event, encode, message, new_task, task_event, timestamp
 from a2a_streaming.feed import Feed
 from a2a_streaming.feeds import Feeds
+from a2a_streaming.metrics import LIMITED
 from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
 from a2a_streaming.task import INTERNAL, Json, State
@@ -104,6 +105,7 @@ class Sender:
                 of messages.
             UnsupportedOperation: The task has ended, or isn't the one that the caller came for.
             InboxFull: Too many messages wait.
+            TooManyRequests: The owner has too many tasks open.
             Unavailable: Redis is away; send again.
         """
         if context is not None:
@@ -122,6 +124,7 @@ class Sender:
             told = check_id(task_id, "The task's id")
             stored = caller.stored_id(told)
             owner = await self._owner_of(stored, caller)
+        await self._check_room(owner, stored, may_create=may_create)
         context_id = context or new_context_id(stored)
         bind(task=stored, context=context_id)
         said = message(
@@ -173,6 +176,26 @@ class Sender:
         """Wait until workers are woken for all that was accepted."""
         if self._waking:
             await asyncio.wait(self._waking)
+
+    async def _check_room(self, owner: str, stored: str, *, may_create: bool) -> None:
+        """Check that an owner may have one task more, should this be a new one.
+
+        Who sends several at once may get a few more than the limit: it is there to keep one owner from filling Redis.
+
+        Raises:
+            TooManyRequests: They have too many open.
+            Unavailable: Redis is away.
+        """
+        limit = self._manager.settings.limit_tasks
+        if not owner or not may_create or await self._manager.index.active(owner) < limit:
+            return
+        if await self._manager.snapshots.meta(stored) is not None:
+            return  # it is there already
+        LIMITED.labels("tasks").inc()
+        raise TooManyRequests(
+            f"You have {limit} tasks open. Answer or cancel some; the operator can raise A2A_LIMIT_TASKS.",
+            retry_after=30,
+        )
 
     async def _owner_of(self, stored: str, caller: Caller) -> str:
         """Return whose task a message is for: the caller's, or one that their role opens to them."""

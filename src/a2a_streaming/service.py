@@ -140,19 +140,23 @@ class TaskService:
             InvalidParams: The token is none.
             Unavailable: Redis is away.
         """
-        wanted = [("agent", self._agent)]
+        # The list of a state is of one agent already.
+        wanted = [("agent", self._agent) if state is None else in_state(self._agent, state)]
         if caller.sees_all:
             await self._manager.audit.note(caller, "list", "*", "*")
         else:
             wanted.append(("owner", caller.owner))
         if context is not None:
             wanted.append(("context", context))
-        if state is not None:
-            wanted.append(in_state(self._agent, state))
-        found = await self._manager.index.tasks(wanted, changed_after=changed_after)
-        if caller.task:
-            found = [one for one in found if one[1] == caller.stored_id(caller.task)]
-        rest = found if token is None else [one for one in found if one < read_token(token)]
+        before = None if token is None else read_token(token)
+        if len(wanted) == 1:
+            rest, total = await self._of_all(wanted[0], changed_after, before, size + 1)
+        else:
+            found = await self._manager.index.tasks(wanted, changed_after=changed_after)
+            if caller.task:
+                found = [one for one in found if one[1] == caller.stored_id(caller.task)]
+            rest = [one for one in found if before is None or one < before]
+            total = len(found)
         page, more = rest[:size], len(rest) > size
         snapshots = [await self._manager.snapshots.get(task_id) for _, task_id in page]
         return Page(
@@ -162,9 +166,22 @@ class TaskService:
                 for (_, task_id), one in zip(page, snapshots, strict=True)
                 if one and not answered_by_message(one.task)
             ],
-            len(found),
+            total,
             "{}.{}".format(*page[-1]) if more else "",
         )
+
+    async def _of_all(
+        self,
+        one: tuple[str, str],
+        changed_after: int | None,
+        before: tuple[int, str] | None,
+        count: int,
+    ) -> tuple[list[tuple[int, str]], int]:
+        """Return a page of one whole list, and how many are on it: at a cost that doesn't grow with them."""
+        since = None if changed_after is None else changed_after + 1
+        census = self._manager.census
+        page = await census.page([one], count=count, before=before, since=since)
+        return page, await census.size(one, since=since)
 
     async def born(self, task_id: str, *, caller: Caller) -> str | None:
         """Return the dialect in which a task was born; None if there is no such task of this caller and agent.

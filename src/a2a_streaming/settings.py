@@ -190,8 +190,23 @@ class Settings(BaseSettings):
     limit_rate: str = "1200/minute"
     """Requests that an owner may send to one process, as `<count>/<second|minute|hour>`; who has no name isn't
     counted."""
+    limit_process_rate: str = "10000/second"
+    """Requests that one process takes from all together, likewise; beyond it clients are told to come back."""
     limit_streams: Count = 200
     """Streams that an owner may hold open on one process; who has no name isn't counted."""
+    limit_process_streams: Count = 20_000
+    """Streams that one process holds open for all together; beyond it clients are told to come back."""
+    limit_tasks: Count = 1000
+    """Tasks that an owner may have open at once, over all processes; who has no name isn't counted."""
+    limit_bytes: Bytes = 256 * 1024 * 1024
+    """Bytes of requests' bodies that an owner may send to one process in a minute; who has no name isn't counted."""
+    limit_process_bytes: Bytes = 256 * 1024 * 1024
+    """Bytes of requests' bodies that one process holds while they are still being sent."""
+    limit_sign_ins: str = "60/minute"
+    """Sign-ins that may fail from one address at one process, as a rate; then it is refused unless its credential
+    has been good before."""
+    janitor_seconds: Seconds = 30.0
+    """How often a process looks for what crashes have left behind, a bounded part of it each time."""
     audit_ttl: Count = 90 * 86_400
     """Seconds that accesses to other owners' tasks stay noted."""
     archive_url: str = ""
@@ -348,7 +363,7 @@ class Settings(BaseSettings):
             ipaddress.ip_network(one)  # whose errors say what is wrong
         return value
 
-    @field_validator("limit_rate")
+    @field_validator("limit_rate", "limit_process_rate", "limit_sign_ins")
     @classmethod
     def _is_rate(cls, value: str) -> str:
         if not _RATE.fullmatch(value):

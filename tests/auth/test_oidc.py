@@ -213,7 +213,7 @@ GARBAGE = {
 async def test_garbage_is_refused_and_told_how_to_sign_in(
     issuer: FakeIssuer, settings: Settings, http: httpx2.AsyncClient
 ) -> None:
-    wanted = issuer.settings(settings, auth_keys=True)
+    wanted = issuer.settings(settings, auth_keys=True, limit_sign_ins="10000/minute")
     async with echoing(wanted) as (served, _):
         for name, token in GARBAGE.items():
             for kind in (token, f"a2a_{token}"):

@@ -211,6 +211,8 @@ async def test_missing_entries_are_added_back_with_lifetimes(
     assert await listed(raw, manager) == {
         "owner:ann": {"t1", "t3", "t4"},
         "owner:bob": {"t2"},
+        "active:ann": {"t1", "t3"},
+        "active:bob": {"t2"},
         "agent:echo": {"t1", "t3", "t4"},
         "agent:desk": {"t2"},
         "context:c1": {"t1"},

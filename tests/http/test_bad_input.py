@@ -138,8 +138,9 @@ class Server:
 
 
 def is_passing(key: str) -> bool:
-    """Whether a key comes and goes by itself, some time after the answer."""
-    return key.startswith(("subscriptions:", "work:", "index:open:"))
+    """Whether a key comes and goes by itself, some time after the answer; or tells of processes."""
+    of_processes = ("format", "janitor", "node", "index:agents", "index:nodes")
+    return key.startswith(("subscriptions:", "work:", "index:open:", *of_processes))
 
 
 @asynccontextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -310,3 +312,146 @@ def test_places_are_counted_for_each_owner_alone(steps: list[tuple[str, bool]]) 
     for close in [close for closes in held.values() for close in closes]:
         close()
     assert not quotas._streams  # owners that hold none aren't remembered
+
+
+# Limits of a process, of bytes, of open tasks, and of sign-ins
+
+
+def limited_by(metrics: str) -> dict[str, float]:
+    """What a process has refused, by limit."""
+    return {
+        line.split('"')[1]: float(line.rsplit(" ", 1)[1])
+        for line in metrics.splitlines()
+        if line.startswith("a2a_limited_total{")
+    }
+
+
+async def refused_by(of: Limited, limit: str) -> float:
+    """How often a limit has refused something; this process' metrics outlive its servers."""
+    answer = await of.mia.get(f"{of.url}/metrics")
+    return limited_by(answer.text).get(limit, 0.0)
+
+
+async def test_more_open_tasks_than_the_limit_are_refused_until_some_have_ended(
+    settings: Settings,
+) -> None:
+    async with limited(settings, limit_tasks=2, send_seconds=0.05) as of:
+        before = await refused_by(of, "tasks")
+        for task in ("t1", "t2"):
+            await begin(of, of.mia, task)
+        await until(partial(_has_open, of, "mia", 2))
+        for body in (
+            request("tasks/send", "t3", message("wait")),
+            call("SendMessage", sending("wait", "m3")),
+        ):
+            answer = await of.mia.post(of.url, json=body)
+            assert answer.status_code == 429
+            assert answer.headers["retry-after"] == "30"
+            assert "A2A_LIMIT_TASKS" in answer.json()["error"]["data"]["detail"]
+        await begin(of, of.mia, "t1")  # what is there already is joined
+        await begin(of, of.tom, "t3")
+        assert await refused_by(of, "tasks") == before + 2
+        of.agent.gate.set()
+
+        async def has_room() -> bool:
+            answer = await of.mia.post(of.url, json=request("tasks/send", "t4", message("hello")))
+            return answer.status_code == 200
+
+        await until(has_room)
+
+
+async def _has_open(of: Limited, owner: str, count: int) -> bool:
+    return await of.node.manager.index.active(owner) == count
+
+
+async def test_more_bytes_than_the_limit_are_refused(settings: Settings) -> None:
+    async with limited(settings, limit_bytes=3000) as of:
+        before = await refused_by(of, "bytes")
+        large = request("tasks/get", "t1", note="x" * 2000)
+        assert (await of.mia.post(of.url, json=large)).status_code == 200
+        answer = await of.mia.post(of.url, json=large)
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["retry-after"]) <= 60
+        assert "3000 bytes a minute" in answer.json()["error"]["data"]["detail"]
+        assert (await of.tom.post(of.url, json=large)).status_code == 200
+        assert await refused_by(of, "bytes") == before + 1
+
+
+async def test_a_process_that_is_full_sends_clients_to_another_one(settings: Settings) -> None:
+    async with limited(
+        settings, limit_process_streams=1, limit_process_rate="6/hour", send_seconds=0.05
+    ) as of:
+        await begin(of, of.mia, "t1")
+        async with AsyncExitStack() as stack:
+            await opened(stack, of.mia, following(of.url, "t1")[0])
+            full = await of.tom.post(of.url, json=streams(of.url, "t2", "hello")[2][2]["json"])
+            assert full.status_code == 503
+            assert full.headers["retry-after"] == "5"
+            assert "another one may serve you" in full.json()["error"]["data"]["detail"]
+        answers = [await of.tom.post(of.url, json=call("ListTasks", {})) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+        assert answers[-1].headers["retry-after"] == "1"
+        assert await refused_by(of, "process_streams") >= 1
+        assert await refused_by(of, "process_rate") >= 1
+
+
+async def test_bodies_that_are_being_sent_have_a_limit_together(settings: Settings) -> None:
+    async with limited(settings, limit_process_bytes=1000) as of:
+        going_on = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"t1","x":"'
+            yield b"x" * 800
+            await going_on.wait()
+            yield b'"}}'
+
+        sent = asyncio.create_task(of.mia.post(of.url, content=slow()))
+        await until(lambda: _holds(of, 800))
+        large = request("tasks/get", "t1", note="x" * 500)
+        assert (await of.tom.post(of.url, json=large)).status_code == 503
+        going_on.set()
+        assert (await sent).status_code == 200
+        assert (await of.tom.post(of.url, json=large)).status_code == 200
+        assert of.node.quotas.bodies.held == 0
+        assert await refused_by(of, "process_bytes") >= 1
+
+
+async def _holds(of: Limited, size: int) -> bool:
+    return of.node.quotas.bodies.held >= size
+
+
+async def test_an_address_from_which_sign_ins_fail_is_refused_but_for_who_was_there_before(
+    settings: Settings,
+) -> None:
+    async with limited(settings, limit_sign_ins="3/hour") as of:
+        assert (await of.mia.post(of.url, json=call("ListTasks", {}))).status_code == 200
+        async with httpx2.AsyncClient(timeout=20) as thief:
+            for _ in range(3):
+                headers = {"X-API-Key": "a2a_000000000000_nonsense"}
+                tried = await thief.post(of.url, json=call("ListTasks", {}), headers=headers)
+                assert tried.status_code == 401
+            headers = {"X-API-Key": "a2a_000000000001_nonsense"}
+            tried = await thief.post(of.url, json=call("ListTasks", {}), headers=headers)
+            assert tried.status_code == 429
+            assert "sign-ins" in tried.json()["error"]["data"]["detail"]
+            assert int(tried.headers["retry-after"]) > 0
+            rest = await thief.get(f"{of.url}/v1/tasks", headers=V1 | headers)
+            assert rest.status_code == 429
+            assert (await thief.post(of.url, json=call("ListTasks", {}))).status_code == 401
+        assert (await of.mia.post(of.url, json=call("ListTasks", {}))).status_code == 200
+        assert (await of.tom.post(of.url, json=call("ListTasks", {}))).status_code == 429
+        assert await refused_by(of, "sign_ins") >= 3
+
+
+async def test_a_body_or_an_inbox_that_is_too_large_is_counted(settings: Settings) -> None:
+    async with limited(settings, max_body_bytes=2000, inbox_limit=1, send_seconds=0.05) as of:
+        before = [await refused_by(of, limit) for limit in ("body", "inbox")]
+        large = request("tasks/get", "t1", note="x" * 3000)
+        assert (await of.mia.post(of.url, json=large)).status_code == 413
+        await begin(of, of.mia, "t1")
+        for text in ("one", "two"):
+            full = await of.mia.post(of.url, json=request("tasks/send", "t1", message(text)))
+        assert "waiting" in full.json()["error"]["data"]["detail"]
+        after = [await refused_by(of, limit) for limit in ("body", "inbox")]
+        assert after[0] == before[0] + 1
+        assert after[1] >= before[1] + 1

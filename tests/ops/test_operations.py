@@ -30,7 +30,7 @@ from auth.signing_in import Asking
 from conftest import serving
 from keyholders import key_for
 from processes import started
-from tasks import connected, log_of, until
+from tasks import connected, log_of, now_ms, until
 
 APP = "apps.overseen:OverseenAgent"
 
@@ -206,6 +206,18 @@ async def test_a_process_that_drains_says_so_and_one_that_ends_is_gone_at_once(
         assert await nodes() == {node.name: False}
 
 
+async def pages_of(ops: Ops, **asked: Any) -> list[list[str]]:
+    """The table's pages: the tasks' ids."""
+    found: list[list[str]] = []
+    token = ""
+    while True:
+        page = await ops.get("tasks", token=token, **asked)
+        found.append([task["id"] for task in page["tasks"]])
+        if page["next"] is None:
+            return found
+        token = page["next"]
+
+
 async def test_the_table_finds_tasks_by_what_is_known_of_them_page_by_page(
     http: httpx2.AsyncClient, settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
@@ -216,14 +228,7 @@ async def test_the_table_finds_tasks_by_what_is_known_of_them_page_by_page(
             await ops.until(f"t{n}", "completed")
 
         async def pages(**asked: Any) -> list[list[str]]:
-            found: list[list[str]] = []
-            token = ""
-            while True:
-                page = await ops.get("tasks", token=token, **asked)
-                found.append([task["id"] for task in page["tasks"]])
-                if page["next"] is None:
-                    return found
-                token = page["next"]
+            return await pages_of(ops, **asked)
 
         async def ids(**asked: Any) -> list[str]:
             return [task for page in await pages(**asked) for task in page]
@@ -245,6 +250,36 @@ async def test_the_table_finds_tasks_by_what_is_known_of_them_page_by_page(
         assert row["created"] <= row["changed"]
         assert row["silentMs"] is None
         for wrong in ({"state": "lost"}, {"size": "0"}, {"token": "x"}, {"silent": "long"}):
+            await ops.get("tasks", 400, **wrong)
+
+
+async def test_the_table_finds_tasks_by_their_age(
+    http: httpx2.AsyncClient, settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with operating(settings, http, Scripted(echo)) as (ops, _):
+        for n in range(6):
+            await ops.send(f"t{n}", f"hello {n}", sessionId=f"s{n % 3}")
+        for n in range(6):
+            await ops.until(f"t{n}", "completed")
+
+        async def ids(**asked: Any) -> list[str]:
+            return [task for page in await pages_of(ops, **asked) for task in page]
+
+        everything = {f"t{n}" for n in range(6)}
+        # By age: t0 was accepted and changed an hour ago, t1 accepted then and changed now.
+        ago = await now_ms(raw) - 3_600_000
+        for task in ("t0", "t1"):
+            await raw.hset(f"task:{{{task}}}:meta", "created", str(ago))
+        for one in ("agent:scripted", "state:scripted:completed", "owner:", "context:s0"):
+            await raw.zadd(f"index:{one}", {"t0": ago}, xx=True)
+        for size in (1, 50):
+            assert await ids(unchanged=1800, size=size) == ["t0"]
+            assert set(await ids(older=1800, size=size)) == {"t0", "t1"}
+            assert set(await ids(changed=1800, size=size)) == everything - {"t0"}
+            assert set(await ids(newer=1800, size=size)) == everything - {"t0", "t1"}
+        assert await ids(older=1800, changed=1800, state="completed") == ["t1"]
+        assert await ids(unchanged=1800, context="s0") == ["t0"]
+        for wrong in ({"older": "long"}, {"newer": "-1"}, {"changed": "nan"}, {"unchanged": "1e9"}):
             await ops.get("tasks", 400, **wrong)
 
 

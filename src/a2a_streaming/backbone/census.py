@@ -149,6 +149,7 @@ class Census:
         count: int,
         before: tuple[int, str] | None = None,
         until: int | None = None,
+        since: int | None = None,
     ) -> list[tuple[int, str]]:
         """Return tasks that are in any of some lists, the latest change first.
 
@@ -156,7 +157,8 @@ class Census:
             lists: Kind and value of each, as `Index` names them; a task is in one of them.
             count: The most tasks.
             before: Where the page before ended: a change, and the task's id.
-            until: Leave out what has changed since, ms; None for nothing.
+            until: Leave out what has changed since then, ms; None for nothing.
+            since: Leave out what hasn't changed since then, ms; None for nothing.
 
         Returns:
             When each changed last, ms, and its stored id.
@@ -164,17 +166,32 @@ class Census:
         Raises:
             Unavailable: Redis is away.
         """
-        found = [await self._of_one(one, count, before, until) for one in lists]
+        found = [await self._of_one(one, count, before, (since, until)) for one in lists]
         return list(islice(heapq.merge(*found, reverse=True), count))
+
+    async def size(self, one: tuple[str, str], *, since: int | None) -> int:
+        """Return how many tasks are on a list.
+
+        Args:
+            one: Its kind and value, as `Index` names them.
+            since: Leave out what hasn't changed since then, ms; None for nothing.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        least = "-inf" if since is None else since
+        return int(await self._store.call("ZCOUNT", self._keys.index(*one), least, "+inf"))
 
     async def _of_one(
         self,
         one: tuple[str, str],
         count: int,
         before: tuple[int, str] | None,
-        until: int | None,
+        between: tuple[int | None, int | None],
     ) -> list[tuple[int, str]]:
         key = self._keys.index(*one)
+        since, until = between
+        least = "-inf" if since is None else str(since)
         most = "+inf" if until is None else f"({until}"
         if before is not None and (until is None or before[0] < until):
             most = str(before[0])
@@ -182,7 +199,7 @@ class Census:
         skip = 0
         while len(found) < count:  # many may have changed in the same moment
             reply = await self._store.call(
-                *("ZREVRANGEBYSCORE", key, most, "-inf", "WITHSCORES", "LIMIT", skip, count)
+                *("ZREVRANGEBYSCORE", key, most, least, "WITHSCORES", "LIMIT", skip, count)
             )
             pairs = [
                 (int(at), task.decode()) for task, at in zip(reply[::2], reply[1::2], strict=True)

@@ -67,7 +67,32 @@ class Index:
             commands.append(["ZREM", self._keys.index(*in_state(agent, was)), task_id])
         if state.terminal and self._keeps:
             commands += ended(self._keys, task_id, now, lifetime=self._kept)
+        commands += self.having(task_id, owner=owner, state=state)
         await self._store.pipeline([*commands, *then])
+
+    def having(self, task_id: str, *, owner: str, state: State) -> list[Command]:
+        """Return the commands that note whether a task is one of its owner's open ones; none for who has no name.
+
+        Args:
+            task_id: The task.
+            owner: Its owner.
+            state: The state that it is in.
+        """
+        if not owner:
+            return []
+        key = self._keys.index("active", owner)
+        if state.terminal:
+            return [["ZREM", key, task_id]]
+        now = time.time_ns() // 1_000_000
+        return [["ZADD", key, now, task_id], ["PEXPIRE", key, self._kept]]
+
+    async def active(self, owner: str) -> int:
+        """Return how many tasks an owner has open, as the lists tell it.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return int(await self._store.call("ZCARD", self._keys.index("active", owner)))
 
     def moving(
         self, task_id: str, *, owner: str, context: str, agent: str, state: State
@@ -200,7 +225,7 @@ class Index:
 
 def forgetting(keys: Keys, task_id: str, *, owner: str, context: str, agent: str) -> list[Command]:
     """Return what takes a task out of all lists; arguments as for `Index.forget`."""
-    about = [("owner", owner), ("context", context), ("agent", agent)]
+    about = [("owner", owner), ("active", owner), ("context", context), ("agent", agent)]
     lists = [*about, *(in_state(agent, state) for state in State)]
     return [["ZREM", keys.index(kind, value), task_id] for kind, value in lists]
 

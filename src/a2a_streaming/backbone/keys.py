@@ -133,6 +133,12 @@ KEYS: tuple[KeySpec, ...] = (
         "task → last change, ms",
     ),
     KeySpec(
+        "index:active:<owner>",
+        "sorted set",
+        "the longest of the above since the last change",
+        "an owner's open tasks → last change of state, ms; none for who has no name",
+    ),
+    KeySpec(
         "index:context:<context>",
         "sorted set",
         "the longest of the above since the last change",
@@ -180,6 +186,18 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "until the key expires",
         "an API key: digest of its secret, name, owner, role",
+    ),
+    KeySpec(
+        "format",
+        "string",
+        "the longest of the above since the last start of a process",
+        "the newest event format that any process writes",
+    ),
+    KeySpec(
+        "janitor",
+        "string",
+        "three times janitor_seconds",
+        "the process that cleans up what crashes have left behind",
     ),
     KeySpec("auth:keys", "sorted set", "until the last key expires", "API keys → expiry, s"),
     KeySpec(
@@ -353,12 +371,22 @@ class Keys:
         return f"{self.prefix}auth:secret"
 
     @property
+    def format(self) -> str:
+        """The newest event format that is written."""
+        return f"{self.prefix}format"
+
+    @property
+    def janitor(self) -> str:
+        """Who cleans up."""
+        return f"{self.prefix}janitor"
+
+    @property
     def audit(self) -> str:
         """Accesses to other owners' tasks."""
         return f"{self.prefix}audit"
 
     def index(self, kind: str, value: str) -> str:
-        """A list of tasks: by owner, context, agent, state (`<agent>:<state>`), or open."""
+        """A list of tasks: by owner, context, agent, state (`<agent>:<state>`), open, or an owner's active ones."""
         return f"{self.prefix}index:{kind}:{value}"
 
     @property

@@ -17,7 +17,8 @@ import orjson
 from a2a_streaming.backbone.connection import Command, Script, Store
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.keys import Keys
-from a2a_streaming.errors import InvalidTransition
+from a2a_streaming.errors import InvalidTransition, NewerFormat
+from a2a_streaming.event import check_format, load
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.tally import Tally
@@ -208,6 +209,7 @@ class Log:
             purpose: `cancel` sets the task's cancel flag first, and takes a task that has nothing to do.
 
         Raises:
+            NewerFormat: A newer version has written the task than this process reads.
             Unavailable: Redis is away.
         """
         code, *rest = await self._store.script(
@@ -225,13 +227,29 @@ class Log:
         )
         match code:
             case b"GRANTED":
-                return _grant(task_id, holder, rest)
+                return await self._readable(_grant(task_id, holder, rest), rest)
             case b"TERMINAL":
                 return NoLease("TERMINAL", state=State(rest[0].decode()))
             case b"BUSY":
                 return NoLease("BUSY", seconds=float(rest[0]) / 1000)
             case _:
                 return NoLease(code.decode())
+
+    async def _readable(self, grant: Grant, told: list[Any]) -> Grant:
+        """Return a lease with its task; give it back at once if a newer version has written the task."""
+        stored, tail = told[_STORED], told[_TAIL]
+        try:
+            kept: Json | None = orjson.loads(stored) if stored else None
+            check_format(kept)
+            task = fold(kept["task"] if kept else None, [event for _, (_, event) in tail])
+        except NewerFormat:
+            await self.release(grant)
+            raise
+        if task is None:
+            grant.damaged = True
+        else:
+            grant.task = task
+        return grant
 
     async def append(self, grant: Grant, batch: Batch) -> Appended:
         """Append events under a lease.
@@ -343,16 +361,25 @@ def _beside(batch: Batch) -> Command:
 
 
 def fold(task: Json | None, events: Sequence[bytes]) -> Json | None:
-    """Fold events onto a task; None if they don't: parts of the history are lost."""
+    """Fold events onto a task; None if they don't: parts of the history are lost.
+
+    Raises:
+        NewerFormat: They were written by a newer version than this process.
+    """
     try:
         for event in events:
-            task = apply(task, orjson.loads(event))
+            task = apply(task, load(event))
     except (ValueError, InvalidTransition):
         return None
     return task
 
 
+_STORED, _TAIL = 13, 14
+"""Where the snapshot and the events after it stand in what grants a lease."""
+
+
 def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
+    """Return a lease, without its task yet."""
     (
         epoch,
         previous,
@@ -367,12 +394,10 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         begun,
         head,
         kept,
-        stored,
+        _,
         tail,
         age,
     ) = reply
-    events = [event for _, (_, event) in tail]
-    task = fold(orjson.loads(stored)["task"] if stored else None, events)
     entry = InboxEntry.parse(head) if head else None
     return Grant(
         task_id=task_id,
@@ -383,7 +408,7 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         attempt=int(attempts),
         canceled=cancel == _CANCEL,
         escalated=cancel == _ESCALATE,
-        damaged=bool(damaged) or task is None,
+        damaged=bool(damaged),
         task_ended=bool(ended),
         begun=bool(begun),
         owner=owner.decode(),
@@ -391,8 +416,8 @@ def _grant(task_id: str, holder: str, reply: list[Any]) -> Grant:
         context=context.decode(),
         entry=entry,
         steps=_steps_of(entry, kept) if entry is not None else {},
-        task=task or _bare_task(task_id, context.decode()),
-        tail_bytes=sum(map(len, events)),
+        task=_bare_task(task_id, context.decode()),
+        tail_bytes=sum(len(event) for _, (_, event) in tail),
         age=float(age) if age else None,
     )
 

@@ -13,10 +13,13 @@ from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.deadlines import Deadlines
 from a2a_streaming.backbone.ended import Ended
+from a2a_streaming.backbone.format import Format
+from a2a_streaming.backbone.health import Health
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox
 from a2a_streaming.backbone.index import Index
 from a2a_streaming.backbone.interventions import Interventions
+from a2a_streaming.backbone.janitor import Janitor
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.letters import Letters
 from a2a_streaming.backbone.log import Log
@@ -85,6 +88,9 @@ class RedisManager:
         self.deadlines = Deadlines(self._store, self.keys, settings, self.snapshots)
         self.alerts = Alerts(self._store, self.keys, settings)
         self.sweep = Sweep(self._store, self.keys, settings, self.deadlines)
+        self.format = Format(self._store, self.keys, settings)
+        self.janitor = Janitor(self._store, self.keys, settings)
+        self.health = Health(self._store, self.keys, settings)
 
     def work(self, agent: str) -> Work:
         """Return an agent's stream of hints."""

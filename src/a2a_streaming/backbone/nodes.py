@@ -25,6 +25,15 @@ KEPT_SECONDS = 600
 _LISTED_MS = 60_000
 
 
+def lifetime_ms(beat_seconds: float) -> int:
+    """Return for how long what a process says is kept, ms.
+
+    Args:
+        beat_seconds: How often it says how it is.
+    """
+    return int(LIFETIME_BEATS * max(beat_seconds, 0.2) * 1000)
+
+
 class Figures(NamedTuple):
     """How one process's counts have moved from one beat to the next.
 
@@ -53,7 +62,7 @@ class Nodes:
     def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
         self._store = store
         self._keys = keys
-        self._lifetime = int(LIFETIME_BEATS * max(settings.beat_seconds, 0.2) * 1000)
+        self._lifetime = lifetime_ms(settings.beat_seconds)
         self._listed = settings.listed_ttl * 1000
 
     async def beat(

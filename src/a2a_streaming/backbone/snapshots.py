@@ -8,6 +8,7 @@ import orjson
 
 from a2a_streaming.backbone.connection import Script, Store
 from a2a_streaming.backbone.keys import Keys
+from a2a_streaming.event import check_format, load
 from a2a_streaming.position import Position
 from a2a_streaming.task import Json, State, apply
 
@@ -90,6 +91,7 @@ class Snapshots:
         reading the task.
 
         Raises:
+            NewerFormat: It was written by a newer version than this process.
             Unavailable: Redis is away.
         """
         stored, entries = await self._store.script(
@@ -99,11 +101,12 @@ class Snapshots:
         position: Position | None = None
         if stored:
             whole = orjson.loads(stored)
+            check_format(whole)
             task, position = whole["task"], Position.parse(whole["position"])
         # Where a part of the history was lost for good, what is left is folded all the same: so the
         # state is right, whatever else is missing. Watchers are told of the loss by a reset.
         for entry_id, fields in entries:
-            event = orjson.loads(fields[1])
+            event = load(fields[1])
             if task is None and "task" not in event:
                 return None  # neither snapshot nor the log's start: nothing to fold
             task, position = apply(task, event), Position.of_entry(entry_id)

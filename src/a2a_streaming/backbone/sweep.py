@@ -162,6 +162,9 @@ class Sweep:
             if listed[1] is state:
                 return commands
             commands.append(["ZREM", listed[0], task_id])
+        if known["owner"] and not state.terminal:
+            active = self._keys.index("active", known["owner"])
+            commands.append(["ZADD", active, "NX", time.time_ns() // 1_000_000, task_id])
         lists = [
             ("owner", known["owner"]),
             ("context", known["context"]),

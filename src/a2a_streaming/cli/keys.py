@@ -11,11 +11,11 @@ import typer
 
 from a2a_streaming.auth.keys import make_key
 from a2a_streaming.backbone.credentials import ApiKey, Credentials
-from a2a_streaming.backbone.embedded import EmbeddedStore
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Role
+from a2a_streaming.cli.stores import store_url
 from a2a_streaming.errors import SetupError
-from a2a_streaming.settings import Settings, load_settings
+from a2a_streaming.settings import load_settings
 
 _DAY = 86_400
 _COLUMNS = "{:<14}{:<10}{:<28}{:<12}{:<12}{}"
@@ -107,19 +107,9 @@ def _unknown(key_id: str) -> SetupError:
 
 
 def _with_credentials(do: Callable[[Credentials], Awaitable[None]]) -> None:
-    asyncio.run(_in_store(load_settings(), do))
-
-
-async def _in_store(settings: Settings, do: Callable[[Credentials], Awaitable[None]]) -> None:
-    store = None
-    url = settings.redis_url
-    if not url:
-        store = EmbeddedStore(settings.data_dir, server=settings.redis_server or None)
-        await store.start()
-        url = store.url
-    try:
-        async with RedisManager(url, settings) as manager:
+    async def main() -> None:
+        settings = load_settings()
+        async with store_url(settings) as url, RedisManager(url, settings) as manager:
             await do(manager.credentials)
-    finally:
-        if store is not None:
-            await store.stop()
+
+    asyncio.run(main())

@@ -51,6 +51,9 @@ Token = Annotated[
     str | None,
     typer.Option(help="An API key or a bearer token.  [default: none]", envvar="A2A_TOKEN"),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Age = Annotated[str, typer.Option(metavar="AGE", show_default=False)]
+DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.  [default: .data]")]
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -108,24 +111,64 @@ def send(
     task: Annotated[str | None, typer.Option(help="The task's id.  [default: a new one]")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Send a message, and watch its task."""
+    """Send a message, and watch its task; in a terminal, answer what the agent asks."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.send(url, token, text, task)
+    asking.send(url, token, text, task, as_json=as_json)
 
 
 @app.command()
 def watch(
     task: Annotated[str, typer.Argument(help="The task's id.")],
     after: Annotated[str | None, typer.Option(help="The last position you have seen.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on over all turns, to the task's end.")
+    ] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
+    as_json: AsJson = False,
 ) -> None:
     """Watch a task: its history, then live."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.watch(url, token, task, after)
+    asking.watch(url, token, task, after, follow=follow, as_json=as_json)
+
+
+@app.command()
+def tasks(  # noqa: PLR0913, PLR0917 - an argument for each option
+    state: Annotated[str, typer.Option(help="In this state.", show_default=False)] = "",
+    agent: Annotated[str, typer.Option(help="Of this agent.", show_default=False)] = "",
+    owner: Annotated[str, typer.Option(help="Of this owner.", show_default=False)] = "",
+    context: Annotated[str, typer.Option(help="Of this context.", show_default=False)] = "",
+    words: Annotated[
+        str,
+        typer.Option(help="With this in id, owner, context or first words.", show_default=False),
+    ] = "",
+    silent: Age = "",
+    unchanged: Age = "",
+    changed: Age = "",
+    older: Age = "",
+    newer: Age = "",
+    size: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    whole: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tasks, the latest change first: all for operators, for others their own of one agent.
+
+    Ages are seconds, or such as 15m, 2h, 3d. --silent: to move on by themselves, and they haven't for so long;
+    --unchanged, --changed: the last change is at least, or at most, so long ago; --older, --newer: the same of
+    when they were accepted.
+    """
+    from a2a_streaming.cli import listing  # noqa: PLC0415 - see the module's docstring
+
+    filters = listing.Filters(
+        state, agent, owner, context, words, silent, unchanged, changed, older, newer
+    )
+    listing.tasks(url, token, filters, most=None if whole else size, as_json=as_json)
 
 
 @app.command()
@@ -133,11 +176,51 @@ def cancel(
     task: Annotated[str, typer.Argument(help="The task's id.")],
     url: Url = DEFAULT_URL,
     token: Token = None,
+    as_json: AsJson = False,
 ) -> None:
     """Cancel a task."""
     from a2a_streaming.cli import asking  # noqa: PLC0415 - see the module's docstring
 
-    asking.cancel(url, token, task)
+    asking.cancel(url, token, task, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Clean up at once what the janitor would in time.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with the set-up; ends with 1 if something is."""
+    from a2a_streaming.cli import doctoring  # noqa: PLC0415 - see the module's docstring
+
+    doctoring.doctor(data_dir, repair=repair, as_json=as_json)
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path, typer.Argument(help="Where to, a directory that isn't there yet.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Copy the embedded store and SQLite, while they are in use, into a directory."""
+    from a2a_streaming.cli import safekeeping  # noqa: PLC0415 - see the module's docstring
+
+    safekeeping.backup(directory, data_dir)
+
+
+@app.command()
+def restore(
+    directory: Annotated[Path, typer.Argument(help="A directory that `backup` has made.")],
+    data_dir: DataDir = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move aside what is in the data directory.")
+    ] = False,
+) -> None:
+    """Put back what `backup` has copied; nothing may be running on the data directory."""
+    from a2a_streaming.cli import safekeeping  # noqa: PLC0415 - see the module's docstring
+
+    safekeeping.restore(directory, data_dir, replace=replace)
 
 
 To = Annotated[

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
 from starlette.routing import Route
 
 from a2a_streaming import Agent, Settings
@@ -40,6 +39,7 @@ from a2a_streaming.customer_service.records import (
     SqlRecords,
     Ticket,
 )
+from a2a_streaming.customer_service.records.sql.database import file_in
 from a2a_streaming.customer_service.records.traced import traced
 from a2a_streaming.errors import InvalidSetting
 from a2a_streaming.sla import load_policy
@@ -234,8 +234,8 @@ def _records(settings: Settings) -> Records:
     """Return the systems of record that the settings name."""
     if settings.records:
         return _own_records(settings.records)
-    default = URL.create("sqlite", database=str(settings.data_dir / "records.db"))
-    return SqlRecords(settings.database_url or default, filled=settings.demo_data)
+    url = settings.database_url or file_in(settings.data_dir)
+    return SqlRecords(url, filled=settings.demo_data)
 
 
 def _own_records(target: str) -> Records:

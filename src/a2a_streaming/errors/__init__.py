@@ -21,6 +21,7 @@ A2AStreamingError
 │   ├── TooManyRequests         more than an owner may send or hold open
 │   ├── InboxFull               too many messages wait for this task
 │   ├── Unavailable             Redis is away or the process drains: come back later
+│   │   └── NewerFormat         a newer version than this process wrote the task
 │   └── InternalError           our fault; the cause is in the log, never on the wire
 ├── RunError                    what an agent's run may no longer do
 │   ├── Fenced                  the run lost its lease: another process goes on with the task
@@ -59,6 +60,7 @@ from a2a_streaming.errors.requests import (
     InvalidParams,
     InvalidRequest,
     MethodNotFound,
+    NewerFormat,
     ParseError,
     PushNotificationNotSupported,
     RequestError,
@@ -106,6 +108,7 @@ __all__ = [
     "InvalidSetting",
     "InvalidTransition",
     "MethodNotFound",
+    "NewerFormat",
     "ParseError",
     "PushNotificationNotSupported",
     "RequestError",

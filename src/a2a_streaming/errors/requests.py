@@ -295,6 +295,22 @@ class Unavailable(RequestError):
         self.retry_after = retry_after
 
 
+class NewerFormat(Unavailable):
+    """A task was written by a version of ours that is newer than this process.
+
+    Args:
+        found: The version of the events' format that it is written in.
+        known: The newest that this process reads.
+    """
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"This task is written in event format {found}, and this process reads up to {known}. Update the "
+            "process to the version that wrote it; another process may serve you meanwhile.",
+            retry_after=5,
+        )
+
+
 class InternalError(RequestError):
     """Something failed on our side."""
 

@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import RequestError, Unavailable
+from a2a_streaming.errors import RequestError, TooManyRequests, Unavailable
 from a2a_streaming.node import Node
 from a2a_streaming.sending import Sent
 from a2a_streaming.service import TaskService
@@ -44,7 +44,7 @@ class WebhookHandler(RequestHandler):
         self.dialect = dialect
         """The dialect that the request came in."""
         self._caller = caller
-        self.away: Unavailable | None = None
+        self.away: Unavailable | TooManyRequests | None = None
         """What kept the request from being served, if HTTP itself is to say so."""
         self.refused: RequestError | None = None
         """What kept the request from being served."""
@@ -60,7 +60,7 @@ class WebhookHandler(RequestHandler):
             yield
         except RequestError as error:
             self.refused = error
-            if isinstance(error, Unavailable):
+            if isinstance(error, Unavailable | TooManyRequests):
                 self.away = error
             raise sdk_error(error) from error
 

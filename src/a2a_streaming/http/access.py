@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from a2a_streaming.caller import (
 )
 from a2a_streaming.cards import KEY_HEADER
 from a2a_streaming.errors import Forbidden, Unauthenticated
+from a2a_streaming.http.bodies import body_size
 from a2a_streaming.http.stream import EventStream
 from a2a_streaming.node import Node
 
@@ -50,11 +52,11 @@ class Access:
             Unauthenticated: Nobody knows.
             Forbidden: A page from elsewhere asks, without authentication.
             InvalidParams: There is no authentication, and the name of a demo customer can't be one.
-            TooManyRequests: They ask too much.
-            Unavailable: It can't be checked now.
+            TooManyRequests: They ask too much, or too many sign-ins from there have failed.
+            Unavailable: It can't be checked now, or all together ask too much.
         """
         caller = await self._caller(request, by_ticket=by_ticket)
-        self._node.quotas.count_request(caller)
+        self._node.quotas.count_request(caller, body_size(request))
         return caller
 
     async def of_page(self, request: Request) -> Caller:
@@ -87,7 +89,8 @@ class Access:
             Unavailable: Redis is away.
         """
         self._check_origin(request)
-        opened = await self._node.authenticator.open_ticket(ticket)
+        with self._signing_in(request, ticket):
+            opened = await self._node.authenticator.open_ticket(ticket)
         self._node.quotas.count_request(opened.caller)
         return opened
 
@@ -101,8 +104,28 @@ class Access:
             return _demo(request)
         authenticator = self._node.authenticator
         if by_ticket and (ticket := request.query_params.get("ticket")):
-            return await authenticator.by_ticket(ticket)
-        return await authenticator.identify(_credential(request))
+            with self._signing_in(request, ticket):
+                return await authenticator.by_ticket(ticket)
+        credential = _credential(request)
+        with self._signing_in(request, credential):
+            return await authenticator.identify(credential)
+
+    @contextmanager
+    def _signing_in(self, request: Request, credential: str) -> Generator[None]:
+        """Count a sign-in that fails.
+
+        Raises:
+            TooManyRequests: Too many have failed from there.
+        """
+        sign_ins = self._node.quotas.sign_ins
+        address = request.client.host if request.client is not None else ""
+        sign_ins.check(address, credential)
+        try:
+            yield
+        except Unauthenticated:
+            sign_ins.failed(address)
+            raise
+        sign_ins.succeeded(credential)
 
     def _check_here(self, request: Request) -> None:
         """Check that a request comes from this machine, and from no page of elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -22,6 +23,8 @@ from a2a_streaming.errors import (
     RequestError,
     Unauthenticated,
 )
+from a2a_streaming.metrics import LIMITED
+from a2a_streaming.quotas import Quotas
 from a2a_streaming.wire import jsonrpc
 from a2a_streaming.wire.dialects import Dialect
 from a2a_streaming.wire.modern import sdk_error
@@ -29,20 +32,46 @@ from a2a_streaming.wire.modern import sdk_error
 VERSION_HEADER = "A2A-Version"
 """Request header, or query parameter, by which a client says its version of A2A."""
 
+_SIZE = "a2a_streaming.body_size"
+"""Where a request's scope tells how large its body was."""
 _DISCARDED = 64 * 1024 * 1024
 """Bytes beyond the limit that are read and thrown away, so that the client reads the answer."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, quotas: Quotas) -> bytes:
     """Read a request's body.
 
     Args:
         request: The request.
         limit: The most bytes that it may have.
+        quotas: Counts what the process holds of bodies.
 
     Raises:
         BodyTooLarge: It has more.
+        Unavailable: The process is being sent too much by all together.
     """
+    with quotas.bodies.reading() as reading:
+        try:
+            body = await _read(request, limit, reading)
+        except BodyTooLarge:
+            LIMITED.labels("body").inc()
+            raise
+    request.scope[_SIZE] = len(body)
+    return body
+
+
+def body_size(request: Request) -> int:
+    """Return the bytes of a request's body: as they were read, or else as it says.
+
+    Args:
+        request: The request.
+    """
+    read: int | None = request.scope.get(_SIZE)
+    said = request.headers.get("content-length", "")
+    return read if read is not None else int(said) if said.isdigit() and len(said) < 16 else 0
+
+
+async def _read(request: Request, limit: int, reading: Callable[[int], None]) -> bytes:
     length = request.headers.get("content-length", "")
     too_large = length.isdigit() and int(length) > limit
     if too_large and request.headers.get("expect", "").lower() == "100-continue":
@@ -55,6 +84,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         if size > limit + _DISCARDED:
             break
         if not too_large:
+            reading(len(chunk))
             body += chunk
     if too_large:
         raise BodyTooLarge(limit)

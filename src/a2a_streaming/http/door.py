@@ -40,7 +40,7 @@ class HttpDoor:
             BodyTooLarge: It is too large.
             InvalidRequest: It is no JSON.
         """
-        body = await read_body(request, self._node.settings.max_body_bytes)
+        body = await read_body(request, self._node.settings.max_body_bytes, self._node.quotas)
         return load_json(body) if body else {}
 
     def refuse(self, error: RequestError) -> Response:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import InvalidParams, RequestError, Unavailable
+from a2a_streaming.errors import InvalidParams, RequestError, TooManyRequests, Unavailable
 from a2a_streaming.handlers import Handler
 from a2a_streaming.http.asked import Asked
 from a2a_streaming.http.bodies import extensions, json_response, read_again
@@ -71,7 +71,7 @@ class ModernEndpoint:
                 if call.method in _SEND:
                     return await self._send(request, call, handler)
                 return await self._subscribe(request, call, handler)
-            except Unavailable:
+            except (Unavailable, TooManyRequests):
                 raise  # HTTP says so too, and when to come back
             except RequestError as error:
                 asked.refused(error)

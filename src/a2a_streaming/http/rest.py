@@ -134,7 +134,7 @@ class RestEndpoint:
             return rest_error(InternalError())
 
     async def _answer(self, request: Request, path: str) -> ASGIApp:
-        body = await read_body(request, self._node.settings.max_body_bytes)
+        body = await read_body(request, self._node.settings.max_body_bytes, self._node.quotas)
         await self._node.ready()
         dialect = read_version(asked_version(request)) or Dialect.V03
         if dialect is Dialect.FIRST:

@@ -81,7 +81,9 @@ class RpcEndpoint:
         body = b""
         try:
             if request.method != "GET":
-                body = await read_body(request, self._node.settings.max_body_bytes)
+                body = await read_body(
+                    request, self._node.settings.max_body_bytes, self._node.quotas
+                )
             await self._node.ready()
             return await answer(body)
         except RequestError as error:

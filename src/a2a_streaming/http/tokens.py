@@ -49,7 +49,7 @@ class TokenEndpoint:
 
     async def _answer(self, request: Request) -> ASGIApp:
         try:
-            body = await read_body(request, _MOST)
+            body = await read_body(request, _MOST, self._node.quotas)
             await self._node.ready()
             caller = await self._access.identify(request)
             if not self._node.settings.authenticates:

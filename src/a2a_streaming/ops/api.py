@@ -2,7 +2,7 @@
 
     …    /ops/api/dead-letters                 see `letters`
     GET  /ops/api/summary                      how the installation is, with the last ten minutes
-    GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&q=&size=&token=
+    GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&unchanged=&changed=&older=&newer=&q=&size=&token=
     GET  /ops/api/tasks/{id}                   all that is known of one
     GET  /ops/api/tasks/{id}/events?after=&size=
     GET  /ops/api/tasks/{id}/events.jsonl      its whole log
@@ -40,6 +40,7 @@ _EVENTS, _MOST_EVENTS = 200, 1000
 _EXPORT_PAGE = 500
 _LONGEST = 2000
 """The most characters of a reason."""
+_AGES = ("unchanged", "changed", "older", "newer")
 _LABELS = {state.label: state for state in State}
 
 
@@ -132,6 +133,7 @@ class OperationsApi:
             context=asked.get("context", ""),
             silent=self._silent(asked.get("silent", "")),
             words=asked.get("q", ""),
+            **{name: _seconds(name, asked.get(name, "")) for name in _AGES},
         )
         if self._node.settings.authenticates:
             await self._node.manager.audit.note(caller, "list", "*", "*")
@@ -147,15 +149,7 @@ class OperationsApi:
     def _silent(self, told: str) -> float | None:
         if told in ("", "false"):
             return None
-        if told == "true":
-            return self._node.settings.silent_seconds
-        try:
-            seconds = float(told)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < 1e9:
-            raise InvalidParams("silent is true, or for how many seconds.")
-        return seconds
+        return self._node.settings.silent_seconds if told == "true" else _seconds("silent", told)
 
     async def _one(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "get")
@@ -246,6 +240,18 @@ def _state(told: str) -> State | None:
     if told and told not in _LABELS:
         raise InvalidParams(f"{told[:40]!r} is no state: choose {', '.join(_LABELS)}.")
     return _LABELS.get(told)
+
+
+def _seconds(name: str, told: str) -> float | None:
+    if not told:
+        return None
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise InvalidParams(f"{name} is a number of seconds.")
+    return seconds
 
 
 def _size(told: str, usual: int, most: int) -> int:

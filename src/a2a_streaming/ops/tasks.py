@@ -38,6 +38,10 @@ class Wanted:
         context: Their context.
         silent: Those alone that are to move on by themselves and haven't, for so many seconds.
         words: What their id, owner, context or first words contain.
+        unchanged: Those alone that haven't changed for so many seconds.
+        changed: Those alone that have changed within so many seconds.
+        older: Those alone that were accepted at least so many seconds ago.
+        newer: Those alone that were accepted within so many seconds.
     """
 
     state: State | None = None
@@ -46,6 +50,21 @@ class Wanted:
     context: str = ""
     silent: float | None = None
     words: str = ""
+    unchanged: float | None = None
+    changed: float | None = None
+    older: float | None = None
+    newer: float | None = None
+
+    def between(self, now: int) -> tuple[int | None, int | None]:
+        """Return from when to when each wanted task changed last, ms; None where that doesn't matter.
+
+        Args:
+            now: The time, ms since 1970.
+        """
+        # What was accepted within a time has changed within it.
+        since = [now - int(ago * 1000) for ago in (self.changed, self.newer) if ago is not None]
+        until = [now - int(ago * 1000) for ago in (self.silent, self.unchanged) if ago is not None]
+        return max(since, default=None), min(until, default=None)
 
     def lists(self, agents: list[str]) -> list[tuple[str, str]]:
         """Return the shortest lists, as the index names them, of which each wanted task is in one.
@@ -66,8 +85,21 @@ class Wanted:
             return [in_state(agent, state) for agent in agents for state in states]
         return [("agent", agent) for agent in agents]
 
-    def match(self, row: Row) -> bool:
-        """Say whether a task is wanted."""
+    def match(self, row: Row, now: int) -> bool:
+        """Say whether a task is wanted, as far as its last change doesn't tell.
+
+        Args:
+            row: The task.
+            now: The time, ms since 1970.
+        """
+        age = (now - (row.created or row.changed)) / 1000
+        return (
+            (self.older is None or age >= self.older)
+            and (self.newer is None or age <= self.newer)
+            and self._is_like(row)
+        )
+
+    def _is_like(self, row: Row) -> bool:
         return (
             self.state in (None, row.state)
             and self.agent in ("", row.agent)
@@ -108,14 +140,17 @@ class Tasks:
             Unavailable: Redis is away.
         """
         before = read_token(token) if token else None
-        until = None if wanted.silent is None else _now() - int(wanted.silent * 1000)
+        now = _now()
+        since, until = wanted.between(now)
         lists = wanted.lists(agents)
         found: list[Row] = []
         looked_at = 0
         more = True
         while more and len(found) < size and looked_at < _LOOKED_AT:
             count = size + 1 if looked_at == 0 else min(500, _LOOKED_AT - looked_at)
-            tasks = await self._census.page(lists, count=count, before=before, until=until)
+            tasks = await self._census.page(
+                lists, count=count, before=before, until=until, since=since
+            )
             more = len(tasks) == count
             looked_at += len(tasks)
             rows = {row.id: row for row in await self._census.rows(tasks)}
@@ -124,7 +159,7 @@ class Tasks:
                     more = True
                     break
                 before = task
-                if (row := rows.get(task[1])) is not None and wanted.match(row):
+                if (row := rows.get(task[1])) is not None and wanted.match(row, now):
                     found.append(row)
         watchers = await self._manager.subscriptions.counts([row.id for row in found])
         return {

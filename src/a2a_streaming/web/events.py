@@ -88,7 +88,7 @@ class EventsEndpoint:
             return rest_error(InternalError())
 
     async def _serve(self, request: Request) -> ASGIApp:
-        body = await read_body(request, self._node.settings.max_body_bytes)
+        body = await read_body(request, self._node.settings.max_body_bytes, self._node.quotas)
         await self._node.ready()
         caller, ticket = await self._identify(request)
         check_json(request)

@@ -68,7 +68,7 @@ async def test_tickets_of_an_older_version_have_time_from_when_it_is_upgraded(
             "'2026-01-01 10:00:00', '2026-01-01 10:00:00')"
         )
 
-    older = await asyncio.to_thread(database._engine, database._parse(url))
+    older = await asyncio.to_thread(database._engine, database.parse_url(url))
     await older.run(first, writes=True)
     await older.aclose()
     records = SqlRecords(url, filled=False)

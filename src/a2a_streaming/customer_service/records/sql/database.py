@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -53,7 +54,7 @@ class Database:
         prepare: Callable[[Engine], Awaitable[None]],
         today: Callable[[], date] = date.today,
     ) -> None:
-        self._url = _parse(url)
+        self._url = parse_url(url)
         self._prepare = prepare
         self.today = today
         """Tells the day."""
@@ -169,7 +170,24 @@ def _codec(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _parse(url: str | URL) -> URL:
+def file_in(data_dir: Path) -> URL:
+    """Return the URL of the database that stands in a data directory.
+
+    Args:
+        data_dir: The directory.
+    """
+    return URL.create("sqlite", database=str(data_dir / "records.db"))
+
+
+def parse_url(url: str | URL) -> URL:
+    """Read a database's URL; a driver that it doesn't name is ours.
+
+    Args:
+        url: The URL.
+
+    Raises:
+        InvalidSetting: It is none.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:

@@ -35,8 +35,8 @@ async def prepare(engine: Engine, *, filled: bool, today: date) -> None:
         filled: Whether to fill them.
         today: The day around which the demo's dates lie.
     """
-    newest = await asyncio.to_thread(_newest)
-    if await engine.run(_revision) != newest:
+    newest = await asyncio.to_thread(newest_migration)
+    if await engine.run(revision_of) != newest:
         migrate = await asyncio.to_thread(_migrations)
         await engine.run(_alone(migrate), writes=True)
     if not (filled and await engine.run(_is_empty)):
@@ -45,12 +45,12 @@ async def prepare(engine: Engine, *, filled: bool, today: date) -> None:
     await engine.run(_alone(lambda session: _fill(session, rows)), writes=True)
 
 
-def _newest() -> str:
+def newest_migration() -> str:
     """Return the newest migration's id: its file's name begins with it. Looks at the disk."""
     return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("[0-9]*_*.py"))
 
 
-def _revision(session: Session) -> str | None:
+def revision_of(session: Session) -> str | None:
     """Return the migration that a database is at; None for a new one."""
     if not inspect(session.connection()).has_table(_VERSION.name):
         return None
