@@ -156,6 +156,15 @@ async def test_a_task_whose_history_has_expired_is_told_as_it_is(
     await expect(ops.locator(".replay .bubble.agent").last).to_be_visible()
 
 
+_LONG = """async () => {
+    const { draw } = await import("/ops/waterfall.js");
+    const step = { statusUpdate: { status: { state: "TASK_STATE_WORKING" } } };
+    const log = Array.from({ length: 200_000 }, (_, at) => ({ position: `1-${at}`, at, event: step }));
+    return draw([{ agent: "busy", log }]).childElementCount;
+}"""
+"""A log longer than a call may have arguments, drawn."""
+
+
 async def test_a_tasks_history_is_told_again_at_any_position(
     company, visit: Visit, held: AsyncExitStack
 ) -> None:
@@ -171,6 +180,7 @@ async def test_a_tasks_history_is_told_again_at_any_position(
     await expect(ops.locator(".replay task-artifact")).to_have_count(1)
     agents = ops.locator(".waterfall .row.group .name")
     await expect(agents).to_have_text(["Intent agent", "Billing agent"])
+    assert await ops.evaluate(_LONG) == 152  # the agent, what was earlier, and the last steps
     scrubber = ops.get_by_label("Position in its history")
     await scrubber.fill("2")
     await expect(where).to_contain_text(f"2 of {len(log)}")
