@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio
 from playwright.async_api import Page, Route, expect
 
 from a2a_streaming.client import Client
+from a2a_streaming.customer_service.records import SqlRecords
 from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from pages.chatting import Chat
@@ -179,7 +181,7 @@ async def test_tickets_are_assigned_taken_over_and_handed_back(
 async def test_of_two_people_who_claim_a_ticket_one_is_told_that_it_is_taken(
     company, visit: Visit, held: AsyncExitStack
 ) -> None:
-    platform, _ = await held.enter_async_context(company)
+    platform, books = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
     await chat.say("I want to talk to a human")
     await chat.until_turn_ends(1)
@@ -202,3 +204,14 @@ async def test_of_two_people_who_claim_a_ticket_one_is_told_that_it_is_taken(
     await expect(ben.locator("#others button.ticket")).to_contain_text("Maria")
     await expect(ben.get_by_role("button", name="Claim")).to_be_hidden()
     await expect(ben.get_by_role("button", name="Send to customer")).to_be_hidden()
+    # The queue tells the most urgent alone. What isn't among them is open all the same.
+    records = SqlRecords(books)
+    for n in range(200):
+        about: Any = {"task_id": f"x{n}", "context_id": "x", "customer_id": None, "reason": "x"}
+        await records.tickets.open(**about, within=0.0, idempotency_key=f"x{n}")
+    await records.aclose()
+    await expect(maria.locator("#waiting-count")).to_have_text("200")
+    await expect(maria.locator("#mine button.ticket")).to_have_count(0)
+    async with maria.expect_response("**/handover/T-*"):
+        await maria.clock.fast_forward(11_000)
+    await expect(maria.locator("#desk .head .chip.human")).to_have_text("Yours")
