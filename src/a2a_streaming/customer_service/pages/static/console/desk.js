@@ -1,13 +1,14 @@
 // A ticket on the desk: the customer's task live, what can be done with it, and what is said.
 
 import { ask, CallError, freshId, persist } from "/web/api.js";
-import { h } from "/web/dom.js";
+import { atMost, h } from "/web/dom.js";
 import { heading } from "/web/format.js";
 import "/web/elements/task-story.js";
 import { askFor, field } from "./dialog.js";
 import { personOf, reasonChip, timer } from "./queue.js";
 import { showRecord } from "./record.js";
 
+const PAUSE = 2000; // ms between two looks at the record while the task moves
 const LOOKS = 10_000; // who watches, and what colleagues note, comes by no stream
 
 export class Desk {
@@ -23,8 +24,8 @@ export class Desk {
   #trouble = h("p.trouble", { role: "alert" }); // stays until the next deed
   #answer = h("form.answer");
   #box = null; // what is written in
-  #due = null;
   #looks = null;
+  #reads = 0; // the latest is shown, whatever comes late
 
   /**
    * @param {Element} place where it is shown
@@ -48,7 +49,7 @@ export class Desk {
     const story = h("task-story", { readonly: true });
     const frame = h("div.story", { tabindex: "0", role: "region", "aria-label": "Conversation" }, story);
     this.place.replaceChildren(this.#head, frame, this.#answer);
-    this.#looks = setInterval(() => document.hidden || this.#look(), LOOKS);
+    this.#looks = setInterval(() => document.hidden || this.#read(), LOOKS);
     this.story = story;
     let atEnd = true;
     frame.addEventListener("scroll", () => (atEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 60));
@@ -63,7 +64,8 @@ export class Desk {
     if (!this.ticket) return unfollow(); // it is known already that it is gone
     this.#unfollow = unfollow;
     this.show(ticket);
-    this.#look();
+    this.record.replaceChildren(); // another customer's
+    this.#read();
     this.page.changed();
     this.place.focus();
   }
@@ -214,7 +216,7 @@ export class Desk {
       const told = await persist(() => ask(path, { body: { name: this.page.name(), ...more }, key }));
       if (this.ticket?.ticket === id) {
         if (told.ticket) this.show(told);
-        this.#look();
+        this.#read();
       }
       this.page.changed();
       return true;
@@ -250,21 +252,21 @@ export class Desk {
     if (said) await this.#do("resolve", said, ticket);
   }
 
-  /** Ask for the record anew, soon: once for all that happens until then. */
-  #look() {
-    this.#due ??= setTimeout(async () => {
-      this.#due = null;
-      const { ticket } = this;
-      if (!ticket) return;
-      try {
-        const told = await ask(`/handover/${encodeURIComponent(ticket.ticket)}`);
-        if (this.ticket?.ticket !== ticket.ticket) return;
-        this.#agents = told.agents ?? [];
-        showRecord(this.record, told, (task) => this.#earlier(task));
-      } catch (error) {
-        if (!(error instanceof CallError)) throw error;
-      }
-    }, 300);
+  /** Ask for the record anew, but not with each event: each time is audited. */
+  #look = atMost(PAUSE, () => this.#read());
+
+  async #read() {
+    const { ticket } = this;
+    if (!ticket) return;
+    const number = ++this.#reads;
+    try {
+      const told = await ask(`/handover/${encodeURIComponent(ticket.ticket)}`);
+      if (number !== this.#reads || this.ticket?.ticket !== ticket.ticket) return;
+      this.#agents = told.agents ?? [];
+      showRecord(this.record, told, (task) => this.#earlier(task));
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+    }
   }
 
   /** An earlier request of the same customer, as it is now: it isn't handed over, so it isn't followed. */
