@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis.asyncio
 
 from a2a_streaming import Agent, Run
 from a2a_streaming.caller import Caller, Role
@@ -203,7 +204,7 @@ async def test_a_person_passes_the_customers_last_request_to_a_specialist(consol
 
 
 async def test_a_person_sees_the_customer_their_record_and_what_they_wanted_before(
-    settings: Settings,
+    settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
     signed = settings.model_copy(update={"auth_keys": True})
     async with front([], signed) as running, running.customer("mia") as mia:
@@ -223,6 +224,20 @@ async def test_a_person_sees_the_customer_their_record_and_what_they_wanted_befo
         assert isinstance(customer["subscriptions"], list)
         [before] = shown["earlier"]
         assert (before["state"], before["text"]) == ("completed", "hello")
+        # An earlier task isn't handed over, but can be looked at; nobody else's can, nor what isn't there.
+        task = f"{path}/earlier/{before['task']}"
+        looked = (await running.ask("maria", "GET", task)).json()
+        assert (looked["id"], looked["status"]["state"]) == (before["task"], "TASK_STATE_COMPLETED")
+        audited: Any = await raw.xrevrange("audit", count=1)
+        [(_, entry)] = audited
+        assert [entry[field] for field in (b"actor", b"does", b"task", b"owner")] == [
+            *(b"maria", b"get", before["task"].encode(), b"mia")
+        ]
+        async with running.customer("sam") as sam:
+            await story(sam, "t0", "hello")
+        for theirs in (Caller("sam").stored_id("t0"), "nothing"):
+            refused = await running.ask("maria", "GET", f"{path}/earlier/{theirs}")
+            assert refused.status_code == 404
         assert shown["intents"][0]["intents"] == reading["intents"]
         assert shown["intents"][0]["intents"][0]["confidence"] > 0.5
         assert shown["watchers"] == []
@@ -239,6 +254,8 @@ async def test_a_person_sees_the_customer_their_record_and_what_they_wanted_befo
         await running.ask("maria", "POST", f"{path}/resolve", {"name": "Maria"})
         closed = (await running.ask("maria", "GET", path)).json()
         assert (closed["customer"], closed["earlier"]) == ({"name": known.name}, [])
+        assert (await running.ask("maria", "GET", task)).status_code == 404
+        assert (await running.ask("olga", "GET", task, role=Role.OPERATOR)).status_code == 200
         for_all = (await running.ask("olga", "GET", path, role=Role.OPERATOR)).json()
         assert for_all["customer"]["email"] == known.email
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis.asyncio
 from playwright.async_api import Page, expect
 
+from a2a_streaming.client import Client
 from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from pages.chatting import Chat
@@ -107,7 +109,60 @@ async def test_filters_stand_in_the_address_and_are_kept(
     async with ops.expect_download() as coming:
         await ops.get_by_role("button", name="Export").click()
     file = await (await coming.value).path()
-    assert file.read_text().count("Show me my invoices") == 2
+    text = file.read_text()
+    assert text.count("Show me my invoices") == 2
+    assert text.startswith("\ufeffid,agent,")
+    assert re.search(r',"20\d\d-\d\d-\d\dT\d\d:', text)
+
+
+async def test_whoever_reads_and_clicks_isnt_disturbed_by_what_is_told_anew(
+    company, visit: Visit, held: AsyncExitStack
+) -> None:
+    platform, _ = await held.enter_async_context(company)
+    async with Client(platform.url) as client:
+        for n in range(3):
+            assert [event async for event in client.send_subscribe(f"t{n}", "Show my bookings")]
+        ops = await visit(f"{platform.url}/ops?agent=intent&size=2")
+        await expect(ops.locator("tr[data-task]")).to_have_count(2)
+        await ops.get_by_role("button", name="More").click()
+        await expect(ops.locator("tr[data-task]")).to_have_count(3)
+        link = ops.locator("td[data-agent=intent][data-state=completed] a")
+        await link.focus()
+        assert [event async for event in client.send_subscribe("t3", "Show me my invoices")]
+        await expect(link).to_have_text("4")
+        await expect(link).to_be_focused()
+        await expect(ops.locator(".latest li a").first).to_have_text("Show me my invoices")
+        # What was loaded by hand stays until it is let go.
+        await expect(ops.locator("tr[data-task]")).to_have_count(3)
+        await ops.get_by_role("button", name="Back to the latest").click()
+        await expect(ops.locator("tr[data-task]")).to_have_count(2)
+        await expect(ops.locator("tr[data-task]").first).to_have_attribute("data-task", "t3")
+
+
+async def test_a_task_whose_history_has_expired_is_told_as_it_is(
+    company, stage: Stage, visit: Visit, held: AsyncExitStack
+) -> None:
+    platform, _ = await held.enter_async_context(company)
+    async with Client(platform.url) as client:
+        assert [event async for event in client.send_subscribe("old", "Show my bookings")]
+    async with redis.asyncio.Redis.from_url(stage.redis_url) as raw:
+        prefix = platform.settings["A2A_KEY_PREFIX"]
+        assert await raw.delete(f"{prefix}task:{{old}}:stream") == 1
+    await platform.crash()  # it has forgotten what it knew
+    ops = await visit(f"{platform.url}/ops?task=old")
+    await expect(ops.get_by_role("region", name="History")).to_contain_text("(gone)")
+    await expect(ops.locator(".scrubber output")).to_contain_text("1 of 1")
+    await expect(ops.locator(".replay .bubble.customer")).to_have_count(1)
+    await expect(ops.locator(".replay .bubble.agent").last).to_be_visible()
+
+
+_LONG = """async () => {
+    const { draw } = await import("/ops/waterfall.js");
+    const step = { statusUpdate: { status: { state: "TASK_STATE_WORKING" } } };
+    const log = Array.from({ length: 200_000 }, (_, at) => ({ position: `1-${at}`, at, event: step }));
+    return draw([{ agent: "busy", log }]).childElementCount;
+}"""
+"""A log longer than a call may have arguments, drawn."""
 
 
 async def test_a_tasks_history_is_told_again_at_any_position(
@@ -125,6 +180,7 @@ async def test_a_tasks_history_is_told_again_at_any_position(
     await expect(ops.locator(".replay task-artifact")).to_have_count(1)
     agents = ops.locator(".waterfall .row.group .name")
     await expect(agents).to_have_text(["Intent agent", "Billing agent"])
+    assert await ops.evaluate(_LONG) == 152  # the agent, what was earlier, and the last steps
     scrubber = ops.get_by_label("Position in its history")
     await scrubber.fill("2")
     await expect(where).to_contain_text(f"2 of {len(log)}")

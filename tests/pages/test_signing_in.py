@@ -34,7 +34,7 @@ async def _with_keys(
 
 
 def _key(platform: PlatformProcess, role: str) -> str:
-    subject = "demo" if role == "customer" else role
+    subject = {"customer": "demo", "agent": "Jörg Maier"}.get(role, role)
     made = ran("keys", "create", subject, "--role", role, **platform.settings)
     assert made.returncode == 0, made.stderr
     return next(word for word in made.stdout.split() if word.startswith("a2a"))
@@ -77,6 +77,34 @@ async def test_a_page_for_people_of_the_company_refuses_a_customers_key(
         await expect(page.get_by_role("heading", name="Sign in as")).to_be_visible()
         await _sign_in(page, theirs)
         await expect(page.locator("connection-badge")).to_have_text("Live")
+
+
+async def test_a_person_has_what_they_claim_and_reads_what_the_customer_asked_before(
+    stage: Stage, chromium_pages: tuple[Page, Page], tmp_path: Path
+) -> None:
+    async with _with_keys(stage, tmp_path, "customer", "agent") as (
+        platform,
+        [customers_key, theirs],
+    ):
+        customers, console = chromium_pages
+        await customers.goto(platform.url)
+        await _sign_in(customers, customers_key)
+        chat = Chat(customers)
+        await chat.say("What's my account balance?")
+        await chat.until_turn_ends(1)
+        await chat.say("I want to talk to a human")
+        await chat.until_turn_ends(2)
+        await console.goto(f"{platform.url}/console")
+        await _sign_in(console, theirs)
+        await console.locator("#waiting button.ticket").click()
+        await console.get_by_role("button", name="Claim").click()
+        await expect(console.locator("#mine button.ticket")).to_have_count(1)
+        await expect(console.locator("#desk .chip.human")).to_have_text("Yours")
+        await expect(customers.locator("#human")).to_have_text("Jörg Maier is with you")
+        await console.locator("#record button.row").first.click()
+        earlier = console.get_by_role("dialog", name="Earlier request")
+        await expect(earlier.locator(".bubble.customer")).to_contain_text("account balance")
+        await expect(earlier.locator("task-artifact")).to_contain_text("Your account balance")
 
 
 async def test_a_link_opens_one_request_on_another_device(

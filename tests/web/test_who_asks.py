@@ -144,7 +144,9 @@ async def test_a_page_learns_how_people_sign_in_and_who_has(
             "authentication": True,
             "signedIn": False,
             "name": None,
+            "owner": None,
             "role": None,
+            "task": None,
             "issuer": None,
             "customers": [],
         }
@@ -155,6 +157,7 @@ async def test_a_page_learns_how_people_sign_in_and_who_has(
             **nobody,
             "signedIn": True,
             "name": "Ann Ä <ann@shop>",
+            "owner": "Ann%20%C3%84%20%3Cann@shop%3E",
             "role": "agent",
         }
 

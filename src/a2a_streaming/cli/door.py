@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
 from a2a_streaming.http.door import HttpDoor
@@ -65,6 +66,23 @@ class NodeDoor(HttpDoor):
             for task, snapshot in zip(ids, snapshots, strict=True)
             if snapshot is not None
         ]
+
+    async def owned(self, caller: Caller, owner: str, task: str) -> Json:
+        """Return one of an owner's tasks.
+
+        Raises:
+            InvalidParams: The id can't be one.
+            TaskNotFound: The owner has no such task.
+            Unavailable: Redis is away.
+        """
+        check_id(task, "The task's id")
+        manager = self._node.manager
+        meta = await manager.snapshots.meta(task)
+        if meta is None or (meta.owner, meta.agent) != (owner, self._agent):
+            raise TaskNotFound(task)
+        if owner != caller.owner:
+            await manager.audit.note(caller, "get", task, owner)
+        return await self._node.service(self._agent).read(task, task)
 
     async def interrupt(self, task: str) -> None:
         """Have a run stop for a person; raises as `Interventions.escalate` does, but for what has ended."""

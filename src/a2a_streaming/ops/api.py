@@ -10,11 +10,13 @@
     GET  /ops/api/alerts?open=&size=&token=
     POST /ops/api/alerts/{id}/acknowledge      {"reason": …}
 
-Ids are stored ids. What is done with another owner's task is audited, and each intervention.
+Ids are stored ids. What is done with another owner's task is audited, and each intervention. Pages look each second:
+that somebody reads the same is noted once a minute, or what else was done would be pushed out of the audit.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, cast
 
@@ -41,6 +43,8 @@ _EXPORT_PAGE = 500
 _LONGEST = 2000
 """The most characters of a reason."""
 _AGES = ("unchanged", "changed", "older", "newer")
+_ANEW_SECONDS = 60.0
+_MOST_LOOKS = 10_000
 _LABELS = {state.label: state for state in State}
 
 
@@ -84,6 +88,8 @@ class OperationsApi:
         self._node = node
         self._door = door
         self._overview = overview
+        self._looks: dict[tuple[str, ...], float] = {}
+        """When it was noted that somebody reads something, by who and what, the latest last."""
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, to be put into an application."""
@@ -136,7 +142,7 @@ class OperationsApi:
             **{name: _seconds(name, asked.get(name, "")) for name in _AGES},
         )
         if self._node.settings.authenticates:
-            await self._node.manager.audit.note(caller, "list", "*", "*")
+            await self._looked(caller, "list", "*", "*")
         agents = await self._node.manager.nodes.agents()
         page = await self._tasks.table(
             wanted,
@@ -232,8 +238,30 @@ class OperationsApi:
 
     async def _found(self, request: Request, caller: Caller, does: str) -> str:
         task: str = request.path_params["task"]
-        await self._tasks.find(task, caller, does)
+        owner = await self._tasks.owner(task)
+        if owner == caller.owner:
+            return task
+        if does == "export":
+            await self._node.manager.audit.note(caller, does, task, owner)
+        else:
+            await self._looked(caller, does, task, owner)
         return task
+
+    async def _looked(self, caller: Caller, does: str, task: str, owner: str) -> None:
+        """Note that somebody reads something, unless that was noted a moment ago.
+
+        Raises:
+            Unavailable: Redis is away: what can't be noted isn't granted.
+        """
+        look = (caller.actor or caller.owner, caller.role.value, does, task)
+        now = time.monotonic()
+        if now - self._looks.get(look, -_ANEW_SECONDS) < _ANEW_SECONDS:
+            return
+        await self._node.manager.audit.note(caller, does, task, owner)
+        self._looks.pop(look, None)
+        self._looks[look] = now
+        while len(self._looks) > _MOST_LOOKS:
+            del self._looks[next(iter(self._looks))]
 
 
 def _state(told: str) -> State | None:

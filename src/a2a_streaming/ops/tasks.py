@@ -15,7 +15,6 @@ from a2a_streaming.backbone.census import BUSY, Row
 from a2a_streaming.backbone.index import in_state
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
-from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound
 from a2a_streaming.kin import children_of, parent_of
 from a2a_streaming.task import Json, State, state_of
@@ -166,23 +165,6 @@ class Tasks:
             "tasks": [_told(row, count) for row, count in zip(found, watchers, strict=True)],
             "next": "{}.{}".format(*before) if more and before is not None else None,
         }
-
-    async def find(self, task_id: str, caller: Caller, does: str) -> None:
-        """Check that a task is there, and note that somebody looks at it, if it isn't theirs.
-
-        Args:
-            task_id: The task, by its stored id.
-            caller: Who looks.
-            does: What they do, for the audit.
-
-        Raises:
-            InvalidParams: The id can't be one.
-            TaskNotFound: There is no such task.
-            Unavailable: Redis is away.
-        """
-        owner = await self.owner(task_id)
-        if owner != caller.owner:
-            await self._manager.audit.note(caller, does, task_id, owner)
 
     async def owner(self, task_id: str) -> str:
         """Return whose a task is, which is there.

@@ -58,6 +58,7 @@ class SessionEndpoint:
             "authentication": signs_in,
             "signedIn": signs_in and caller is not None,
             "name": unquote(caller.owner) if caller is not None else None,
+            "owner": caller.owner if caller is not None else None,
             "role": caller.role.value if caller is not None else None,
             "task": (caller.task or None) if caller is not None else None,
             "issuer": self._node.settings.auth_issuer or None,

@@ -3,6 +3,7 @@
 GET  /handover/queue                  what waits, and what the caller has
 GET  /handover/replies                canned replies, with names filled in: ?ticket=…&name=…
 GET  /handover/{ticket}               one ticket: notes, the customer's record and earlier tasks, intents, watchers
+GET  /handover/{ticket}/earlier/{task}   one of the customer's earlier tasks
 POST /handover/{ticket}/claim         {"name": …}: take it; of several one wins
 POST /handover/{ticket}/assign        {"to": …}: let somebody else have it
 POST /handover/{ticket}/take          take it over, from whoever has it; or a task that has none, by its stored id
@@ -31,7 +32,7 @@ from a2a_streaming.customer_service.handover.canned import Reply
 from a2a_streaming.customer_service.handover.deeds import Deed, Deeds, Specialists
 from a2a_streaming.customer_service.handover.door import Door
 from a2a_streaming.customer_service.handover.queue import QueueTopic, check_person
-from a2a_streaming.customer_service.handover.view import noted, shown, told_now
+from a2a_streaming.customer_service.handover.view import earlier, noted, shown, told_now
 from a2a_streaming.customer_service.records import (
     Customer,
     Records,
@@ -90,6 +91,9 @@ class HandoverApi:
             Route("/handover/queue", self._served(self._queue), methods=["GET"]),
             Route("/handover/replies", self._served(self._canned), methods=["GET"]),
             Route("/handover/{ticket}", self._served(self._show), methods=["GET"]),
+            Route(
+                "/handover/{ticket}/earlier/{task}", self._served(self._earlier), methods=["GET"]
+            ),
             Route("/handover/{ticket}/note", self._served(self._note), methods=["POST"]),
             Route("/handover/{ticket}/{does}", self._served(self._act), methods=["POST"]),
         ]
@@ -144,6 +148,10 @@ class HandoverApi:
         view = await shown(ticket, self._records, self._door, caller)
         known = await self._specialists()
         return {**view, "agents": [{"agent": s.name, "about": s.description} for s in known]}
+
+    async def _earlier(self, request: Request, caller: Caller) -> Json:
+        ticket = await self._tickets.get(request.path_params["ticket"])
+        return await earlier(ticket, request.path_params["task"], self._door, caller)
 
     async def _note(self, request: Request, caller: Caller) -> Json:
         body = await self._body(request)

@@ -73,6 +73,21 @@ class Door(Protocol):
         """
         ...
 
+    async def owned(self, caller: Caller, owner: str, task: str) -> Json:
+        """Return one of an owner's tasks, A2A 1.0 JSON with its stored id.
+
+        Args:
+            caller: The person, for the audit; they were found to see a task of that owner's.
+            owner: Whose task.
+            task: The task, by its stored id.
+
+        Raises:
+            InvalidParams: The id can't be one.
+            TaskNotFound: The owner has no such task.
+            Unavailable: Redis is away.
+        """
+        ...
+
     async def watchers(self, task: str) -> Sequence[Json]:
         """Return on which nodes a task is watched, and by how many: `{"node", "count"}`.
 

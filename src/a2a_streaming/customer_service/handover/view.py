@@ -66,13 +66,33 @@ async def shown(ticket: Ticket, records: Records, door: Door, caller: Caller) ->
         task_id, owner, task = await door.find(caller, ticket.task_id)
     except TaskNotFound:  # it isn't handed over yet, or is gone
         return view
-    earlier, watchers = await asyncio.gather(
+    before, watchers = await asyncio.gather(
         door.earlier(caller, owner, but=task_id, size=_EARLIER), door.watchers(task_id)
     )
-    view["earlier"] = [_brief(one) for one in earlier]
+    view["earlier"] = [_brief(one) for one in before]
     view["watchers"] = list(watchers)
     view["intents"] = _intents(task)
     return view
+
+
+async def earlier(ticket: Ticket, task_id: str, door: Door, caller: Caller) -> Json:
+    """Return a task of a ticket's customer, A2A 1.0 JSON, to whoever sees the ticket's own; as long as it is open.
+
+    Args:
+        ticket: The ticket.
+        task_id: The task, by its stored id.
+        door: The way to the tasks.
+        caller: The person.
+
+    Raises:
+        InvalidParams: The id can't be one.
+        TaskNotFound: It isn't the customer's, or isn't there for the person.
+        Unavailable: Redis is away.
+    """
+    if not ticket.is_open and caller.role is not Role.OPERATOR:
+        raise TaskNotFound(task_id)
+    _, owner, _ = await door.find(caller, ticket.task_id)
+    return await door.owned(caller, owner, task_id)
 
 
 async def _record(ticket: Ticket, records: Records) -> Json | None:

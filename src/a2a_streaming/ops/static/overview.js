@@ -1,14 +1,19 @@
 // How it all stands: throughput, latency, tasks by state and agent, what is silent, queues and nodes.
 
-import { ask } from "/web/api.js";
-import { arrange, eachFrame, h } from "/web/dom.js";
+import { ask, CallError } from "/web/api.js";
+import { arrange, atMost, eachFrame, h } from "/web/dom.js";
 import { count, heading, lasting } from "/web/format.js";
 import { AlertPanel } from "./alerts.js";
 import { Chart } from "./charts.js";
+import { Latest } from "./latest.js";
 import { link, stateMark } from "./links.js";
+import { patch } from "./patch.js";
 import { TaskTable } from "./tasks.js";
 
 const STATES = ["submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"];
+
+const GAP = 15_000; // ms; it is told each 5 s at least
+const AGAIN = 5000; // ms between two attempts to read the last ten minutes
 
 export class Overview {
   #now = null;
@@ -27,6 +32,7 @@ export class Overview {
    * @param {URLSearchParams} query the filters
    */
   constructor(place, stream, query) {
+    this.latest = new Latest();
     this.tasks = new TaskTable(query);
     this.silent = new TaskTable(new URLSearchParams({ silent: "true", size: "20" }), { actions: true, empty: "No task has been silent for too long." });
     this.alerts = new AlertPanel();
@@ -34,6 +40,7 @@ export class Overview {
     arrange(place, [
       h("h1.visually-hidden", {}, "Operations"),
       this.#tiles,
+      panel("Latest tasks", this.latest.element),
       h("div.two", {}, panel("Throughput", this.#rates.element), panel("Time to the first event", this.#times.element)),
       h("div.two", {}, panel("Tasks by state and agent", this.#matrix), panel("Work queues", this.#queues)),
       panel("Alerts", this.alerts.element),
@@ -41,24 +48,33 @@ export class Overview {
       panel("Nodes", this.#nodes),
       panel("Tasks", this.tasks.form, this.tasks.element),
     ]);
-    this.#begin();
+    this.latest.soon();
     this.leave = stream.followTopic("operations", (told) => this.#take(told));
   }
 
   close() {
     this.leave();
+    this.latest.close();
     this.tasks.close();
     this.silent.close();
   }
 
-  async #begin() {
-    this.#series = (await ask("/ops/api/summary").catch(() => ({}))).series ?? null;
-    this.#paint();
-  }
+  /** Read the last ten minutes: at first, when that has failed, and when some of them were missed. */
+  #begin = atMost(AGAIN, async () => {
+    try {
+      this.#series = (await ask("/ops/api/summary")).series;
+      this.#paint();
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+    }
+  });
 
   #take(told) {
+    if (this.#now && told.at - this.#now.at > GAP) this.#series = null; // some of them were missed
     this.#now = told;
     if (this.#series) extend(this.#series, told);
+    else this.#begin();
+    this.latest.soon();
     this.tasks.soon();
     this.silent.soon();
     this.#paint();
@@ -74,7 +90,7 @@ export class Overview {
     const { alerts, rates, firstEvent, duration, nodes, silent, states } = this.#now;
     const sum = (key) => nodes.reduce((total, node) => total + (node[key] ?? 0), 0);
     const ms = (value) => (value === null || value === undefined ? "–" : lasting(value));
-    arrange(this.#tiles, [
+    patch(this.#tiles, [
       tile("Events", count(rates.events), "/s"),
       tile("Deliveries", count(rates.deliveries), "/s"),
       tile("New tasks", count(rates.tasks), "/s"),
@@ -89,9 +105,9 @@ export class Overview {
       tile("Alerts", count(alerts.open), "open", alerts.open > 0),
     ]);
     this.alerts.show(alerts);
-    this.#matrix.replaceChildren(matrix(this.#now));
-    this.#queues.replaceChildren(queues(this.#now.queues));
-    this.#nodes.replaceChildren(nodeTable(nodes));
+    patch(this.#matrix, matrix(this.#now));
+    patch(this.#queues, queues(this.#now.queues));
+    patch(this.#nodes, nodeTable(nodes));
   }
 }
 

@@ -8,6 +8,7 @@ import { heading, when } from "/web/format.js";
 import { Story } from "/web/story.js";
 import { intervene } from "./actions.js";
 import { link, stateMark } from "./links.js";
+import { patch } from "./patch.js";
 import { save } from "./tasks.js";
 import { draw } from "./waterfall.js";
 
@@ -16,14 +17,17 @@ const PACE = 1; // of the real time, while it is replayed
 const LONGEST = 1500; // ms that a replay waits for an event at most
 
 export class TaskPage {
-  #log = []; // {position, at, event}
+  #log = []; // {position, at, event}; what was before its beginning is gone if that has a `reset`, the reason
+  #shown = 0; // how much of it the view has been told
   #children = []; // {id, agent, log}
   #told = null;
   #at = null; // the scrubber's place; null at the log's end, and stays there
   #playing = null;
-  #head = h("div.panel");
+  #head = h("div.task-head");
+  #lost = h("p.soft", { hidden: true });
   #steps = h("div");
   #facts = h("div");
+  #results = disclosure("Results of steps", () => jsonView(this.#told?.steps ?? []));
   #view = h("task-story", { readonly: true });
   #range = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Position in its history" });
   #where = h("output.id");
@@ -31,6 +35,7 @@ export class TaskPage {
   #event = h("div");
   #whole = disclosure("Task at this position", () => jsonView(this.#view.story.task));
   #trouble = h("p.trouble", { role: "alert" });
+  #unread = false; // whether that is what it says: what an action was told stays until the next one
   #paint = eachFrame(() => this.#render());
   #paintRest = atMost(1000, () => this.#renderRest());
 
@@ -42,12 +47,12 @@ export class TaskPage {
   constructor(place, stream, id) {
     this.id = id;
     arrange(place, [
-      this.#head,
+      h("div.panel", {}, this.#head, this.#trouble),
       h("section.panel", { "aria-label": "Steps" }, h("h2", {}, "Steps across agents"), this.#steps),
-      h("section.panel", { "aria-label": "History" }, h("h2", {}, "History"),
+      h("section.panel", { "aria-label": "History" }, h("h2", {}, "History"), this.#lost,
         h("div.scrubber", {}, this.#play, this.#range, this.#where),
         h("div.replay", {}, h("div.story", { tabindex: "0", role: "region", "aria-label": "Story" }, this.#view), h("div", {}, this.#event, this.#whole))),
-      h("section.panel", { "aria-label": "Facts" }, h("h2", {}, "Facts"), this.#facts),
+      h("section.panel", { "aria-label": "Facts" }, h("h2", {}, "Facts"), this.#facts, this.#results),
     ]);
     this.#range.addEventListener("input", () => this.#goTo(Number(this.#range.value)));
     this.#play.addEventListener("click", () => this.#replay());
@@ -66,14 +71,22 @@ export class TaskPage {
     if (message.kind === "event") {
       this.#log.push({ position: message.position, at: timeOf(message, this.#log.at(-1)), event: message.body });
     } else if (message.kind === "reset") {
-      this.#log = [{ position: message.position, at: timeOf(message), event: { task: message.body.task } }];
-      this.#view.tell(new Story());
-      this.#told &&= { ...this.#told, resetBy: message.body.reason };
+      const { reason, task } = message.body;
+      this.#log = [{ position: message.position, at: timeOf(message), reset: reason ?? "", event: { task } }];
+      clearTimeout(this.#playing);
+      this.#playing = this.#at = null;
+      this.#anew();
     } else {
       this.#trouble.textContent = "This task isn't there any more.";
     }
     this.#look();
     this.#paint();
+  }
+
+  /** The view begins with nothing. */
+  #anew() {
+    this.#view.tell(new Story());
+    this.#shown = 0;
   }
 
   #loads = Promise.resolve(); // one after the other: each goes on where the one before has ended
@@ -85,9 +98,12 @@ export class TaskPage {
     if (this.closed) return;
     try {
       this.#told = await ask(`/ops/api/tasks/${encodeURIComponent(this.id)}`);
+      if (this.#unread) this.#trouble.textContent = "";
+      this.#unread = false;
       this.#children = await Promise.all((this.#told.children ?? []).map((child) => childOf(child, this.#children)));
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
+      this.#unread = true;
       this.#trouble.textContent = error.message;
     }
     this.#paint();
@@ -122,8 +138,14 @@ export class TaskPage {
   #render() {
     const place = this.#at ?? this.#log.length;
     // Forward an event after the other; backward from the beginning.
-    if (place < this.#view.story.count) this.#view.tell(new Story());
-    for (const { position, event } of this.#log.slice(this.#view.story.count, place)) this.#view.take({ kind: "event", position, body: event });
+    if (place < this.#shown) this.#anew();
+    for (const { position, event, reset } of this.#log.slice(this.#shown, place)) {
+      this.#view.take(reset === undefined ? { kind: "event", position, body: event } : { kind: "reset", position, body: { reason: reset, task: event.task } });
+    }
+    this.#shown = place;
+    const begun = this.#log[0]?.reset;
+    this.#lost.hidden = begun === undefined;
+    this.#lost.textContent = `What was before isn't there any more${begun ? ` (${begun})` : ""}: it begins with the task as it stood then.`;
     this.#range.max = this.#log.length;
     this.#range.value = place;
     this.#where.value = place ? `${place} of ${this.#log.length} · ${this.#log[place - 1].position}` : `0 of ${this.#log.length}`;
@@ -134,27 +156,28 @@ export class TaskPage {
   /** What changes with each event, and is looked at now and then. */
   #renderRest() {
     const event = this.#log[(this.#at ?? this.#log.length) - 1]?.event;
-    this.#event.replaceChildren(h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."));
-    if (this.#whole.open) this.#whole.lastChild.replaceWith(jsonView(this.#view.story.task));
-    this.#steps.replaceChildren(draw([{ agent: this.#told?.meta?.agent ?? "this", log: this.#log }, ...this.#children]));
+    patch(this.#event, h("h3", {}, "Event"), event ? jsonView(event) : h("p.empty", {}, "Before the first event."));
+    again(this.#whole, this.#view.story.task);
+    again(this.#results, this.#told?.steps);
+    patch(this.#steps, draw([{ agent: this.#told?.meta?.agent ?? "this", log: this.#log }, ...this.#children]));
     this.#renderHead();
   }
 
   #renderHead() {
     const told = this.#told;
-    if (!told) return this.#head.replaceChildren(h("h1", {}, "Task"), this.#trouble);
+    if (!told) return patch(this.#head, h("h1", {}, "Task"));
     const { meta = {}, watchers = [], parent, children = [] } = told;
     const open = !["completed", "failed", "canceled", "rejected"].includes(meta.state);
-    const act = (does) => h(does === "cancel" ? "button.danger" : "button", { type: "button", onclick: () => intervene(does, this.id).then(() => this.#look(), (error) => (this.#trouble.textContent = error.message)) }, heading(does));
-    this.#head.replaceChildren(
+    const act = (does) => h(does === "cancel" ? "button.danger" : "button", { type: "button", onclick: () => this.#act(does) }, heading(does));
+    patch(this.#head,
       h("div.head", {}, h("h1", {}, heading(meta.agent ?? "Task"), " task"), stateMark(meta.state ?? ""), h("span.id", {}, this.id)),
       h("div.actions", {}, link("All tasks", {}), open && [act("retry"), act("escalate"), act("cancel")], h("button", { type: "button", onclick: () => this.#export() }, "Export JSON Lines")),
-      this.#trouble,
     );
     const facts = Object.entries(meta).filter(([, value]) => typeof value !== "object" && value !== "");
     const { lease, epochs = [], flags = [] } = meta;
     const related = (id) => link(id.slice(0, 12), { task: id });
-    this.#facts.replaceChildren(
+    this.#results.hidden = !told.steps?.length;
+    patch(this.#facts,
       h("dl.facts", {}, facts.map(([key, value]) => fact(heading(key), /^(created|changed)$/.test(key) ? when(new Date(value).toISOString()) : String(value))),
         lease && fact("Lease", `${lease.node}, ends in ${Math.round(lease.endsInMs / 1000)} s`),
         epochs.length > 0 && fact("Epochs", epochs.map((one) => `${one.epoch} from ${one.from}`).join(", ")),
@@ -162,13 +185,28 @@ export class TaskPage {
         parent && fact("Parent", related(parent)),
         children.length > 0 && fact("Children", children.map((child) => [related(child), " "])),
         fact("Watchers", watchers.length ? watchers.map((one) => `${one.node}: ${one.count}`).join(", ") : "none")),
-      ...(told.steps?.length ? [dataView(told.steps.map(({ turn, kind, name, bytes }) => ({ kind, name, turn, bytes })), { raw: false }), disclosure("Results of steps", () => jsonView(told.steps))] : []),
+      told.steps?.length > 0 && dataView(told.steps.map(({ turn, kind, name, bytes }) => ({ kind, name, turn, bytes })), { raw: false }),
     );
+  }
+
+  async #act(does) {
+    this.#trouble.textContent = "";
+    try {
+      if (await intervene(does, this.id)) this.#look();
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      this.#trouble.textContent = error.message;
+    }
   }
 
   #export() {
     save(`${this.id}.jsonl`, "application/jsonl", this.#log.map((one) => `${JSON.stringify(one)}\n`).join(""));
   }
+}
+
+/** Show JSON in an open disclosure as it is now. */
+function again(shown, told) {
+  if (shown.open && shown.children.length > 1) patch(shown.lastChild, ...jsonView(told).childNodes);
 }
 
 function fact(title, content) {

@@ -5,6 +5,7 @@ import { arrange, h } from "/web/dom.js";
 import { heading, lasting, when } from "/web/format.js";
 import { address, link, stateMark } from "./links.js";
 import { intervene } from "./actions.js";
+import { patch } from "./patch.js";
 
 const FILTERS = ["q", "state", "agent", "owner", "context", "silent"];
 const STATES = ["submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"];
@@ -16,7 +17,11 @@ export class TaskTable {
   #timer = null;
   #tasks = [];
   #next = null;
+  #paged = false; // whether more than the first page is shown: it isn't loaded anew by itself
+  #asks = 0;
+  #rows = h("div.table-part");
   #trouble = h("p.trouble", { role: "alert" });
+  #unread = false; // whether that is what it says: what an action was told stays until the next one
 
   /**
    * @param {URLSearchParams} query the filters
@@ -27,6 +32,7 @@ export class TaskTable {
     this.actions = actions;
     this.empty = empty;
     this.form = this.#filters();
+    arrange(this.element, [this.#trouble, this.#rows]);
     this.#load();
   }
 
@@ -37,10 +43,10 @@ export class TaskTable {
 
   /** Something has changed: look again, but not all the time. */
   soon() {
-    if (this.#timer || this.closed || document.hidden) return;
+    if (this.#timer || this.#paged || this.closed || document.hidden) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#load();
+      if (!this.#paged) this.#load();
     }, PAUSE);
   }
 
@@ -52,13 +58,23 @@ export class TaskTable {
   }
 
   async #load(token) {
+    const number = ++this.#asks; // an answer that comes after a later one's question is stale
+    const paged = this.#paged;
+    this.#paged ||= Boolean(token);
     try {
       const told = await ask(this.#asked(token ? { token } : {}));
-      this.#tasks = token ? [...this.#tasks, ...told.tasks] : told.tasks;
+      if (number !== this.#asks) return;
+      this.#paged = Boolean(token);
+      const shown = new Set(told.tasks.map((task) => task.id));
+      this.#tasks = token ? [...this.#tasks.filter((task) => !shown.has(task.id)), ...told.tasks] : told.tasks;
       this.#next = told.next ?? null;
-      this.#trouble.textContent = "";
+      if (this.#unread) this.#trouble.textContent = "";
+      this.#unread = false;
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
+      if (number !== this.#asks) return;
+      this.#paged = paged;
+      this.#unread = true;
       this.#trouble.textContent = error.message;
     }
     this.#render();
@@ -67,18 +83,19 @@ export class TaskTable {
   #render() {
     const names = ["Task", "Agent", "State", "Request", "Changed", "Events", "Attempts", "Watchers", this.actions && "Silent for", this.actions && "Actions"].filter(Boolean);
     const numeric = new Set(["Events", "Attempts", "Watchers", "Silent for"]);
-    arrange(this.element, [
-      this.#trouble,
+    const button = (name, does) => h("button", { type: "button", onclick: does }, name);
+    patch(
+      this.#rows,
       this.#tasks.length
         ? h("div.table-frame", { tabindex: "0", role: "group", "aria-label": "Tasks" },
             h("table", {}, h("thead", {}, h("tr", {}, names.map((name) => h(numeric.has(name) ? "th.number" : "th", { scope: "col" }, name)))), h("tbody", {}, this.#tasks.map((task) => this.#row(task)))))
         : h("p.empty", {}, this.empty),
-      ...(this.#next ? [h("div.actions", {}, h("button", { type: "button", onclick: () => this.#load(this.#next) }, "More"))] : []),
-    ]);
+      (this.#next || this.#paged) && h("div.actions", {}, this.#next && button("More", () => this.#load(this.#next)), this.#paged && button("Back to the latest", () => this.#load())),
+    );
   }
 
   #row(task) {
-    const act = (does) => h("button", { type: "button", onclick: () => intervene(does, task.id).then(() => this.#load(), (error) => (this.#trouble.textContent = error.message)) }, heading(does));
+    const act = (does) => h("button", { type: "button", onclick: () => this.#act(does, task.id) }, heading(does));
     return h(
       "tr",
       { dataset: { task: task.id } },
@@ -93,6 +110,16 @@ export class TaskTable {
       this.actions && h("td.number", {}, lasting(task.silentMs ?? 0)),
       this.actions && h("td", {}, h("div.actions", {}, act("retry"), act("escalate"), act("cancel"))),
     );
+  }
+
+  async #act(does, task) {
+    this.#trouble.textContent = "";
+    try {
+      if (await intervene(does, task)) await this.#load();
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      this.#trouble.textContent = error.message;
+    }
   }
 
   #filters() {
@@ -118,8 +145,10 @@ export class TaskTable {
   async #export() {
     const columns = ["id", "agent", "owner", "context", "state", "created", "changed", "events", "attempts", "watchers", "text"];
     const rows = [];
+    let next = "";
+    this.#trouble.textContent = "";
     try {
-      for (let next = ""; next !== null && rows.length < MOST_EXPORTED; ) {
+      while (next !== null && rows.length < MOST_EXPORTED) {
         const told = await ask(this.#asked(next ? { token: next, size: "200" } : { size: "200" }));
         rows.push(...told.tasks);
         next = told.next ?? null;
@@ -129,9 +158,11 @@ export class TaskTable {
       return;
     }
     // A cell that begins like a formula is told as text: a customer may have written it.
-    const cell = (value) => `"${String(value ?? "").replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`;
-    const text = [columns.join(","), ...rows.map((row) => columns.map((name) => cell(row[name])).join(","))].join("\r\n");
-    save("tasks.csv", "text/csv", text);
+    const cell = (value) => `"${String(value ?? "").replace(/^([=+\-@\t\r\n])/, "'$1").replaceAll('"', '""')}"`;
+    const timed = (name, value) => (/^(created|changed)$/.test(name) && value ? new Date(value).toISOString() : value);
+    const text = [columns.join(","), ...rows.map((row) => columns.map((name) => cell(timed(name, row[name]))).join(","))].join("\r\n");
+    save("tasks.csv", "text/csv", `\ufeff${text}`); // the mark by which spreadsheets know UTF-8
+    if (next !== null) this.#trouble.textContent = `There are more: the file has the ${rows.length} that have changed last. Filter for fewer.`;
   }
 }
 

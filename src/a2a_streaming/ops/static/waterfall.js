@@ -54,11 +54,13 @@ const MOST_ROWS = 150; // of a task's: the latest
  * @param {{agent: string, log: object[]}[]} tasks the task, and those that worked for it
  */
 export function draw(tasks) {
-  const times = tasks.flatMap(({ log }) => log.map((one) => one.at));
-  if (!times.length) return h("p.empty", {}, "Its history has expired.");
-  const from = Math.min(...times);
-  const open = tasks.some(({ log }) => spans(log).some((one) => one.to === null && one.kind === "step"));
-  const to = Math.max(from + 1, ...times, open ? Date.now() : 0);
+  const parts = tasks.filter(({ log }) => log.length).map(({ agent, log }) => ({ agent, log, all: spans(log) }));
+  if (!parts.length) return h("p.empty", {}, "Its history has expired.");
+  // One by one: a long log has more events than a call may have arguments.
+  const over = (choose, first) => parts.reduce((told, { log }) => log.reduce((one, { at }) => choose(one, at), told), first);
+  const from = over(Math.min, Infinity);
+  const open = parts.some(({ all }) => all.some((one) => one.to === null && one.kind === "step"));
+  const to = over(Math.max, Math.max(from + 1, open ? Date.now() : 0));
   const share = (at) => ((at - from) / (to - from)) * 100;
   const row = (name, kind, begin, end, group) => {
     const bar = h("span.span", { dataset: { kind } });
@@ -69,9 +71,7 @@ export function draw(tasks) {
   return h(
     "div.waterfall",
     { role: "list", "aria-label": `Steps over ${lasting(to - from)}` },
-    tasks.flatMap(({ agent, log }) => {
-      if (!log.length) return [];
-      const all = spans(log);
+    parts.flatMap(({ agent, log, all }) => {
       const own = all.slice(-MOST_ROWS);
       const more = all.length - own.length;
       const end = all.some((one) => one.to === null) ? to : log.at(-1).at;

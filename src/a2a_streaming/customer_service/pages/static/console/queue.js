@@ -65,7 +65,7 @@ export class Queue {
         { type: "button", dataset: { ticket: ticket.ticket }, "aria-current": current ? "true" : undefined, onclick: () => this.desk.open(this.tickets.get(ticket.ticket) ?? ticket) },
         h("span.top", {}, h("b", {}, ticket.customer || "A customer"), timer(ticket)),
         h("span.summary", {}, ticket.summary || heading(ticket.reason)),
-        h("span.line", {}, reasonChip(ticket), ticket.claimedBy && ticket.claimedBy !== this.desk.me() && h("small", {}, ` ${ticket.claimedBy}`)),
+        h("span.line", {}, reasonChip(ticket), ticket.claimedBy && ticket.claimedBy !== this.desk.me() && h("small", {}, ` ${personOf(ticket.claimedBy)}`)),
       ),
     );
     this.#tickets.set(ticket.ticket, { version, element });
@@ -74,6 +74,20 @@ export class Queue {
 
   #tick() {
     for (const timer of this.page.querySelectorAll(".timer")) tell(timer);
+  }
+}
+
+/** How tickets name somebody who signs in: as the platform stores owners (`caller.owner_of`). */
+export function ownerOf(person) {
+  return encodeURI(person).replaceAll("%7C", "|").replace(/[?&#]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** Who has a ticket, in words: those who sign in are named as in an address. */
+export function personOf(owner) {
+  try {
+    return decodeURIComponent(owner);
+  } catch {
+    return owner; // where nobody signs in, it is whatever they call themselves
   }
 }
 

@@ -3,42 +3,58 @@
 import { arrange, h } from "/web/dom.js";
 import { disclosure } from "/web/elements/data-view.js";
 import { heading, money, value, when } from "/web/format.js";
+import { personOf } from "./queue.js";
+
+const shown = new WeakMap(); // place → {ticket, sections: title → {version, element}}
 
 /**
- * Show what is known beside a ticket.
+ * Show what is known beside a ticket; what is as before stays as it is, open disclosures too.
  * @param {Element} place where
  * @param {object} ticket what `GET /handover/{ticket}` tells
  * @param {(task: string) => void} look shows an earlier task
  */
 export function showRecord(place, ticket, look) {
   const { customer, earlier = [], intents = [], watchers, notes = [] } = ticket;
-  arrange(place, [
-    customer ? person(customer) : section("Customer", [h("p.soft", {}, "Nothing is known of this customer.")]),
-    section("Private notes", notes.length ? notes.map(noteCard) : [h("p.soft", {}, "None. Customers never see them.")]),
-    intents.length > 0 && section("Understood", intents.flatMap((reading) => reading.intents).map(meter)),
-    watchers && section("Watching now", [h("p", {}, watching(watchers))]),
-    earlier.length > 0 && section("Earlier requests", earlier.map((task) => earlierRow(task, look))),
-    ...(customer ? belongings(customer) : []),
-  ].filter(Boolean));
+  const before = shown.get(place);
+  const known = before?.ticket === ticket.ticket ? before.sections : new Map();
+  const sections = new Map();
+  const keep = (title, told, make) => {
+    const version = JSON.stringify(told);
+    const kept = known.get(title);
+    sections.set(title, kept?.version === version ? kept : { version, element: make() });
+  };
+  if (customer) keep("Customer", facts(customer), () => person(customer));
+  else keep("Customer", null, () => section("Customer", [h("p.soft", {}, "Nothing is known of this customer.")]));
+  keep("Private notes", notes, () => section("Private notes", notes.length ? notes.map(noteCard) : [h("p.soft", {}, "None. Customers never see them.")]));
+  if (intents.length) keep("Understood", intents, () => section("Understood", intents.flatMap((reading) => reading.intents).map(meter)));
+  if (watchers) keep("Watching now", watchers, () => section("Watching now", [h("p", {}, watching(watchers))]));
+  if (earlier.length) keep("Earlier requests", earlier, () => section("Earlier requests", earlier.map((task) => earlierRow(task, look))));
+  for (const [key, rows] of belongings(customer ?? {})) keep(`record ${key}`, rows, () => owned(key, rows, customer.currency));
+  shown.set(place, { ticket: ticket.ticket, sections });
+  arrange(place, [...sections.values()].map((one) => one.element));
 }
 
 function section(title, children) {
   return h("section", {}, h("h2", {}, title), h("div.rows", {}, children));
 }
 
+function facts(customer) {
+  return [["name", customer.name], ...Object.entries(customer).filter(([key, one]) => !["name", "id"].includes(key) && (typeof one !== "object" || one === null) && one !== "")];
+}
+
 function person(customer) {
-  const facts = Object.entries(customer).filter(([key, one]) => !["name", "id"].includes(key) && (typeof one !== "object" || one === null) && one !== "");
-  return h("section", { dataset: { customer: customer.name } }, h("h2", {}, "Customer"), h("b", {}, customer.name), h("dl.facts", {}, facts.map(([key, one]) => h("div", {}, h("dt", {}, heading(key)), h("dd", {}, value(key, one, customer.currency))))));
+  const [, ...told] = facts(customer);
+  return h("section", { dataset: { customer: customer.name } }, h("h2", {}, "Customer"), h("b", {}, customer.name), h("dl.facts", {}, told.map(([key, one]) => h("div", {}, h("dt", {}, heading(key)), h("dd", {}, value(key, one, customer.currency))))));
 }
 
 function belongings(customer) {
-  return Object.entries(customer)
-    .filter(([, one]) => Array.isArray(one) && one.length)
-    .map(([key, rows]) => {
-      const shown = rows.slice(0, 5).map((row) => belonging(row, customer.currency));
-      const more = rows.slice(5);
-      return section(heading(key), [...shown, more.length > 0 && disclosure(`${more.length} more`, () => h("div.rows", {}, more.map((row) => belonging(row, customer.currency))))]);
-    });
+  return Object.entries(customer).filter(([, one]) => Array.isArray(one) && one.length);
+}
+
+function owned(key, rows, currency) {
+  const shown = rows.slice(0, 5).map((row) => belonging(row, currency));
+  const more = rows.slice(5);
+  return section(heading(key), [...shown, more.length > 0 && disclosure(`${more.length} more`, () => h("div.rows", {}, more.map((row) => belonging(row, currency))))]);
 }
 
 function belonging(row, currency) {
@@ -51,7 +67,7 @@ function belonging(row, currency) {
 }
 
 function noteCard(note) {
-  return h("div.note-card", {}, h("div", {}, note.text), h("small", {}, `${note.who}, ${when(note.writtenAt)}`));
+  return h("div.note-card", {}, h("div", {}, note.text), h("small", {}, `${personOf(note.who)}, ${when(note.writtenAt)}`));
 }
 
 function meter(intent) {
