@@ -49,7 +49,8 @@ def configure_logging(
         ]
     )
     if redactor:
-        last = [structlog.processors.format_exc_info, _redacting(redactor), last[-1]]
+        rendered = exceptions if format == "json" else structlog.processors.format_exc_info
+        last = [rendered, _redacting(redactor), last[-1]]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
