@@ -112,10 +112,12 @@ class Store:
         if self._closed:
             raise LinkLost(ConnectionError("the store is closed"))
         if self._connecting is None or self._connecting.done():
-            opening = Link.open(self._address, timeout=self._timeout)
-            self._connecting = asyncio.create_task(opening, name="connect to Redis")
-        link = await asyncio.shield(self._connecting)
-        self._link = link
+            self._connecting = asyncio.create_task(self._connect(), name="connect to Redis")
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Link:
+        """Make the shared link, and keep it: whoever asked for it may have been canceled by then."""
+        link = self._link = await Link.open(self._address, timeout=self._timeout)
         return link
 
     async def script(self, script: Script, keys: Sequence[str], args: Command) -> Any:
