@@ -133,9 +133,9 @@ async def test_the_trail_is_told_from_an_entry_on_to_operators_alone(
 ) -> None:
     async with desk(settings, http) as front:
         ann, boss = await front.customer("ann"), await front.customer("boss", Role.OPERATOR)
-        await ann.begins("t1")
-        [stored] = await stored_of(front, "ann")
-        for _ in range(3):
+        for name in ("t1", "t2", "t3"):
+            await ann.begins(name)
+        for stored in await stored_of(front, "ann"):
             await fetched(boss, f"/ops/api/tasks/{stored}")
         told = await exported(boss, "/audit/trail")
         assert [one["does"] for one in told.entries] == ["get", "get", "get", "audit"]

@@ -208,7 +208,7 @@ async def test_of_two_people_who_claim_a_ticket_one_is_told_that_it_is_taken(
     records = SqlRecords(books)
     for n in range(200):
         about: Any = {"task_id": f"x{n}", "context_id": "x", "customer_id": None, "reason": "x"}
-        await records.tickets.open(**about, within=0.0, idempotency_key=f"x{n}")
+        await records.tickets.open(**about, within=60.0, idempotency_key=f"x{n}")
     await records.aclose()
     await expect(maria.locator("#waiting-count")).to_have_text("200")
     await expect(maria.locator("#mine button.ticket")).to_have_count(0)

@@ -47,6 +47,7 @@ async def test_pictures_of_the_pages_are_taken(stage: Stage, visit: Visit, tmp_p
         await console.locator("#name").press("Tab")
         await console.locator("#waiting button.ticket").click()
         await console.get_by_role("button", name="Claim").click()
+        await expect(console.get_by_role("button", name="Send to customer")).to_be_visible()
         await console.get_by_label("What you say").fill(
             "Hello Alex, I have found your suitcase in Lisbon."
         )
