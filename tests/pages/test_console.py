@@ -139,7 +139,7 @@ async def test_a_ticket_whose_task_is_lost_is_let_go_and_can_be_chosen_again(
         assert [event async for event in client.send_subscribe("lost", "A human, please")]
     prefix = platform.settings["A2A_KEY_PREFIX"]
     async with redis.asyncio.Redis.from_url(stage.redis_url) as raw:
-        keys = [key async for key in raw.scan_iter(match=f"{prefix}task:{{lost}}:*", count=1000)]
+        keys = [key async for key in raw.scan_iter(match=f"{prefix}task:{{lost}}*", count=1000)]
         assert await raw.delete(*keys)
     await platform.crash()  # it has forgotten what it knew
     maria = await _console(visit, platform.url, "Maria")
