@@ -160,12 +160,10 @@ class Node:
 
         It may be another process's agent: what is watched is the log.
         """
-        if self._feeds is None:
-            raise RuntimeError("the node hasn't started")
-        stored = await authorize(self.manager, self._feeds, task_id, caller, "watch", agent=None)
+        stored = await authorize(self.manager, self.feeds, task_id, caller, "watch", agent=None)
         return StreamSession(
             self.manager,
-            self._feeds,
+            self.feeds,
             stored,
             after=after,
             malformed=malformed,

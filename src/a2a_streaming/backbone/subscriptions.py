@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from a2a_streaming.backbone.connection import Command, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import Unavailable
+from a2a_streaming.task import Json
 
 
 class Subscriptions:
@@ -63,6 +65,16 @@ class Subscriptions:
         key = self._keys.subscriptions(task_id)
         found: list[bytes] = await self._store.call("ZRANGEBYSCORE", key, f"({now}", "+inf")
         return [watcher.decode() for watcher in found]
+
+    async def by_node(self, task_id: str) -> list[Json]:
+        """Return how many watch a task now on each process, as `{"node": <its name>, "count": …}`.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        # A watcher's id begins with its process's name: see `Feeds`.
+        nodes = Counter(one.rpartition("/")[0] for one in await self.watchers(task_id))
+        return [{"node": node, "count": count} for node, count in sorted(nodes.items())]
 
     async def count(self, task_id: str) -> int:
         """Return how many watch a task now, on any process.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import TaskNotFound, UnsupportedOperation
@@ -99,7 +97,5 @@ class NodeDoor(HttpDoor):
         await self._node.manager.deadlines.wait(task, waiting)
 
     async def watchers(self, task: str) -> list[Json]:
-        """Return on which nodes a task is watched; raises as `Subscriptions.watchers` does."""
-        watchers = await self._node.manager.subscriptions.watchers(task)
-        nodes = Counter(watcher.rpartition("/")[0] for watcher in watchers)
-        return [{"node": node, "count": count} for node, count in sorted(nodes.items())]
+        """Return on which nodes a task is watched; raises as `Subscriptions.by_node` does."""
+        return await self._node.manager.subscriptions.by_node(task)

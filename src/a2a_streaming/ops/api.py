@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import orjson
 from starlette.requests import Request
@@ -27,9 +27,12 @@ from starlette.routing import BaseRoute, Route
 
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
+from a2a_streaming.http.bodies import json_response
+from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.intervening import Done, Interventions
 from a2a_streaming.node import Node
 from a2a_streaming.ops.alerts import AlertBook
+from a2a_streaming.ops.asked import answered, read_size
 from a2a_streaming.ops.letters import DeadLetters
 from a2a_streaming.ops.operators import as_operator
 from a2a_streaming.ops.overview import Overview
@@ -48,30 +51,6 @@ _MOST_LOOKS = 10_000
 _LABELS = {state.label: state for state in State}
 
 
-class Door(Protocol):
-    """The way in from outside, as the server has it."""
-
-    async def identify(self, request: Request) -> Caller:
-        """Return who asks.
-
-        Raises:
-            RequestError: Nobody knows, or they may not ask.
-        """
-        ...
-
-    async def body(self, request: Request) -> Any:
-        """Return a request's body, read as JSON; an empty object without one.
-
-        Raises:
-            RequestError: It is none, or too large.
-        """
-        ...
-
-    def refuse(self, error: RequestError) -> Response:
-        """Return the answer to a request that can't be served."""
-        ...
-
-
 Answer = Callable[[Request, Caller], Awaitable[Response]]
 
 
@@ -84,7 +63,7 @@ class OperationsApi:
         overview: How the installation is.
     """
 
-    def __init__(self, node: Node, door: Door, overview: Overview) -> None:
+    def __init__(self, node: Node, door: HttpDoor, overview: Overview) -> None:
         self._node = node
         self._door = door
         self._overview = overview
@@ -128,7 +107,7 @@ class OperationsApi:
         return Tasks(self._node.manager)
 
     async def _summary(self, _request: Request, _caller: Caller) -> Response:
-        return _json(await self._overview.with_series())
+        return answered(await self._overview.with_series())
 
     async def _table(self, request: Request, caller: Caller) -> Response:
         asked = request.query_params
@@ -147,10 +126,10 @@ class OperationsApi:
         page = await self._tasks.table(
             wanted,
             agents=sorted({*agents, *self._node.cards}),
-            size=_size(asked.get("size", ""), _PAGE, _MOST),
+            size=read_size(asked.get("size", ""), _PAGE, _MOST),
             token=asked.get("token", ""),
         )
-        return _json(page)
+        return answered(page)
 
     def _silent(self, told: str) -> float | None:
         if told in ("", "false"):
@@ -159,17 +138,17 @@ class OperationsApi:
 
     async def _one(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "get")
-        return _json(await self._tasks.one(task))
+        return answered(await self._tasks.one(task))
 
     async def _events(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "history")
         after = _position(request.query_params.get("after", ""))
-        size = _size(request.query_params.get("size", ""), _EVENTS, _MOST_EVENTS)
+        size = read_size(request.query_params.get("size", ""), _EVENTS, _MOST_EVENTS)
         events = await self._node.manager.census.events(task, after, count=size + 1)
         more = len(events) > size
         told = b",".join(_line(*one) for one in events[:size])
         following = f'"{events[size - 1][0]}"' if more else "null"
-        return _response(b'{"events":[%b],"next":%b}' % (told, following.encode()))
+        return json_response(b'{"events":[%b],"next":%b}' % (told, following.encode()))
 
     async def _export(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "export")
@@ -195,7 +174,7 @@ class OperationsApi:
             owner = await self._tasks.owner(task)
             await self._node.manager.audit.note(caller, does, task, owner, reason)
             outcome = await self._intervene(does, task, caller.owner, reason)
-            return _json({"task": task, "does": does, "outcome": outcome})
+            return answered({"task": task, "does": does, "outcome": outcome})
 
         return intervene
 
@@ -216,15 +195,15 @@ class OperationsApi:
             raise InvalidParams("open is true or false.")
         page = await AlertBook(self._node.manager).table(
             unseen=told == "true",
-            size=_size(asked.get("size", ""), _PAGE, _MOST),
+            size=read_size(asked.get("size", ""), _PAGE, _MOST),
             token=asked.get("token", ""),
         )
-        return _json(page)
+        return answered(page)
 
     async def _acknowledge(self, request: Request, caller: Caller) -> Response:
         reason = await self._reason(request)
         book = AlertBook(self._node.manager)
-        return _json(await book.acknowledge(request.path_params["alert"], caller, reason))
+        return answered(await book.acknowledge(request.path_params["alert"], caller, reason))
 
     async def _intervene(self, does: str, task: str, by: str, reason: str) -> Done:
         interventions = Interventions(self._node.manager, self._node.feeds)
@@ -282,14 +261,6 @@ def _seconds(name: str, told: str) -> float | None:
     return seconds
 
 
-def _size(told: str, usual: int, most: int) -> int:
-    if not told:
-        return usual
-    if not (told.isascii() and told.isdigit() and len(told) < 9 and int(told) > 0):
-        raise InvalidParams(f"size is a number from 1 to {most}.")
-    return min(int(told), most)
-
-
 def _position(told: str) -> Position | None:
     try:
         return Position.parse(told) if told else None
@@ -312,11 +283,3 @@ def _line(position: Position, data: bytes) -> bytes:
         orjson.dumps(at),
         data,
     )
-
-
-def _json(told: Json) -> Response:
-    return _response(orjson.dumps(told))
-
-
-def _response(content: bytes) -> Response:
-    return Response(content, headers={"cache-control": "no-store"}, media_type="application/json")

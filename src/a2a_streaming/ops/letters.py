@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -23,6 +22,7 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import DeadLetterNotFound, InvalidParams
 from a2a_streaming.node import Node
+from a2a_streaming.ops.asked import answered, read_size
 from a2a_streaming.task import Json
 
 Answer = Callable[[Request, Caller], Awaitable[Response]]
@@ -65,11 +65,11 @@ class DeadLetters:
         asked = request.query_params
         if self._node.settings.authenticates:
             await self._manager.audit.note(caller, "list dead letters", "*", "*")
-        size = _size(asked.get("size", ""))
+        size = read_size(asked.get("size", ""), _PAGE, _MOST)
         found, following = await self._page(
             asked.get("receiver", ""), asked.get("token", ""), count=size
         )
-        return _json({"letters": [_told(one) for one in found], "next": following or None})
+        return answered({"letters": [_told(one) for one in found], "next": following or None})
 
     async def _replay_all(self, request: Request, caller: Caller) -> Response:
         body: Any = await self._body(request)
@@ -81,7 +81,7 @@ class DeadLetters:
         replayed = 0
         for letter in found:
             replayed += await self._replay(letter, caller)
-        return _json({"replayed": replayed, "next": following or None})
+        return answered({"replayed": replayed, "next": following or None})
 
     async def _replay_one(self, request: Request, caller: Caller) -> Response:
         task, webhook = request.path_params["task"], request.path_params["webhook"]
@@ -92,7 +92,7 @@ class DeadLetters:
             raise InvalidParams(
                 "The letter's task is forgotten, and with it what the webhook wasn't told."
             )
-        return _json({"replayed": int(await self._replay(letter, caller))})
+        return answered({"replayed": int(await self._replay(letter, caller))})
 
     async def _replay(self, letter: Letter, caller: Caller) -> bool:
         if letter.waiting is None:
@@ -140,16 +140,3 @@ def _told(letter: Letter) -> Json:
         "tries": failing.tries if failing else None,
         "reason": failing.reason if failing else None,
     }
-
-
-def _size(told: str) -> int:
-    if not told:
-        return _PAGE
-    if not (told.isascii() and told.isdigit() and len(told) < 9 and int(told) > 0):
-        raise InvalidParams(f"size is a number from 1 to {_MOST}.")
-    return min(int(told), _MOST)
-
-
-def _json(told: Json) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(told), headers=headers, media_type="application/json")

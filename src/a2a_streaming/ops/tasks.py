@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -199,8 +198,6 @@ class Tasks:
         if about is None or snapshot is None:
             raise TaskNotFound(task_id)
         meta, waiting = about
-        watchers = await manager.subscriptions.watchers(task_id)
-        nodes = Counter(watcher.rpartition("/")[0] for watcher in watchers)
         return {
             "task": {**snapshot.task, "id": task_id},
             # The task may have moved on since its meta was read: so both say the same of it.
@@ -209,7 +206,7 @@ class Tasks:
                 "state": state_of(snapshot.task).label,
                 "position": str(snapshot.position),
             },
-            "watchers": [{"node": node, "count": count} for node, count in sorted(nodes.items())],
+            "watchers": await manager.subscriptions.by_node(task_id),
             "children": await children_of(manager, task_id, snapshot.task, meta),
             "parent": await parent_of(manager, snapshot.task, meta["owner"]),
             "steps": _steps(await self._census.stored(task_id)),
