@@ -34,23 +34,20 @@ def configure_logging(
         redactor: Takes out of each line what nobody needs to read; None to leave it.
     """
     # Plain tracebacks: those with local variables would show customers' text.
-    exceptions = (
-        structlog.processors.format_exc_info
-        if level == "debug"
-        else structlog.processors.ExceptionRenderer(_without_words)
-    )
-    last: list[Any] = (
-        [exceptions, structlog.processors.JSONRenderer()]
-        if format == "json"
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
-    )
+    last: list[Any] = []
+    if format == "json" and level != "debug":
+        last.append(structlog.processors.ExceptionRenderer(_without_words))
+    elif format == "json" or redactor:
+        last.append(structlog.processors.format_exc_info)
     if redactor:
-        rendered = exceptions if format == "json" else structlog.processors.format_exc_info
-        last = [rendered, _redacting(redactor), last[-1]]
+        last.append(_redacting(redactor))
+    last.append(
+        structlog.processors.JSONRenderer()
+        if format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
