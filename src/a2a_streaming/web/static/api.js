@@ -54,11 +54,11 @@ export const session = {
 /**
  * Ask for JSON.
  * @param {string} path where
- * @param {{method?: string, body?: object, key?: string, signal?: AbortSignal}} options `key` makes a repeated call safe
+ * @param {{method?: string, body?: object, key?: string}} options `key` makes a repeated call safe
  * @returns {Promise<any>} the answer
  * @throws {CallError} it was refused, or there is no answer
  */
-export async function ask(path, { method, body, key, signal, headers = {} } = {}) {
+export async function ask(path, { method, body, key, headers = {} } = {}) {
   let response;
   try {
     response = await fetch(path, {
@@ -70,11 +70,9 @@ export async function ask(path, { method, body, key, signal, headers = {} } = {}
         ...headers,
       },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal,
       cache: "no-store",
     });
-  } catch (error) {
-    if (signal?.aborted) throw error;
+  } catch {
     throw new CallError("The service can't be reached.", 0);
   }
   const told = await response.json().catch(() => ({}));
@@ -90,11 +88,10 @@ export async function ask(path, { method, body, key, signal, headers = {} } = {}
  * @param {object} params as the specification has them (section 9)
  * @param {string} agent the path of the agent; empty for the Intent Agent
  */
-export async function call(method, params, { agent = "", signal } = {}) {
+export async function call(method, params, { agent = "" } = {}) {
   const told = await ask(`${agent}/`, {
     body: { jsonrpc: "2.0", id: crypto.randomUUID?.() ?? "1", method, params },
     headers: { "A2A-Version": "1.0" },
-    signal,
   });
   if (told.error) throw new CallError(told.error.message, 200, told.error.code);
   return told.result;
@@ -103,24 +100,24 @@ export async function call(method, params, { agent = "", signal } = {}) {
 /**
  * Do something again until it is answered: for what may be done twice without harm.
  * @param {() => Promise<any>} attempt what to do
- * @param {{waiting?: () => void, signal?: AbortSignal}} options `waiting` is called before each further attempt
+ * @param {{waiting?: (error: CallError) => void}} options `waiting` is called before each further attempt
  * @throws {CallError} it was refused
  */
-export async function persist(attempt, { waiting = () => {}, signal } = {}) {
+export async function persist(attempt, { waiting = () => {} } = {}) {
   for (let failures = 0; ; failures += 1) {
     try {
       return await attempt();
     } catch (error) {
       const passes = error instanceof CallError && (error.status === 0 || error.status === 429 || error.status >= 502);
-      if (!passes || signal?.aborted) throw error;
+      if (!passes) throw error;
       waiting(error);
-      await pause(Math.min(LONGEST, 300 * 2 ** failures), signal);
+      await pause(Math.min(LONGEST, 300 * 2 ** failures));
     }
   }
 }
 
 /** Wait, but no longer than until the network is back. */
-function pause(ms, signal) {
+function pause(ms) {
   return new Promise((resolve) => {
     const over = () => {
       clearTimeout(timer);
@@ -129,7 +126,6 @@ function pause(ms, signal) {
     };
     const timer = setTimeout(over, ms);
     addEventListener("online", over);
-    signal?.addEventListener("abort", over, { once: true });
   });
 }
 

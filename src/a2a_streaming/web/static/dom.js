@@ -35,6 +35,15 @@ export function arrange(element, children) {
   while (element.childNodes.length > children.length) element.lastChild.remove();
 }
 
+/** Return what tells screen readers news, in a place of the page that they listen to. */
+export function announcer(place) {
+  return (words) => {
+    const line = h("p", {}, words);
+    place.append(line);
+    setTimeout(() => line.remove(), 10_000);
+  };
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Make an SVG element; arguments as for `h`. */

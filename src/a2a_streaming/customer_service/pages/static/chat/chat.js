@@ -1,7 +1,7 @@
 // The customer's chat.
 
 import { ask, persist, session, whoAmI } from "/web/api.js";
-import { h } from "/web/dom.js";
+import { announcer, h } from "/web/dom.js";
 import { signedIn, signingOut } from "/web/elements/sign-in.js";
 import "/web/elements/connection-badge.js";
 import { Stream } from "/web/stream.js";
@@ -26,6 +26,7 @@ const stream = new Stream(identity, provider(who));
 const tell = new BroadcastChannel(`a2a-chat-${identity}`);
 let atEnd = true;
 
+const announce = announcer($("announcements"));
 const conversation = new Conversation($("conversation"), stream, {
   changed: paint,
   named() {
@@ -36,9 +37,7 @@ const conversation = new Conversation($("conversation"), stream, {
     history.refresh();
   },
   announce(words) {
-    const line = h("p", {}, words);
-    $("announcements").append(line);
-    setTimeout(() => line.remove(), 10_000);
+    announce(words);
     if (document.hidden) document.title = `● ${words}`;
   },
 });

@@ -1,7 +1,7 @@
 // The console of the people who answer customers.
 
 import { ask, CallError, session } from "/web/api.js";
-import { h } from "/web/dom.js";
+import { announcer, h } from "/web/dom.js";
 import "/web/elements/connection-badge.js";
 import { signedIn } from "/web/elements/sign-in.js";
 import { Stream } from "/web/stream.js";
@@ -35,6 +35,7 @@ async function named() {
   return true;
 }
 
+const announce = announcer($("announcements"));
 const desk = new Desk($("desk"), $("record"), stream, {
   me,
   name: called,
@@ -99,12 +100,6 @@ async function open() {
     if (!(error instanceof CallError)) throw error;
     announce(error.message);
   }
-}
-
-function announce(words) {
-  const line = h("p", {}, words);
-  $("announcements").append(line);
-  setTimeout(() => line.remove(), 10_000);
 }
 
 name.addEventListener("change", () => {
