@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from playwright.async_api import (
     expect,
 )
 
+from conversations.platforms import PlatformProcess
+from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from customer_service.records.databases import Filled
 
@@ -41,6 +43,9 @@ ARGUMENTS = [
 
 EXPECTED = ("Failed to load resource", "frame-ancestors")
 """What browsers say of things that the tests do on purpose."""
+
+Company = AbstractAsyncContextManager[tuple[PlatformProcess, str]]
+"""A platform that runs while it is entered, and its database's URL."""
 
 Visit = Callable[..., Awaitable[Page]]
 """Opens an address in a window: `await visit(url)`, in the same browser profile as the ones before."""
@@ -111,6 +116,12 @@ def stage(filled: Filled, redis_socket: Path, request: pytest.FixtureRequest) ->
     """What platforms stand on."""
     url = f"unix://{redis_socket}"
     return Stage(filled, url, lambda: request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def company(stage: Stage, tmp_path: Path) -> Company:
+    """Runs a platform of its own, with its database's URL: to be entered."""
+    return stage.platform(CONVERSATIONS["balance"], "sqlite", "offline", tmp_path)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -6,14 +6,14 @@ import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from chaos.proxy import Proxy
-from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from pages.chatting import Chat
-from pages.conftest import Visit
+from pages.conftest import Company, Visit
 from pages.parcels import HALF, WHOLE, parcels
 from pages.reading import log_of, shown, state_of, told
 
@@ -130,12 +130,9 @@ async def test_a_tab_that_is_closed_leaves_the_stream_to_the_other(
 
 
 async def test_a_message_sent_while_the_server_is_away_arrives_once(
-    stage: Stage, visit: Visit, profile: BrowserContext, held: AsyncExitStack, tmp_path: Path
+    company: Company, visit: Visit, profile: BrowserContext, held: AsyncExitStack
 ) -> None:
-    conversation = CONVERSATIONS["balance"]
-    platform, _ = await held.enter_async_context(
-        stage.platform(conversation, "sqlite", "offline", tmp_path)
-    )
+    platform, _ = await held.enter_async_context(company)
     proxy = await held.enter_async_context(
         Proxy(("127.0.0.1", int(platform.url.rsplit(":", 1)[1])))
     )
@@ -152,12 +149,9 @@ async def test_a_message_sent_while_the_server_is_away_arrives_once(
 
 
 async def test_a_page_that_is_loaded_anew_before_its_message_arrived_sends_it_once(
-    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
-    conversation = CONVERSATIONS["balance"]
-    platform, _ = await held.enter_async_context(
-        stage.platform(conversation, "sqlite", "offline", tmp_path)
-    )
+    platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
 
     async def nothing_leaves(route: Route) -> None:
@@ -174,12 +168,9 @@ async def test_a_page_that_is_loaded_anew_before_its_message_arrived_sends_it_on
 
 
 async def test_what_is_said_at_once_is_one_conversation_and_each_answer_goes_where_it_was_asked(
-    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+    company: Company, stage: Stage, visit: Visit, held: AsyncExitStack
 ) -> None:
-    conversation = CONVERSATIONS["balance"]
-    platform, database = await held.enter_async_context(
-        stage.platform(conversation, "sqlite", "offline", tmp_path)
-    )
+    platform, database = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
     await chat.page.evaluate("""() => {
         for (const words of ["Refund the baggage fee for MT4821", "Upgrade my subscription to premium"]) {
@@ -215,12 +206,9 @@ async def test_a_request_is_canceled_from_the_page(
 
 
 async def test_conversations_are_listed_and_opened_again(
-    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
-    conversation = CONVERSATIONS["balance"]
-    platform, _ = await held.enter_async_context(
-        stage.platform(conversation, "sqlite", "offline", tmp_path)
-    )
+    platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
     await chat.say("What's my account balance?")
     await chat.until_turn_ends(1)
@@ -239,12 +227,9 @@ async def test_conversations_are_listed_and_opened_again(
 
 
 async def test_what_a_customer_writes_is_text_and_never_markup(
-    stage: Stage, visit: Visit, held: AsyncExitStack, tmp_path: Path
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
-    conversation = CONVERSATIONS["balance"]
-    platform, _ = await held.enter_async_context(
-        stage.platform(conversation, "sqlite", "offline", tmp_path)
-    )
+    platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
     nasty = "<img src=x onerror=alert(1)><script>alert(2)</script> what's my balance?"
     await chat.say(nasty)
@@ -255,8 +240,6 @@ async def test_what_a_customer_writes_is_text_and_never_markup(
 
 async def _streams(url: str) -> int:
     """How many streams a platform has open."""
-    import httpx2  # noqa: PLC0415 - here alone
-
     async with httpx2.AsyncClient() as http:
         text = (await http.get(f"{url}/metrics")).text
     found = re.search(r"^a2a_streams_open (\S+)$", text, re.MULTILINE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +12,12 @@ from playwright.async_api import Page, Route, expect
 
 from a2a_streaming.client import Client
 from a2a_streaming.customer_service.records import SqlRecords
-from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from pages.chatting import Chat
-from pages.conftest import Visit
+from pages.conftest import Company, Visit
 from pages.reading import log_of, shown, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture
-def company(stage: Stage, tmp_path: Path):
-    """Runs a platform."""
-    return stage.platform(CONVERSATIONS["balance"], "sqlite", "offline", tmp_path)
 
 
 async def _console(visit: Visit, url: str, name: str) -> Page:
@@ -36,7 +28,7 @@ async def _console(visit: Visit, url: str, name: str) -> Page:
 
 
 async def test_a_person_takes_over_while_the_customer_watches(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
@@ -77,7 +69,7 @@ async def test_a_person_takes_over_while_the_customer_watches(
 
 
 async def test_what_is_written_stays_with_its_ticket_and_its_readers(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     async with Client(platform.url) as client:
@@ -132,7 +124,7 @@ async def test_what_is_written_stays_with_its_ticket_and_its_readers(
 
 
 async def test_a_ticket_whose_task_is_lost_is_let_go_and_can_be_chosen_again(
-    company, stage: Stage, visit: Visit, held: AsyncExitStack
+    company: Company, stage: Stage, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     async with Client(platform.url) as client:
@@ -153,7 +145,7 @@ async def test_a_ticket_whose_task_is_lost_is_let_go_and_can_be_chosen_again(
 
 
 async def test_tickets_are_assigned_taken_over_and_handed_back(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
@@ -179,7 +171,7 @@ async def test_tickets_are_assigned_taken_over_and_handed_back(
 
 
 async def test_of_two_people_who_claim_a_ticket_one_is_told_that_it_is_taken(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, books = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from conftest import serving
 from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
+from processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -37,8 +38,6 @@ async def test_the_snippet_shows_the_chat_on_sites_that_may(
     stage: Stage, profile_page: Page, tmp_path: Path, allowed: bool
 ) -> None:
     # The shop's port is known when it listens; the platform's, when it is made.
-    from processes import free_port  # noqa: PLC0415 - here alone
-
     port = free_port()
     async with _shop(f"http://127.0.0.1:{port}/chat/embed.js") as shop:
         more = {"A2A_EMBED_ORIGINS": shop if allowed else "https://elsewhere.example"}

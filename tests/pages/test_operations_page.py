@@ -17,17 +17,11 @@ from a2a_streaming.client import Client
 from conversations.script import CONVERSATIONS
 from conversations.stage import Stage
 from pages.chatting import Chat
-from pages.conftest import Visit
+from pages.conftest import Company, Visit
 from pages.parcels import parcels
 from pages.reading import log_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture
-def company(stage: Stage, tmp_path: Path):
-    """Runs a platform."""
-    return stage.platform(CONVERSATIONS["balance"], "sqlite", "offline", tmp_path)
 
 
 async def _states(url: str) -> Counter[tuple[str, str]]:
@@ -54,7 +48,7 @@ async def _matrix(page: Page) -> Counter[tuple[str, str]]:
 
 
 async def test_the_dashboards_numbers_are_the_logs(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     ops = await visit(f"{platform.url}/ops")
@@ -93,7 +87,7 @@ async def _written(url: str) -> int:
 
 
 async def test_filters_stand_in_the_address_and_are_kept(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
@@ -116,7 +110,7 @@ async def test_filters_stand_in_the_address_and_are_kept(
 
 
 async def test_whoever_reads_and_clicks_isnt_disturbed_by_what_is_told_anew(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     async with Client(platform.url) as client:
@@ -140,7 +134,7 @@ async def test_whoever_reads_and_clicks_isnt_disturbed_by_what_is_told_anew(
 
 
 async def test_a_task_whose_history_has_expired_is_told_as_it_is(
-    company, stage: Stage, visit: Visit, held: AsyncExitStack
+    company: Company, stage: Stage, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     async with Client(platform.url) as client:
@@ -166,7 +160,7 @@ _LONG = """async () => {
 
 
 async def test_a_tasks_history_is_told_again_at_any_position(
-    company, visit: Visit, held: AsyncExitStack
+    company: Company, visit: Visit, held: AsyncExitStack
 ) -> None:
     platform, _ = await held.enter_async_context(company)
     chat = Chat(await visit(platform.url))
