@@ -32,6 +32,16 @@ class Role(StrEnum):
     worker = "worker"
 
 
+class UserRole(StrEnum):
+    """Whose rights in Redis a user has."""
+
+    front = "front"
+    worker = "worker"
+    ops = "ops"
+    all = "all"
+    operator = "operator"
+
+
 class KeyRole(StrEnum):
     """What a key's holder may do."""
 
@@ -196,6 +206,30 @@ def doctor(
     from a2a_streaming.cli import doctoring  # noqa: PLC0415 - see the module's docstring
 
     doctoring.doctor(data_dir, repair=repair, as_json=as_json)
+
+
+@app.command()
+def acl(
+    role: Annotated[
+        UserRole | None, typer.Option(help="Whose rights.  [default: every role's]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The user.  [default: a2a-ROLE]")] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="Holds the user's password; only its digest is written."),
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Commands for redis-cli, not lines of an aclfile.")
+    ] = False,
+    old: Annotated[
+        bool,
+        typer.Option("--redis-6", help="For Redis 6.2, which can't tell reading from writing."),
+    ] = False,
+) -> None:
+    """Write Redis users who may do what a role needs, and nothing else; asks nobody."""
+    from a2a_streaming.cli import acl as writing  # noqa: PLC0415 - see the module's docstring
+
+    writing.acl(role.value if role else None, name, password_file, old=old, commands=commands)
 
 
 @app.command()
