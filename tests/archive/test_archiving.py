@@ -256,10 +256,10 @@ async def test_processes_share_what_has_ended_and_each_is_archived(
 
 
 async def test_whichever_process_is_killed_every_ended_task_is_archived(
-    filing: Settings, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    filing: Settings, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_ARCHIVE_URL": filing.archive_url,
     }
     archive = await open_archive(filing)

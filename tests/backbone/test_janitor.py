@@ -29,11 +29,11 @@ async def test_what_killed_processes_leave_behind_goes_away_by_itself(
     http: httpx2.AsyncClient,
     settings: Settings,
     raw: redis.asyncio.Redis,
-    redis_socket: Path,
+    redis_url: str,
     tmp_path: Path,
 ) -> None:
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_BEAT_SECONDS": "0.1",
         "A2A_LEASE_SECONDS": "0.5",
         "A2A_WATCHER_SECONDS": "2",

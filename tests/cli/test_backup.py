@@ -119,13 +119,12 @@ async def test_what_is_there_is_moved_aside_and_only_when_asked(
     assert not (tmp_path / "third").exists()
 
 
-def test_what_is_your_own_is_left_out_and_named(tmp_path: Path, redis_socket: Path) -> None:
-    url = f"unix://{redis_socket}"
+def test_what_is_your_own_is_left_out_and_named(tmp_path: Path, redis_url: str) -> None:
     said = backup(
         tmp_path / "data",
         tmp_path / "copy",
         code=1,
-        A2A_REDIS_URL=url,
+        A2A_REDIS_URL=redis_url,
         A2A_DATABASE_URL="postgresql://localhost/records",
     )
     assert "redis-cli --rdb" in said

@@ -21,10 +21,10 @@ async def test_lines_of_a_run_have_its_ids_and_what_customers_say_stands_in_debu
     level: str,
     http: httpx2.AsyncClient,
     raw: redis.asyncio.Redis,
-    redis_socket: Path,
+    redis_url: str,
     tmp_path: Path,
 ) -> None:
-    told: Any = {"A2A_REDIS_URL": f"unix://{redis_socket}", "A2A_LOG_FORMAT": "json"}
+    told: Any = {"A2A_REDIS_URL": redis_url, "A2A_LOG_FORMAT": "json"}
     app = "apps.blurting:BlurtingAgent"
     with started("serve", app, data_dir=tmp_path, A2A_LOG_LEVEL=level, **told) as running:
         body = request("tasks/send", "t1", message(WORDS), sessionId="s1")
