@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance bench bench-page pictures check docs format lock clean
+.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants rolling partitions compat conformance bench bench-page pictures check docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -16,8 +16,11 @@ help:
 	@echo "make chaos   the fault runs of streams and of conversations: SEED=, FAULTS=, MINUTES=, KILLS="
 	@echo "make chaos-conversations  the latter alone: SEED=, KILLS="
 	@echo "make chaos-runs  the fault runs of killed processes: SEED="
+	@echo "make rolling  processes are replaced under load: SEED=, CLIENTS=, FROM=the version with which all begin"
+	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS="
 	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
+	@echo "make compat  backbone, HTTP and sdk tests over several servers: STORES=paths or names, TESTS="
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make bench-page  their results into docs/performance.md"
@@ -64,8 +67,24 @@ chaos-runs: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.zombies --seed $(SEED)
 	@cd tests && ../$(BIN)/python -m chaos.refunds --seed $(SEED)
 
+# Processes are replaced one after the other, under load; FROM names the version with which all begin, of git.
+FROM ?=
+CLIENTS ?= 60
+rolling: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.rolling --seed $(SEED) --clients $(CLIENTS) $(if $(FROM),--from $(FROM))
+
+# Hosts, network namespaces where the machine allows it, are cut off from Redis and joined again.
+CUTS ?= 18
+partitions: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS)
+
 chaos-mutants: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.mutants
+
+# Which versions of Redis and Valkey the tasks may be kept in; docs/compatibility.md tells where servers are had from.
+STORES ?= redis-server
+compat: $(READY)
+	@TESTS="$(TESTS)" $(BIN)/python tools/compat.py $(STORES)
 
 # The protocol's own kit, fetched by you: a2aproject/a2a-tck, branch 1.0-dev. A2A_TCK names its folder.
 conformance: $(READY)

@@ -103,7 +103,11 @@ class Settings(BaseSettings):
     heartbeat_seconds: Seconds = 15.0
     """The most seconds that a stream is silent."""
     retry_ms: Count = 1000
-    """Milliseconds that clients wait before they reconnect."""
+    """Milliseconds that clients wait at least before they reconnect."""
+    retry_spread_ms: Annotated[int, Field(ge=0)] = 1000
+    """Milliseconds more that they wait at most: each stream's are drawn at random, so that not all come back at once."""
+    goodbye_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """Over how long a process that ends spreads the ends of its streams; 200 a second go at least."""
     stall_seconds: Seconds = 60.0
     """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0

@@ -100,16 +100,27 @@ def test_a_password_is_told_as_its_digest_alone(tmp_path: Path) -> None:
 @pytest.fixture
 async def users(raw: redis.asyncio.Redis, redis_socket: Path) -> AsyncIterator[dict[Role, str]]:
     """An address for each role, with a user of its own; at the end nobody was refused anything."""
-    info: Any = await raw.info("server")
-    apart = "valkey_version" in info or not info["redis_version"].startswith("6.")
     for role in ROLES:
-        words = re.findall(r"\([^)]*\)|\S+", user(role, role, password="right", apart=apart))  # noqa: S106
+        told = user(role, role, password="right", apart=await tells_apart(raw))  # noqa: S106
+        words = re.findall(r"\([^)]*\)|\S+", told)
         await raw.execute_command("ACL", "SETUSER", *words[1:])
     await raw.execute_command("ACL", "LOG", "RESET")
     yield {role: f"unix://{role}:right@{redis_socket}" for role in ROLES}
-    refused: Any = await raw.execute_command("ACL", "LOG")
+    flat: Any = await raw.execute_command("ACL", "LOG")
     await raw.execute_command("ACL", "DELUSER", *ROLES)
-    assert refused == []
+    refused = [dict(zip(one[::2], one[1::2], strict=True)) for one in flat]
+    # As ops, `doctor --repair` does without the configuration.
+    of_doctor = (b"ops", b"config")
+    missed = [
+        one for one in refused if (one[b"username"], one[b"object"].partition(b"|")[0]) != of_doctor
+    ]
+    assert missed == []
+
+
+async def tells_apart(raw: redis.asyncio.Redis) -> bool:
+    """Whether the server tells reading from writing."""
+    info: Any = await raw.info("server")
+    return "valkey_version" in info or not info["redis_version"].startswith("6.")
 
 
 @pytest.mark.timeout(180)  # it starts eight processes, on whatever machine
@@ -220,6 +231,8 @@ async def test_nobody_may_do_what_their_role_neednt(
         ):
             with pytest.raises(NoPermissionError):
                 await theirs.execute_command(*command.split())
+        if not await tells_apart(raw):
+            return
         if role != "operator":
             with pytest.raises(NoPermissionError):  # nobody makes keys but operators
                 await theirs.execute_command("HSET", "auth:key:mine", "role", "operator")
