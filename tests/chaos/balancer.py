@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -78,7 +80,18 @@ class Balancer:
         )
         command = [program, "-p", str(self._directory), "-c", str(file)]
         self._process = subprocess.Popen([*command, "-e", str(self._directory / "nginx.log")])
+        deadline = time.monotonic() + 20
+        while not self._listens():
+            assert self._process.poll() is None, "nginx ended at its start"
+            assert time.monotonic() < deadline, "nginx doesn't listen"
         return self
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def __exit__(self, *exc: object) -> None:
         if self._process is not None:

@@ -36,7 +36,7 @@ from processes import TESTS, environment
 from warm import prepare
 
 ROOT = TESTS.parent
-_SETTLED = 3.0
+_SETTLED = 2.5
 """Seconds after a replacement until its clients have come back, so that the next one's can be told apart."""
 
 
