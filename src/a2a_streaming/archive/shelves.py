@@ -123,19 +123,6 @@ class Archive:
         # Last: who is killed before has still told whose it was. The day's marker goes on its day.
         await self._storage.delete(f"{_of_owner(owner)}/{digest}")
 
-    async def forget_owner(self, owner: str) -> int:
-        """Remove all of an owner's tasks; returns how many.
-
-        Args:
-            owner: The owner.
-        """
-        count = 0
-        while found := await self._storage.first(_of_owner(owner), count=_AT_ONCE):
-            for path in found:
-                await self.forget(path.rpartition("/")[2], owner)
-            count += len(found)
-        return count
-
     async def expire(self, today: date | None = None) -> int:
         """Remove the tasks whose time is over; returns how many.
 

@@ -164,8 +164,13 @@ class Ended:
         keys = self._keys
         lists = forgetting(keys, task_id, owner=owner, context=context, agent=agent)
         task = [*keys.task(task_id)[:5], keys.push(task_id)]
+        fields = await self._store.call("HKEYS", keys.push(task_id))
+        dead = [
+            field.decode().removeprefix("dead:") for field in fields if field.startswith(b"dead:")
+        ]
         replies = await self._store.pipeline(
             [
+                *(["ZREM", keys.dead_letters, f"{task_id} {webhook}"] for webhook in dead),
                 ["DEL", *task],  # in one: nobody sees a part of it
                 ["DEL", keys.subscriptions(task_id)],
                 *lists,
