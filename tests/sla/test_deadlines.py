@@ -27,6 +27,7 @@ from a2a_streaming.backbone.alerts import Alert
 from a2a_streaming.caller import ANYBODY
 from a2a_streaming.event import text_part
 from a2a_streaming.http.app import node_app
+from a2a_streaming.intervening import Interventions
 from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
 from a2a_streaming.sla import Waiting
@@ -346,6 +347,13 @@ class Handing(Scripted):
         await run.input_required(f"a person comes: {reason}")
 
 
+class Hanging(Handing):
+    """Works for ever, in whichever attempt."""
+
+    async def run(self, run: Run) -> None:
+        await says_nothing(run)
+
+
 @asynccontextmanager
 async def doing(desk: Desk) -> AsyncIterator[None]:
     does = Doing(desk.manager, desk.node.feeds)
@@ -481,6 +489,51 @@ async def test_what_a_process_had_to_do_that_died_another_one_does(
         await raw.zadd(desk.manager.keys.to_do, {f"{alert} {does}": 0})  # it holds it no more
         async with doing(desk):
             await desk.until(State.CANCELED)
+
+
+@pytest.mark.parametrize("does", ["retry", "escalate"])
+async def test_what_a_process_did_that_died_before_it_said_so_isnt_done_again(
+    settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path, does: str
+) -> None:
+    limits = limited(settings, tmp_path, limit("total", actions=[does]))
+    async with working(limits, raw, Hanging(), role="worker") as desk:
+        await desk.send()
+        await is_working(desk)
+        await can_escalate(desk)
+        await age(desk)
+        await DeadlineWatch(desk.manager).look()
+        [(alert, _)] = await desk.manager.alerts.claim(seconds=60, count=10)
+        dies = Interventions(desk.manager, desk.node.feeds)
+        meta = desk.manager.keys.meta("t1")
+        epoch = await raw.hget(meta, "epoch")  # pyright: ignore[reportGeneralTypeIssues]
+        if does == "retry":
+            await dies.retry("t1", asked=alert)
+            await until(lambda: _differs(raw, meta, epoch))
+        else:
+            await dies.escalate("t1", by="(sla)", reason="too long", asked=alert)
+            await desk.until(State.INPUT_REQUIRED)
+        await until(lambda: _is_released_or_held(raw, meta, held=does == "retry"))
+        after = await raw.hgetall(meta)  # pyright: ignore[reportGeneralTypeIssues]
+        await raw.zadd(desk.manager.keys.to_do, {f"{alert} {does}": 0})  # it holds it no more
+        async with doing(desk):
+
+            async def is_done() -> Any:
+                [one] = await raised(desk)
+                return one.did.get(does)
+
+            assert (await until(is_done))["outcome"] == "done before"
+        again = await raw.hgetall(meta)  # pyright: ignore[reportGeneralTypeIssues]
+        assert {k: again.get(k) for k in (b"epoch", b"escalate", b"state")} == {
+            k: after.get(k) for k in (b"epoch", b"escalate", b"state")
+        }
+
+
+async def _differs(raw: redis.asyncio.Redis, meta: str, epoch: Any) -> bool:
+    return await raw.hget(meta, "epoch") != epoch  # pyright: ignore[reportGeneralTypeIssues]
+
+
+async def _is_released_or_held(raw: redis.asyncio.Redis, meta: str, *, held: bool) -> bool:
+    return bool(await raw.hexists(meta, "holder")) is held  # pyright: ignore[reportGeneralTypeIssues]
 
 
 # The webhook

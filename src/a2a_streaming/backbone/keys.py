@@ -43,7 +43,7 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
-        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), "
+        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), interventions done (did:…), "
         "where each epoch began (e:…), when it was accepted, since when it is in its state",
     ),
     KeySpec(
