@@ -258,9 +258,9 @@ class Settings(BaseSettings):
     """The model's price for a million tokens that it says."""
 
     log_format: Literal["console", "json"] = "console"
-    """Logs for people or for machines. Those for machines leave out what exceptions say, unless debug lines are logged."""
+    """Logs for people or for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important line that is logged. Customers' text is logged at debug alone."""
+    """The least important line that is logged. Customers' text, and what exceptions say, is logged at debug alone."""
     traces: Literal["off", "otlp", "program"] = "off"
     """Where OpenTelemetry's spans go: nowhere, to a collector, or to the provider that the program itself sets."""
     traces_url: str = ""
