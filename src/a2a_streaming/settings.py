@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     is raised, nothing else."""
     sla_secret: SecretStr | None = None
     """What alerts to the webhook of that file are signed with: 24 bytes or more, or `whsec_` and their base64."""
+    client_priority: Literal["urgent", "high", "normal", "low"] = "normal"
+    """The highest priority that customers may give their own tasks, on which limits may depend; a higher one is lowered to
+    it. Agents, and people who answer customers, may give any."""
     alerts_ttl: Count = 30 * 86_400
     """Seconds that alerts stay."""
     push: bool = True

@@ -24,7 +24,7 @@ from a2a_streaming import Run, agent_card
 from a2a_streaming.alerting import DeadlineWatch, Doing
 from a2a_streaming.alerting.watch import RAISED
 from a2a_streaming.backbone.alerts import Alert
-from a2a_streaming.caller import ANYBODY
+from a2a_streaming.caller import ANYBODY, Caller, Role
 from a2a_streaming.event import text_part
 from a2a_streaming.http.app import node_app
 from a2a_streaming.intervening import Interventions
@@ -278,6 +278,34 @@ async def test_a_limit_for_urgent_tasks_is_for_those_alone_whose_metadata_say_so
         assert [alert.task for alert in await raised(desk)] == ["urgent"]
         assert (await raised(desk))[0].about["priority"] == "urgent"
         assert (await listed(desk))["usual"] > await now_ms(raw)
+
+
+@pytest.mark.parametrize(
+    ("caller", "allowed", "given"),
+    [
+        (ANYBODY, "normal", "normal"),
+        (Caller("mia"), "high", "high"),
+        (Caller("mia"), "urgent", "urgent"),
+        (Caller("mia", Role.SERVICE, actor="intent"), "normal", "urgent"),
+        (Caller("", Role.OPERATOR), "normal", "urgent"),
+    ],
+)
+async def test_customers_give_their_tasks_no_higher_priority_than_they_may(
+    settings: Settings, raw: redis.asyncio.Redis, caller: Caller, allowed: str, given: str
+) -> None:
+    bound = settings.model_copy(update={"client_priority": allowed})
+    async with working(bound, raw, says_nothing, role="front") as desk:
+        for task, asked, got in (("t1", "urgent", given), ("t2", "low", "low")):
+            await desk.service.send(
+                [text_part("hello")],
+                caller=caller,
+                task_id=task,
+                context=None,
+                task_metadata={"priority": asked, "more": 1},
+                dialect="0.1",
+            )
+            told = await desk.service.get(task, caller=caller)
+            assert told["metadata"] == {"priority": got, "more": 1}
 
 
 # Waits for a person
