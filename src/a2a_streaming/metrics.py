@@ -56,7 +56,8 @@ LIMITED = Counter(
 )
 CLEANED = Counter(
     "a2a_janitor_cleaned",
-    "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys.",
+    "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys,"
+    " webhooks (put on their lists again).",
     ["what"],
 )
 CONTENT_TYPE = CONTENT_TYPE_LATEST
