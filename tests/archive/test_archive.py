@@ -81,6 +81,20 @@ async def test_an_id_that_is_chosen_once_more_leaves_the_earlier_story_where_it_
     assert await all_of(archive, "ann") == []
 
 
+async def test_stories_are_told_page_by_page_of_one_owner_and_of_all(archive: Archive) -> None:
+    for n in range(5):
+        await archive.put(story(f"t{n}", "ann" if n else "bob"), days=n % 2 + 1)
+    for owner, count in (("ann", 4), (None, 5)):
+        found: list[str] = []
+        after = ""
+        while True:
+            stories, after = await archive.page(owner, after=after, count=2)
+            found += [one.id for one in stories]
+            if not after:
+                break
+        assert len(found) == len(set(found)) == count
+
+
 async def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(archive: Archive) -> None:
     for task, owner in (("t1", "ann"), ("t2", "ann"), ("t3", "bob")):
         await archive.put(story(task, owner), days=1)

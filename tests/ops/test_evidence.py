@@ -13,7 +13,7 @@ import orjson
 import pytest
 import redis.asyncio
 
-from a2a_streaming.archive import read_story
+from a2a_streaming.archive import Story, read_story
 from a2a_streaming.archive.shelves import digest_of
 from a2a_streaming.auth import authenticator
 from a2a_streaming.backbone.manager import RedisManager
@@ -24,9 +24,10 @@ from a2a_streaming.errors import Unavailable
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
 from a2a_streaming.ops import Operations, evidence
+from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.sla import Breach, Facts, Limit
-from a2a_streaming.task import Json
+from a2a_streaming.task import Json, State
 from agents import Scripted, stubborn
 from auth.signing_in import Asking, Customer, Front
 from conftest import serving
@@ -170,8 +171,62 @@ async def test_an_archived_file_is_checked_like_an_export_and_its_task_is_told(
         await raw.delete(*front.node.manager.keys.task(stored)[:5])
         told = await exported(boss, f"/audit/tasks/{stored}")
         assert len(of_kind(told, "event")) == len(story.events)
+        # Operators see it as they see those in Redis, and are noted likewise.
+        one = f"/ops/api/tasks/{stored}"
+        seen = orjson.loads(await fetched(boss, one))
+        assert (seen["meta"]["owner"], seen["meta"]["flags"]) == ("ann", ["archived"])
+        page = orjson.loads(await fetched(boss, f"{one}/events", size="2"))
+        rest = orjson.loads(await fetched(boss, f"{one}/events", after=page["next"]))
+        positions = [event["position"] for event in [*page["events"], *rest["events"]]]
+        assert positions == [str(position) for position, _ in story.events]
+        whole = await fetched(boss, f"{one}/events.jsonl")
+        assert len(whole.splitlines()) == len(positions)
         assert of_kind(told, "access")[-1]["does"] == "audit"
         assert of_kind(await exported(ann, "/audit/tasks/t1"), "snapshot") != []
+
+
+async def test_archived_tasks_are_listed_page_by_page_of_all_or_of_one_owner(
+    settings: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    async with desk(settings, http, archive_url=f"file://{tmp_path}", auth_keys=False) as front:
+        archive = front.node.archive
+        assert archive is not None
+        for n in range(7):
+            task: Json = {
+                "id": f"t{n}",
+                "status": {"state": "TASK_STATE_COMPLETED", "timestamp": "2026-01-02T00:00:00Z"},
+                "history": [{"role": "ROLE_USER", "parts": [{"text": f"words {n}"}]}],
+            }
+            owner, agent = ("ann", "bob")[n % 2], "asking"
+            story = Story(
+                f"t{n}", owner, agent, "c1", "1.0", State.COMPLETED, 1000, task, Position(9, n + 1)
+            )
+            await archive.put(story, days=n % 3 + 1)
+
+        async def listed(**asked: str) -> list[str]:
+            """All pages' tasks."""
+            found: list[str] = []
+            token = ""
+            while True:
+                path = f"{front.url}/ops/api/tasks"
+                answer = await http.get(path, params={"archived": "true", **asked, "token": token})
+                page = answer.json()
+                assert answer.status_code == 200, page
+                found += [f"{row['id']} {row['text']}" for row in page["tasks"]]
+                if (token := page["next"]) is None:
+                    return found
+
+        everybody = [f"t{n} words {n}" for n in range(7)]
+        all_of_them = await listed(size="2")
+        assert sorted(all_of_them) == everybody
+        assert [int(one[1]) % 3 for one in all_of_them] == [0, 0, 0, 1, 1, 2, 2]  # the next to go
+        assert sorted(await listed(owner="ann", size="3")) == everybody[::2]
+        assert await listed(q="WORDS 4", unchanged="60") == ["t4 words 4"]
+        assert await listed(state="failed", size="1") == []
+        for wrong in ({"silent": "true"}, {"token": "../../x"}, {"archived": "perhaps"}):
+            asked = {"archived": "true", **wrong}
+            answer = await http.get(f"{front.url}/ops/api/tasks", params=asked)
+            assert answer.status_code == 400
 
 
 async def test_all_that_belongs_to_a_customer_is_exported_and_nothing_of_another(
