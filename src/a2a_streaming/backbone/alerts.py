@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from a2a_streaming.backbone.claims import claim_due
 from a2a_streaming.backbone.connection import Command, Script, Store
-from a2a_streaming.backbone.deadlines import acknowledging, claim_due
+from a2a_streaming.backbone.deadlines import acknowledging
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.sla import Breach, Does, Facts
