@@ -119,8 +119,9 @@ def _brought(carrier: Carrier) -> dict[str, str]:
     parent, state = carrier.get("traceparent"), carrier.get("tracestate")
     if not isinstance(parent, str) or not _TRACE_PARENT.fullmatch(parent):
         return {}
-    goes_on = isinstance(state, str) and 0 < len(state) <= _LONGEST_STATE and state.isprintable()
-    return {"traceparent": parent, "tracestate": state} if goes_on else {"traceparent": parent}
+    if isinstance(state, str) and 0 < len(state) <= _LONGEST_STATE and state.isprintable():
+        return {"traceparent": parent, "tracestate": state}
+    return {"traceparent": parent}
 
 
 _TRACE_PARENT = re.compile(

@@ -218,7 +218,7 @@ async def test_webhooks_and_dead_letters_whose_lists_were_lost_are_on_them_again
         config = {"url": "https://example.com/hook"}
         for task in ("open", "behind", "told"):
             await accepted(manager, task)
-            last = await raw.hget(keys.meta(task), "last")  # pyright: ignore[reportGeneralTypeIssues]
+            last: Any = await raw.hget(keys.meta(task), "last")
             told = "" if task == "behind" else last.decode()
             await manager.webhooks.put(Webhook(task, "hook", config, "1.0", told))
             if task != "open":

@@ -149,7 +149,7 @@ async def test_books_in_postgresql_are_copied_and_put_back_whole(
     today = datetime.now(UTC).date()
     full = await filled.postgresql(postgresql_url, f"full-{tmp_path.name}", today)
     empty = await create(postgresql_url, f"empty-{tmp_path.name}")
-    own = {"A2A_REDIS_URL": f"unix://{redis_socket}"}
+    own: Any = {"A2A_REDIS_URL": f"unix://{redis_socket}"}
     said = await asyncio.to_thread(
         backup, tmp_path / "data", tmp_path / "copy", A2A_DATABASE_URL=full, **own
     )

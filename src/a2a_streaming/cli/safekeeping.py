@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import orjson
 import typer
+from sqlalchemy import URL
 
 from a2a_streaming.backbone import backup as stores
 from a2a_streaming.backbone.manager import RedisManager
@@ -209,7 +210,7 @@ def restore(directory: Path, data_dir: Path | None, *, replace: bool) -> None:
         )
 
 
-def _holds_tables(database: str, path: Path | None) -> bool:
+def _holds_tables(database: str | URL, path: Path | None) -> bool:
     """Say whether a database holds something already.
 
     Raises:

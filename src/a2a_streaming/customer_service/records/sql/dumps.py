@@ -17,7 +17,7 @@ from a2a_streaming.errors import SetupError
 _DUMP, _RESTORE = "pg_dump", "pg_restore"
 
 
-def is_postgresql(url: str) -> bool:
+def is_postgresql(url: str | URL) -> bool:
     """Say whether a database is one of PostgreSQL's.
 
     Args:
@@ -34,7 +34,7 @@ def can_save() -> bool:
     return shutil.which(_DUMP) is not None
 
 
-def save(url: str, target: Path) -> None:
+def save(url: str | URL, target: Path) -> None:
     """Copy a database as it is at one moment; readers and writers go on meanwhile.
 
     Args:
@@ -49,7 +49,7 @@ def save(url: str, target: Path) -> None:
     target.chmod(0o600)
 
 
-def put_back(source: Path, url: str) -> None:
+def put_back(source: Path, url: str | URL) -> None:
     """Put a copy in a database's place: all of it, or nothing.
 
     Args:
