@@ -7,6 +7,9 @@ UV_HOME := .cache/uv-tool
 UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON) -m uv")
 READY := .venv/.ready
 
+# Python keeps what it has compiled, whatever the shell says: else each of a test run's many processes compiles it all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance scoreboard bench bench-page pictures check docs format lock clean
 
