@@ -53,17 +53,18 @@ CAUGHT = {
 async def found(fault: str, *only: str) -> dict[str, Finding]:
     """What the kit finds at a server with this fault."""
     server = Faulty(fault)
+    patience = 0.5 if fault else 10  # what is well is waited for; what is wrong may never come
     async with (
         serving(server.app) as served,
         connected(
-            served.url, version="1.0", binding="JSONRPC", headers={}, patience=0.5
+            served.url, version="1.0", binding="JSONRPC", headers={}, patience=patience
         ) as connection,
     ):
         kit = Kit(
             connection,
             Order(chunks=12, pause=0.005),
             others=(connection.at(served.url),),
-            crash=Crash(server.kill, server.start, bound=1),
+            crash=Crash(server.kill, server.start, bound=2 * patience),
             idle=0.2,
             herd=20,
         )
