@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 DEPLOY_TOOLS := .cache/deploy-tools
 
-.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance bench bench-page pictures check dist release-check deploy-tools docs format lock clean
+.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -24,6 +24,7 @@ help:
 	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
+	@echo "make scoreboard  our reliability kit against our servers and others': ONLY="
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make bench-page  their results into docs/performance.md"
 	@echo "make pictures  the pages' pictures into docs/pictures, from a real browser"
@@ -78,6 +79,11 @@ chaos-mutants: $(READY)
 # The protocol's own kit, fetched by you: a2aproject/a2a-tck, branch 1.0-dev. A2A_TCK names its folder.
 conformance: $(READY)
 	@$(BIN)/python tools/conformance.py
+
+# ONLY names those whose columns are renewed, by the beginning of their names. Needs PostgreSQL; fetches a2a-redis.
+ONLY ?=
+scoreboard: $(READY)
+	@cd tests && ../$(BIN)/python -m scoreboard "$(ONLY)"
 
 # CASES names some, with commas; QUICK=1 takes one short round of each. Best on a machine that does nothing else.
 CASES ?=
