@@ -13,15 +13,31 @@ from typing import Annotated
 import typer
 
 from a2a_streaming.errors import A2AStreamingError
+from a2a_streaming.version import VERSION
 
 app = typer.Typer(
     name="a2a-streaming",
-    help="A2A task streams that outlive processes and connections, with Redis in the middle.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs a third of a second to import
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"a2a-streaming {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """A2A task streams that outlive processes and connections, with Redis in the middle."""
 
 
 class Role(StrEnum):
