@@ -48,7 +48,7 @@ class RedisManager:
     Use it as an async context manager, or call `start` and `aclose`.
 
     Args:
-        url: Redis or Valkey, as redis://, rediss:// or unix://.
+        url: Redis or Valkey, as `A2A_REDIS_URL` names it.
         settings: Lifetimes, limits and the keys' prefix; the defaults if None.
 
     Raises:
@@ -129,7 +129,11 @@ class RedisManager:
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -34,7 +34,8 @@ _MANIFEST, _REDIS, _RECORDS = "manifest.json", "redis.rdb", "records.db"
 _VERSION = 1
 """Version of the manifest."""
 _FOREIGN_REDIS = (
-    "Redis is your own (A2A_REDIS_URL): copy it with redis-cli --rdb, before the systems of record."
+    "Redis is your own (A2A_REDIS_URL): copy it with redis-cli --rdb, of a cluster each primary, before the systems of "
+    "record."
 )
 _FOREIGN_RECORDS = "The systems of record aren't SQLite: copy them with pg_dump, after Redis."
 
