@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     is raised, nothing else."""
     sla_secret: SecretStr | None = None
     """What alerts to the webhook of that file are signed with: 24 bytes or more, or `whsec_` and their base64."""
+    client_priority: Literal["urgent", "high", "normal", "low"] = "normal"
+    """The highest priority that customers may give their own tasks, on which limits may depend; a higher one is lowered to
+    it. Agents, and people who answer customers, may give any."""
     alerts_ttl: Count = 30 * 86_400
     """Seconds that alerts stay."""
     push: bool = True
@@ -260,9 +263,9 @@ class Settings(BaseSettings):
     """The model's price for a million tokens that it says."""
 
     log_format: Literal["console", "json"] = "console"
-    """Logs for people or for machines. Those for machines leave out what exceptions say, unless debug lines are logged."""
+    """Logs for people or for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important line that is logged. Customers' text is logged at debug alone."""
+    """The least important line that is logged. Customers' text, and what exceptions say, is logged at debug alone."""
     traces: Literal["off", "otlp", "program"] = "off"
     """Where OpenTelemetry's spans go: nowhere, to a collector, or to the provider that the program itself sets."""
     traces_url: str = ""

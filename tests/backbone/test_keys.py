@@ -157,6 +157,8 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
                 lambda: raw.exists(f"{prefix}subscriptions:{{{customer.stored_id('ask')}}}")
             )
             assert await node.manager.janitor.elect(node.name)
+            await node.manager.erasures.begin("somebody", "boss")
+            await node.manager.erasures.found("somebody", ["t1"])
             found = await no_key_lives_for_ever(raw, prefix)
             channels = [text(channel) for channel in await raw.pubsub_channels()]
         assert found == {spec.pattern for spec in KEYS if spec.type != "channel"}

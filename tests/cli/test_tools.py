@@ -15,6 +15,7 @@ from typing import Any
 
 import redis.asyncio
 
+from a2a_streaming.version import VERSION
 from processes import TESTS, Running, environment, ran, started
 
 AGENT = ("serve", "apps.seats:SeatsAgent")
@@ -178,3 +179,7 @@ def test_in_a_terminal_send_asks_what_the_agent_asks(
             terminal.type(typed)
             assert terminal.ended() == code
             assert shows in terminal.seen
+
+
+def test_it_says_which_version_it_is() -> None:
+    assert ran("--version").stdout == f"a2a-streaming {VERSION}\n"

@@ -49,6 +49,7 @@ TYPES = {
     "string": "string",
     "hash": "hash",
     "list": "list",
+    "set": "set",
     "sorted set": "zset",
     "stream": "stream",
 }

@@ -13,15 +13,31 @@ from typing import Annotated
 import typer
 
 from a2a_streaming.errors import A2AStreamingError
+from a2a_streaming.version import VERSION
 
 app = typer.Typer(
     name="a2a-streaming",
-    help="A2A task streams that outlive processes and connections, with Redis in the middle.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs a third of a second to import
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"a2a-streaming {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """A2A task streams that outlive processes and connections, with Redis in the middle."""
 
 
 class Role(StrEnum):
@@ -151,6 +167,9 @@ def tasks(  # noqa: PLR0913, PLR0917 - an argument for each option
     changed: Age = "",
     older: Age = "",
     newer: Age = "",
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Those in the archive, not those in Redis.")
+    ] = False,
     size: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     whole: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
     url: Url = DEFAULT_URL,
@@ -161,12 +180,12 @@ def tasks(  # noqa: PLR0913, PLR0917 - an argument for each option
 
     Ages are seconds, or such as 15m, 2h, 3d. --silent: to move on by themselves, and they haven't for so long;
     --unchanged, --changed: the last change is at least, or at most, so long ago; --older, --newer: the same of
-    when they were accepted.
+    when they were accepted. With --archived the last change is the end, and those come first that leave the archive first.
     """
     from a2a_streaming.cli import listing  # noqa: PLC0415 - see the module's docstring
 
     filters = listing.Filters(
-        state, agent, owner, context, words, silent, unchanged, changed, older, newer
+        state, agent, owner, context, words, silent, unchanged, changed, older, newer, archived
     )
     listing.tasks(url, token, filters, most=None if whole else size, as_json=as_json)
 
