@@ -13,11 +13,12 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 DEPLOY_TOOLS := .cache/deploy-tools
 
-.PHONY: help setup up test chaos chaos-conversations chaos-runs chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
+.PHONY: help setup up test test-store chaos chaos-conversations chaos-runs chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
+	@echo "make test-store  the suite on another Redis: STORE=cluster, sentinel, or a server's binary"
 	@echo "make chaos   the fault runs of streams and of conversations: SEED=, FAULTS=, MINUTES=, KILLS="
 	@echo "make chaos-conversations  the latter alone: SEED=, KILLS="
 	@echo "make chaos-runs  the fault runs of killed processes: SEED="
@@ -56,6 +57,11 @@ up: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+# STORE: cluster, sentinel, or the path of a server's binary; or both, as cluster:/usr/bin/redis-server.
+STORE ?= cluster
+test-store: $(READY)
+	@A2A_TEST_STORE=$(STORE) $(BIN)/python -m pytest -n 2
 
 # SEED draws the schedule; FAULTS and MINUTES bound the stream run, KILLS the conversations' (for each, on each).
 SEED ?= 1

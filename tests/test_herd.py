@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
 import redis.asyncio
 
 from a2a_streaming.caller import ANYBODY
@@ -17,6 +18,7 @@ WATCHERS = 1000
 UNCOUNTED = {"cmdstat_publish", "cmdstat_info", "cmdstat_config|resetstat", "cmdstat_ping"}
 
 
+@pytest.mark.one_server("counts its commands")
 async def test_a_thousand_watchers_that_come_back_together_cost_redis_about_one_read(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:

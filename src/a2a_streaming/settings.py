@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     )
 
     redis_url: str = ""
-    """Redis or Valkey, as redis://, rediss:// or unix://; empty: an embedded store in `data_dir`."""
+    """Redis or Valkey: one server as redis://, rediss:// or unix://, a cluster as redis+cluster://host:port,host:port, or
+    sentinels as redis+sentinel://host:port,host:port/service, both with TLS as rediss+…; empty: an embedded store in
+    `data_dir`. See [Redis](redis.md)."""
     redis_server: str = ""
     """Program for the embedded store; empty: the bundled one, else what is on PATH."""
     redis_timeout: Seconds = 5.0

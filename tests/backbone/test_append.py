@@ -78,6 +78,7 @@ async def test_offsets_are_dense_over_epochs(
     assert [meta[f"e:{epoch}"] for epoch in epochs] == ["2", "5", "8", "11", "14"]
 
 
+@pytest.mark.one_server("plain Pub/Sub")
 async def test_what_is_published_is_what_stands_in_the_history_with_its_predecessor(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:

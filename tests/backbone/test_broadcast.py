@@ -48,6 +48,7 @@ async def pubsub_clients(raw: redis.asyncio.Redis) -> int:
     return len(await raw.client_list(_type="pubsub"))
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_a_join_returns_when_redis_has_confirmed_it_so_that_nothing_after_it_is_missed(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:
@@ -131,6 +132,7 @@ async def test_leaving_and_joining_at_once_ends_subscribed(manager: RedisManager
     await ear.until(lambda ear: bool(ear.events) or ear.interruptions > 0)
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_a_killed_connection_is_replaced_and_listeners_are_told_that_they_may_have_missed_something(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:
@@ -162,6 +164,7 @@ async def test_who_joins_while_the_connection_is_broken_is_joined_when_it_is_bac
         manager.broadcast.leave("t1", ear)
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_a_message_nobody_can_read_is_a_reason_to_look_into_the_log(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:
@@ -188,6 +191,7 @@ async def test_whoever_wants_to_is_told_of_a_cancel(manager: RedisManager) -> No
         assert await told.get() == ("cancel", "t1")
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_a_thousand_channels_take_one_connection(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:
@@ -202,6 +206,7 @@ async def test_a_thousand_channels_take_one_connection(
         manager.broadcast.leave(task, ear)
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_a_process_that_closes_leaves_nothing_behind(
     settings: Settings, raw: redis.asyncio.Redis
 ) -> None:
@@ -219,6 +224,7 @@ async def test_a_process_that_closes_leaves_nothing_behind(
     assert asyncio.all_tasks() == tasks
 
 
+@pytest.mark.one_server("plain Pub/Sub, and its clients")
 async def test_health_comes_back_with_the_connection(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:

@@ -141,7 +141,7 @@ def test_what_is_your_own_is_left_out_and_named(tmp_path: Path, redis_url: str) 
 
 
 async def test_books_in_postgresql_are_copied_and_put_back_whole(
-    tmp_path: Path, redis_socket: Path, postgresql_url: str, filled: Filled
+    tmp_path: Path, redis_url: str, postgresql_url: str, filled: Filled
 ) -> None:
     for program in ("pg_dump", "pg_restore"):
         if shutil.which(program) is None and os.environ.get("CI") != "true":
@@ -149,7 +149,7 @@ async def test_books_in_postgresql_are_copied_and_put_back_whole(
     today = datetime.now(UTC).date()
     full = await filled.postgresql(postgresql_url, f"full-{tmp_path.name}", today)
     empty = await create(postgresql_url, f"empty-{tmp_path.name}")
-    own: Any = {"A2A_REDIS_URL": f"unix://{redis_socket}"}
+    own: Any = {"A2A_REDIS_URL": redis_url}
     said = await asyncio.to_thread(
         backup, tmp_path / "data", tmp_path / "copy", A2A_DATABASE_URL=full, **own
     )

@@ -17,7 +17,7 @@ AGENT = "scoreboard.our_agent:TickingAgent"
 
 
 async def test_our_servers_pass_every_check_while_one_of_two_is_killed(
-    redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path
+    redis_url: str, raw: redis.asyncio.Redis, tmp_path: Path
 ) -> None:
     port = free_port()
     with ExitStack() as stack:
@@ -28,7 +28,7 @@ async def test_our_servers_pass_every_check_while_one_of_two_is_killed(
                     *("serve", AGENT),
                     data_dir=tmp_path,
                     port=port,
-                    A2A_REDIS_URL=f"unix://{redis_socket}",
+                    A2A_REDIS_URL=redis_url,
                     A2A_LEASE_SECONDS="1",
                     A2A_HEARTBEAT_SECONDS="0.1",
                 )

@@ -1,34 +1,33 @@
-"""Live broadcast: one Pub/Sub connection a process, channels shared by all who listen.
+"""Live broadcast: channels shared by all who listen, heard by one Pub/Sub connection to each server that has some.
 
 What comes in is a hint, the log is the truth: whenever events may have been missed (the connection
 broke, a channel was subscribed anew), listeners are told so, and look into the log. A probe to itself
 proves every second that the connection delivers; one that doesn't is replaced.
+
+In a cluster the channels of tasks are sharded: each is heard at the server that has its slot, and follows it when it
+moves. What all processes are told goes by the plain kind, which reaches every server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Protocol
 
-from a2a_streaming import metrics
-from a2a_streaming.backbone.connection import CommandFailed, Link, Store
+from a2a_streaming.backbone.connection import CommandFailed, Store
+from a2a_streaming.backbone.ear import Ear
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.position import Position
-from a2a_streaming.telemetry import get_logger
 
-_log = get_logger(__name__)
-_BROKE = "the Pub/Sub connection broke; reconnecting"
-_PROBE_SECONDS = 1.0
-_FRESH_SECONDS = 1.5
-_DEAF_SECONDS = 3.0
 _CONFIRM_SECONDS = 1.0
+_ARRANGE_SECONDS = 1.0
+"""How often channels are looked at, whether they are heard where they are."""
+_PROBES = 200_000
+"""The most names that are tried for a probe in a server's slots."""
 
 
 class Listener(Protocol):
@@ -53,37 +52,38 @@ class Broadcast:
         self._store = store
         self._keys = keys
         self._probe = keys.probe(uuid.uuid4().hex)
+        self._control = keys.control.encode()
         self._listeners: dict[bytes, Listener] = {}
         self._confirmed: dict[bytes, asyncio.Future[bool]] = {}
         self._came: dict[Listener, list[Event]] = {}
         self._controls: list[Callable[[str, str], None]] = []
-        self._connection: Link | None = None
-        self._heard = self._connected = -math.inf
-        self._tasks: list[asyncio.Task[None]] = []
+        self._ears: dict[str, Ear] = {}
+        self._at: dict[bytes, Ear | None] = {}
+        """Where each channel is heard; None: its server isn't known."""
+        self._astray = asyncio.Event()
+        self._arranging: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether the connection has just been seen to deliver. Else look into the logs."""
-        return time.monotonic() - self._heard < _FRESH_SECONDS
-
-    @property
-    def _deaf(self) -> bool:
-        """Whether the connection has had its time, and delivers nothing."""
-        return time.monotonic() - max(self._heard, self._connected) > _DEAF_SECONDS
+        """Whether what is listened to has just been seen to be delivered. Else look into the logs."""
+        return (
+            bool(self._ears)
+            and all(ear.healthy for ear in self._ears.values())
+            and not self._astray.is_set()
+        )
 
     def start(self) -> None:
         """Begin to listen; returns at once, and goes on whatever becomes of Redis."""
-        self._tasks = [
-            asyncio.create_task(self._listen(), name="broadcast"),
-            asyncio.create_task(self._prove(), name="broadcast-probe"),
-        ]
+        self._hear_at(self._control)
+        if self._store.sharded:
+            self._arranging = asyncio.create_task(self._arrange(), name="broadcast-arrange")
 
     async def aclose(self) -> None:
         """Stop listening."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._drop()
+        if self._arranging is not None:
+            self._arranging.cancel()
+            await asyncio.gather(self._arranging, return_exceptions=True)
+        await asyncio.gather(*(ear.aclose() for ear in self._ears.values()))
         for waiting in self._confirmed.values():
             _settle(waiting, False)
 
@@ -109,9 +109,7 @@ class Broadcast:
         confirmed = self._confirmed[channel] = loop.create_future()
         patience = loop.call_later(_CONFIRM_SECONDS, _settle, confirmed, False)
         confirmed.add_done_callback(lambda _: patience.cancel())
-        if self._connection is not None:
-            with contextlib.suppress(Unavailable):  # it is subscribed when the connection is back
-                self._connection.tell(["SUBSCRIBE", channel])
+        self._hear_at(channel)
         return confirmed
 
     def leave(self, task_id: str, listener: Listener) -> None:
@@ -122,47 +120,11 @@ class Broadcast:
         del self._listeners[channel]
         if (confirmed := self._confirmed.pop(channel, None)) is not None:
             _settle(confirmed, False)
-        if self._connection is not None:
-            with contextlib.suppress(Unavailable):
-                self._connection.tell(["UNSUBSCRIBE", channel])
+        if (ear := self._at.pop(channel, None)) is not None:
+            ear.leave(channel)
 
-    async def _listen(self) -> None:
-        pause = 0.05
-        while True:
-            try:
-                connection = await self._store.dedicated(hear=self._take, heard=self._hand_on)
-                self._connection, self._connected = connection, time.monotonic()
-                connection.tell(["SUBSCRIBE", self._probe, self._keys.control, *self._listeners])
-                pause = 0.05
-                await connection.ended
-                _log.warning(_BROKE, reason=str(connection.why))
-            except (Unavailable, CommandFailed) as error:
-                _log.warning(_BROKE, reason=str(error.__cause__))
-            except Exception:  # without this ear the whole process is deaf
-                _log.exception("listening failed; reconnecting")
-            metrics.BREAKS.inc()
-            self._drop()
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
-
-    def _take(self, message: Any) -> None:
-        if not isinstance(message, list):
-            return  # a refusal: without its confirmation nobody relies on the channel
-        kind, channel, *rest = cast("list[bytes]", message)
-        if kind == b"message":
-            self._heard = time.monotonic()
-            self._hear(channel, rest[0])
-        elif kind == b"subscribe":
-            confirmed = self._confirmed.get(channel)
-            if confirmed is None:
-                return
-            if not confirmed.done():
-                _settle(confirmed, True)
-            # Not the first confirmation: the connection is a new one, and was deaf before.
-            elif (listener := self._listeners.get(channel)) is not None:
-                listener.interrupted()
-
-    def _hear(self, channel: bytes, payload: bytes) -> None:
+    def message(self, channel: bytes, payload: bytes) -> None:
+        """Take what was published on a channel."""
         if (listener := self._listeners.get(channel)) is not None:
             try:
                 event = _parse(payload)
@@ -170,31 +132,86 @@ class Broadcast:
                 listener.interrupted()
             else:
                 self._came.setdefault(listener, []).append(event)
-        elif channel == self._keys.control.encode():
+        elif channel == self._control:
             does, _, task_id = payload.decode(errors="replace").rpartition(" ")
             for callback in self._controls:
                 callback(does or "cancel", task_id)
 
-    def _hand_on(self) -> None:
+    def joined(self, channel: bytes) -> None:
+        """Tell a channel's listener that from now on nothing is missed."""
+        confirmed = self._confirmed.get(channel)
+        if confirmed is None:
+            return
+        if not confirmed.done():
+            _settle(confirmed, True)
+        # Not the first confirmation: the connection is a new one, and was deaf before.
+        elif (listener := self._listeners.get(channel)) is not None:
+            listener.interrupted()
+
+    def strayed(self) -> None:
+        """Find out where channels are: one isn't where it was, or a server is gone."""
+        if self._store.sharded:
+            self._astray.set()
+
+    def hand_on(self) -> None:
         """Hand on what came together, together."""
         came, self._came = self._came, {}
         for listener, events in came.items():
             listener.received(events)
 
-    async def _prove(self) -> None:
-        while True:
-            await asyncio.sleep(_PROBE_SECONDS)
-            with contextlib.suppress(Unavailable, CommandFailed):
-                await self._store.call("PUBLISH", self._probe, "")
-            if self._connection is not None and self._deaf:
-                _log.warning("the Pub/Sub connection delivers nothing; replacing it")
-                self._drop()
+    def _hear_at(self, channel: bytes) -> None:
+        """Have a channel heard at the server that has it."""
+        ear = self._ear(self._store.topology.home(channel))
+        self._at[channel] = ear
+        if ear is None:
+            self.strayed()
+        else:
+            ear.join(channel)
 
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        self._heard = -math.inf
-        if connection is not None:
-            connection.abort()
+    def _ear(self, home: str) -> Ear | None:
+        ear = self._ears.get(home)
+        if ear is None and (probe := self._probe_at(home)) is not None:
+            ear = self._ears[home] = Ear(self._store, home, probe, self, self._control)
+            ear.start()
+        return ear
+
+    def _probe_at(self, home: str) -> str | None:
+        """Return a channel of our own that a server has."""
+        if not self._store.sharded:
+            return self._probe
+        names = (f"{self._probe}:{{{n}}}" for n in range(_PROBES if home else 0))
+        return next((name for name in names if self._store.topology.home(name) == home), None)
+
+    async def _arrange(self) -> None:
+        """See to it that each channel is heard where it is, whatever moves."""
+        arranged, pause = self._store.topology.generation, 0.02
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ARRANGE_SECONDS):
+                    await self._astray.wait()
+            if not self._astray.is_set() and arranged == self._store.topology.generation:
+                pause = 0.02
+                continue
+            await asyncio.sleep(pause)  # what moves, moves together
+            pause = min(pause * 2, 1.0)
+            with contextlib.suppress(Unavailable, CommandFailed):
+                await self._store.topology.locate()
+                self._astray.clear()
+                arranged = self._store.topology.generation
+                await self._rearrange()
+
+    async def _rearrange(self) -> None:
+        home = self._store.topology.home
+        for name in [n for n, ear in self._ears.items() if home(ear.probe) != n]:
+            await self._ears.pop(name).aclose()
+        for channel, ear in list(self._at.items()):
+            if ear is not None and self._ears.get(home(channel)) is ear:
+                if channel in ear.confirmed:
+                    continue
+            elif ear is not None:
+                ear.leave(channel)
+            if channel in self._at:  # else it was left meanwhile
+                self._hear_at(channel)
 
 
 def _settle(confirmed: asyncio.Future[bool], well: bool) -> None:

@@ -1,28 +1,30 @@
-"""Redis, as the backbone uses it: one link that all share, and links of their own for reads that block.
+"""Redis, as the backbone uses it: links that all share, one to each server, and links of their own for reads that block.
 
-Whatever says that Redis is away, full or loading becomes `Unavailable`, which a client sees as "come back
+Whether it is one server, a cluster, or what sentinels watch, is a matter of `topology`. Whatever says that Redis is away, full or loading becomes `Unavailable`, which a client sees as "come back
 later". A link that is lost is replaced, and what was asked on it is asked again: so whatever is asked here may
 be carried out twice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import random
 import ssl
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from a2a_streaming.backbone.link import Address, Command, CommandFailed, Link, LinkLost
+from a2a_streaming.backbone.address import Place, place_of
+from a2a_streaming.backbone.cluster import Cluster
+from a2a_streaming.backbone.link import Command, CommandFailed, Link, LinkLost
 from a2a_streaming.backbone.product import is_too_old, parse_info, product_of, version_of
+from a2a_streaming.backbone.sentinel import Sentinel
+from a2a_streaming.backbone.topology import Single, Topology
 from a2a_streaming.errors import StoreUnavailable, Unavailable
 
 __all__ = ["Command", "CommandFailed", "Link", "LinkLost", "Script", "Store"]
 
-_PAUSES = (0.05, 0.1, 0.2)
-"""Seconds before what a lost link was asked is asked again, at most."""
+_NO_CLUSTER, _NO_SERVICE = "cluster support disabled", "No such master"
 
 
 class Script:
@@ -30,12 +32,19 @@ class Script:
 
     Args:
         name: Its file's name, without the ending.
+        source: The script; None to read the file.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, source: bytes | None = None) -> None:
         self.name = name
-        self.source = files("a2a_streaming.backbone").joinpath("lua", f"{name}.lua").read_bytes()
+        file = files("a2a_streaming.backbone").joinpath("lua", f"{name}.lua")
+        self.source = file.read_bytes() if source is None else source
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def sharded(self) -> Script:
+        """The script for a cluster: what is published on a channel among the keys goes to their slot's servers alone."""
+        return Script(self.name, self.source.replace(b"'PUBLISH', KEYS[", b"'SPUBLISH', KEYS["))
 
     def command(self, keys: Sequence[str], args: Command) -> list[str | bytes | int | float]:
         """Return the command that calls it by its digest."""
@@ -46,7 +55,7 @@ class Store:
     """Redis, as the backbone uses it.
 
     Args:
-        url: redis://, rediss:// or unix://.
+        url: One server, a cluster or sentinels, as `place_of` takes it.
         timeout: Seconds that a command may take.
 
     Raises:
@@ -54,12 +63,12 @@ class Store:
     """
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
-        self._address = Address(url)
-        self._timeout = timeout
-        self._link: Link | None = None
-        self._connecting: asyncio.Task[Link] | None = None
-        self._closed = False
-        self.url = url
+        self.place = place_of(url)
+        """Where it is."""
+        self.topology = _topology(self.place, timeout)
+        """Which server is asked what."""
+        self.sharded = self.topology.sharded
+        """Whether it is a cluster, in which live events of tasks go by sharded Pub/Sub."""
 
     async def call(self, *command: str | bytes | float) -> Any:
         """Execute one command.
@@ -68,13 +77,10 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: Redis refused the command.
         """
-        return await self._command(command)
-
-    async def _command(self, command: Command) -> Any:
-        return await self._ask(lambda link: link.ask(command))
+        return await self.topology.ask(command)
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """Execute commands in one round trip, not as a transaction.
+        """Execute commands in one round trip, not as a transaction; in order where their keys share a slot.
 
         Returns:
             Their replies in order; a refused command's reply is a CommandFailed.
@@ -84,43 +90,11 @@ class Store:
         """
         if not commands:
             return []
-        replies: list[Any] = await self._ask(lambda link: link.ask_all(commands))
+        replies = await self.topology.ask_all(commands)
         for reply in replies:
             if isinstance(reply, Unavailable):
                 raise reply
         return replies
-
-    async def _ask(self, how: Callable[[Link], asyncio.Future[Any]]) -> Any:
-        """Ask on the shared link; on another one, if that is lost before it has answered."""
-        for pause in _PAUSES:
-            try:
-                return await how(self._living() or await self._open())
-            except LinkLost as lost:
-                # Who hasn't answered for as long as a command may take is asked no more.
-                if self._closed or isinstance(lost.__cause__, TimeoutError):
-                    raise
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        return await how(await self._open())
-
-    def _living(self) -> Link | None:
-        """Return the shared link, if there is one."""
-        link = self._link
-        return link if link is not None and not link.ended.done() else None
-
-    async def _open(self) -> Link:
-        """Return the shared link; whoever needs it while it is made waits for the same one."""
-        if (living := self._living()) is not None:
-            return living
-        if self._closed:
-            raise LinkLost(ConnectionError("the store is closed"))
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect(), name="connect to Redis")
-        return await asyncio.shield(self._connecting)
-
-    async def _connect(self) -> Link:
-        """Make the shared link, and keep it: whoever asked for it may have been canceled by then."""
-        link = self._link = await Link.open(self._address, timeout=self._timeout)
-        return link
 
     async def script(self, script: Script, keys: Sequence[str], args: Command) -> Any:
         """Call a script; teach it to Redis first if Redis has forgotten it.
@@ -129,8 +103,10 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: The script failed.
         """
+        if self.sharded:
+            script = script.sharded
         try:
-            return await self._command(script.command(keys, args))
+            return await self.topology.ask(script.command(keys, args))
         except CommandFailed as error:
             if not error.reason.startswith("NOSCRIPT"):
                 raise
@@ -139,12 +115,15 @@ class Store:
     async def script_behind(
         self, commands: Sequence[Command], script: Script, keys: Sequence[str], args: Command
     ) -> Any:
-        """Call a script right behind some commands, in one round trip.
+        """Call a script right behind some commands, in one round trip; in a cluster in two, as their keys are elsewhere.
 
         Raises:
             Unavailable: Redis is away, full or loading: any of it may have been carried out.
             CommandFailed: The script failed.
         """
+        if self.sharded:
+            await self.pipeline(commands)
+            return await self.script(script, keys, args)
         *_, reply = await self.pipeline([*commands, script.command(keys, args)])
         if isinstance(reply, CommandFailed):
             if not reply.reason.startswith("NOSCRIPT"):
@@ -160,11 +139,52 @@ class Store:
         Raises:
             Unavailable: Redis is away, full or loading.
         """
+        if self.sharded:
+            script = script.sharded
         commands = [script.command(keys, args) for keys, args in calls]
         replies = await self.pipeline(commands)
         if any(isinstance(r, CommandFailed) and r.reason.startswith("NOSCRIPT") for r in replies):
-            await self.call("SCRIPT", "LOAD", script.source)
+            await self.topology.each(["SCRIPT", "LOAD", script.source])
             replies = await self.pipeline(commands)
+        return replies
+
+    async def publish(self, channel: str, message: str | bytes) -> None:
+        """Publish on a channel to whoever listens at the server that has its slot.
+
+        Raises:
+            Unavailable: Redis is away.
+            CommandFailed: Redis refused it.
+        """
+        await self.topology.ask(["SPUBLISH" if self.sharded else "PUBLISH", channel, message])
+
+    async def scan(self, cursor: bytes, *, match: str, count: int) -> tuple[bytes, list[bytes]]:
+        """Return the next keys of a walk through all of Redis, and the cursor behind them.
+
+        Args:
+            cursor: `0` at the beginning, and returned at the end.
+            match: A pattern.
+            count: How many to look at, about.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return await self.topology.scan(cursor, match, count)
+
+    async def each(self, *command: str | bytes | float) -> list[tuple[str, Any]]:
+        """Execute a command at each server that takes writes.
+
+        Returns:
+            Each server's name, and its reply; a refused command's reply is a CommandFailed.
+
+        Raises:
+            Unavailable: Redis is away, full or loading.
+        """
+        replies = await self.topology.each(command)
+        for name, reply in replies:
+            if isinstance(reply, Unavailable):
+                if self.sharded:
+                    reply.add_note(name)
+                raise reply
         return replies
 
     async def check(self) -> None:
@@ -173,10 +193,11 @@ class Store:
         Raises:
             StoreUnavailable: It doesn't; the message says what to do.
         """
-        where = _without_secrets(self.url)
+        where = self.place.shown
         try:
-            await self.call("PING")
+            await self._check_kind()
         except Unavailable as error:
+            named = "".join(f", {name}" for name in getattr(error, "__notes__", ()))
             cause = error.__cause__
             remedy = "Start it, correct A2A_REDIS_URL, or leave A2A_REDIS_URL empty to use the embedded store."
             if isinstance(cause, ssl.SSLError):
@@ -186,16 +207,28 @@ class Store:
                     "ssl_keyfile must name one that its own authority has signed."
                 )
             raise StoreUnavailable(
-                f"Redis at {where} can't be reached ({cause}). {remedy}"
+                f"Redis at {where}{named} can't be reached ({cause}). {remedy}"
             ) from error
         except CommandFailed as error:
+            if _NO_CLUSTER in error.reason:
+                raise StoreUnavailable(
+                    f"{where} is no cluster. Write redis:// or rediss:// in A2A_REDIS_URL, and one server."
+                ) from error
+            if _NO_SERVICE in error.reason:
+                raise StoreUnavailable(
+                    f"The sentinels at {where} don't watch {self.place.service!r}. Correct the name at the end of "
+                    "A2A_REDIS_URL: it is what stands behind `sentinel monitor` in their configuration."
+                ) from error
             raise StoreUnavailable(
                 f"Redis at {where} refused us ({error.reason}). Correct the user and password in A2A_REDIS_URL."
             ) from error
-        try:
-            info = parse_info(await self.call("INFO"))
-        except CommandFailed:
-            return  # it may not be asked
+        for name, reply in await self.each("INFO"):
+            if isinstance(reply, CommandFailed):
+                continue  # it may not be asked
+            self._check_server(where if not self.sharded else name, parse_info(reply))
+
+    @staticmethod
+    def _check_server(where: str, info: dict[str, str]) -> None:
         if is_too_old(info):
             raise StoreUnavailable(
                 f"{product_of(info).capitalize()} {version_of(info)} at {where} is too old. "
@@ -208,8 +241,39 @@ class Store:
                 "Set maxmemory-policy to noeviction, or use another Redis."
             )
 
+    async def _check_kind(self) -> None:
+        """Check that it answers, and is what the address says.
+
+        Raises:
+            StoreUnavailable: It is something else.
+            Unavailable: It doesn't answer.
+            CommandFailed: It refuses us.
+        """
+        for _, reply in await self.each("PING"):
+            if isinstance(reply, CommandFailed):
+                raise reply
+        if self.sharded:
+            asked = ["COMMAND", "INFO", "SSUBSCRIBE"]
+            if await self._may(asked) == [None]:
+                raise StoreUnavailable(
+                    "This cluster has no sharded Pub/Sub. Use Redis 7 or later, or Valkey, for a cluster."
+                )
+        elif b"cluster_enabled:1" in (await self._may(["INFO", "cluster"]) or b""):
+            raise StoreUnavailable(
+                f"Redis at {self.place.shown} is one server of a cluster. Write redis+cluster:// (with TLS "
+                "rediss+cluster://) in A2A_REDIS_URL."
+            )
+
+    async def _may(self, command: Command) -> Any:
+        """Ask what a user may be forbidden to ask; None if it is."""
+        try:
+            return await self.topology.ask(command)
+        except CommandFailed:
+            return None
+
     async def dedicated(
         self,
+        name: str | bytes = "",
         *,
         hear: Callable[[Any], None] | None = None,
         heard: Callable[[], None] | None = None,
@@ -217,6 +281,7 @@ class Store:
         """Return a link of its own, whose replies may take for ever: for reads that block.
 
         Args:
+            name: The key, or the channel, for which it is.
             hear: Takes each reply that nobody waits for.
             heard: Called when all that came at once was heard.
 
@@ -224,22 +289,16 @@ class Store:
             Unavailable: Redis is away, full or loading.
             CommandFailed: Redis refuses us.
         """
-        return await Link.open(
-            self._address, timeout=self._timeout, patient=True, hear=hear, heard=heard
-        )
+        return await self.topology.dedicated(name, hear, heard)
 
     async def aclose(self) -> None:
-        """Close the shared link."""
-        self._closed = True
-        if self._connecting is not None and not self._connecting.done():
-            self._connecting.cancel()
-            await asyncio.wait({self._connecting})
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        """Close every link that is shared."""
+        await self.topology.aclose()
 
 
-def _without_secrets(url: str) -> str:
-    """Return an address without its user, password and options, which may hold one, too."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"
+def _topology(place: Place, timeout: float) -> Topology:
+    if place.kind == "cluster":
+        return Cluster(place, timeout)
+    if place.kind == "sentinel":
+        return Sentinel(place, timeout)
+    return Single.at(place.seeds[0], timeout)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from a2a_streaming.backbone.connection import CommandFailed, Store
+from a2a_streaming.backbone.formation import ClusterFacts, SentinelFacts, formation_of
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.kinds import Kinds
 from a2a_streaming.backbone.nodes import lifetime_ms
@@ -30,12 +31,14 @@ class RedisFacts:
         config: What CONFIG GET tells of what concerns us; None if it may not be asked.
         skew_ms: By how much its clock is ahead of this process's; by half of `round_trip_ms` at most off.
         round_trip_ms: How long a command took, the quickest of some.
+        server: Its name, where there are several.
     """
 
     info: dict[str, str]
     config: dict[str, str] | None
     skew_ms: float
     round_trip_ms: float
+    server: str = ""
 
     @property
     def product(self) -> str:
@@ -95,38 +98,59 @@ class Health:
         self._keys = keys
         self._settings = settings
 
-    async def redis(self) -> RedisFacts:
-        """Return how Redis is.
+    async def redis(self) -> list[RedisFacts]:
+        """Return how each server is that takes writes.
 
         Raises:
             Unavailable: Redis is away.
         """
-        best, skew = float("inf"), 0.0
+        best: dict[str, tuple[float, float]] = {}
         for _ in range(5):
             before = time.time()
-            seconds, micros = await self._store.call("TIME")
+            told = await self._store.each("TIME")
             after = time.time()
-            if after - before < best:
-                best = after - before
-                skew = int(seconds) + int(micros) / 1e6 - (before + after) / 2
-        return RedisFacts(await self._info(), await self._config(), skew * 1000, best * 1000)
+            for name, (seconds, micros) in told:
+                if name not in best or after - before < best[name][0]:
+                    skew = int(seconds) + int(micros) / 1e6 - (before + after) / 2
+                    best[name] = after - before, skew
+        infos, configs = await self._info(), await self._config()
+        return [
+            RedisFacts(
+                infos.get(name, {}),
+                configs.get(name),
+                skew * 1000,
+                took * 1000,
+                name if self._store.sharded else "",
+            )
+            for name, (took, skew) in best.items()
+        ]
 
-    async def _info(self) -> dict[str, str]:
-        try:
-            return parse_info(await self._store.call("INFO"))
-        except CommandFailed:
-            return {}
+    async def formation(self) -> ClusterFacts | SentinelFacts | None:
+        """Return how the servers stand together; None if it is one alone.
 
-    async def _config(self) -> dict[str, str] | None:
-        found: dict[str, str] = {}
+        Raises:
+            Unavailable: Redis is away.
+        """
+        return await formation_of(self._store)
+
+    async def _info(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for name, reply in await self._store.each("INFO"):
+            if isinstance(reply, CommandFailed):
+                continue
+            found[name] = parse_info(reply)
+        return found
+
+    async def _config(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
         for wanted in ("maxmemory*", "append*", "save", "min-replicas-*", "maxclients", "timeout"):
-            try:
-                flat: Any = await self._store.call("CONFIG", "GET", wanted)
-            except CommandFailed:
-                return None  # managed services forbid CONFIG
-            found |= {
-                bytes(flat[n]).decode(): bytes(flat[n + 1]).decode() for n in range(0, len(flat), 2)
-            }
+            for name, flat in await self._store.each("CONFIG", "GET", wanted):
+                if isinstance(flat, CommandFailed):
+                    return {}  # managed services forbid CONFIG
+                found.setdefault(name, {}).update(
+                    (bytes(flat[n]).decode(), bytes(flat[n + 1]).decode())
+                    for n in range(0, len(flat), 2)
+                )
         return found
 
     async def size(self) -> int:
@@ -135,7 +159,7 @@ class Health:
         Raises:
             Unavailable: Redis is away.
         """
-        return int(await self._store.call("DBSIZE"))
+        return sum(int(size) for _, size in await self._store.each("DBSIZE"))
 
     async def nodes(self) -> list[NodeFacts]:
         """Return how each process is that has said so lately, and how its clock stands to Redis'.
@@ -169,12 +193,10 @@ class Health:
             Unavailable: Redis is away.
         """
         kinds = Kinds(self._keys.prefix)
-        cursor: Any = 0
+        cursor = b"0"
         looked_at, endless = 0, list[str]()
         while True:
-            cursor, found = await self._store.call(
-                "SCAN", cursor, "MATCH", kinds.match, "COUNT", _PAGE
-            )
+            cursor, found = await self._store.scan(cursor, match=kinds.match, count=_PAGE)
             names = [n for name in found if kinds.of(n := name.decode(errors="replace"))]
             left = await self._store.pipeline([["PTTL", name] for name in names])
             looked_at += len(names)

@@ -125,11 +125,9 @@ class Janitor:
 
     async def _walk(self) -> AsyncGenerator[Cleaned]:
         yield await self._nodes()
-        cursor: Any = 0
+        cursor = b"0"
         while True:
-            cursor, found = await self._store.call(
-                "SCAN", cursor, "MATCH", self._kinds.match, "COUNT", _PAGE
-            )
+            cursor, found = await self._store.scan(cursor, match=self._kinds.match, count=_PAGE)
             names = [name.decode(errors="replace") for name in found]
             ours = [(name, spec) for name in names if (spec := self._kinds.of(name)) is not None]
             yield await self._lifetimes(ours)

@@ -118,7 +118,7 @@ KEYS: tuple[KeySpec, ...] = (
         "channel:probe:<process>",
         "channel",
         "-",
-        "nothing: a process proves to itself that Pub/Sub delivers",
+        "nothing: a process proves to itself that Pub/Sub delivers; in a cluster one for each primary, with `:{<number>}` behind",
     ),
     KeySpec(
         "work:<agent>",

@@ -1,8 +1,8 @@
 """One connection to Redis that many share: what is asked together is sent together.
 
 Commands wait for no reply before the next is sent (pipelining), and all that are asked in one turn of the
-event loop leave in one write. Replies come back in order. redis-py reads the address; everything after
-that is a protocol of asyncio and hiredis' parser, which cost a tenth of its clients.
+event loop leave in one write. Replies come back in order. This is a protocol of asyncio and hiredis' parser,
+which cost a tenth of redis-py's clients.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 import hiredis
-from redis.asyncio.connection import SSLConnection, parse_url
-from redis.exceptions import RedisError
 
-from a2a_streaming.errors import A2AStreamingError, StoreUnavailable, Unavailable
+from a2a_streaming.backbone.address import Address
+from a2a_streaming.errors import A2AStreamingError, Unavailable
 
 Command: TypeAlias = Sequence[str | bytes | int | float]
 
@@ -29,13 +28,13 @@ _AWAY = (
     "MISCONF",
     "NOREPLICAS",
     "CLUSTERDOWN",
-    "READONLY",
+    "UNBLOCKED",
 )
+_ELSEWHERE = ("MOVED ", "ASK ", "TRYAGAIN")
 _NONE_YET: Any = object()
 _AT_ONCE = 16
 """Commands that leave without waiting for more, so that Redis works while others are still asked."""
 _pack: Callable[[tuple[str | bytes | int | float, ...]], bytes] = cast("Any", hiredis).pack_command
-NAME = "a2a-streaming"
 
 
 class CommandFailed(A2AStreamingError):
@@ -67,64 +66,24 @@ class LinkLost(Unavailable):
         self.__cause__ = cause
 
 
-class Address:
-    """Where Redis is, and how to sign in.
+class Redirected(Unavailable):
+    """A cluster's server hasn't carried out a command, because its keys are elsewhere, or on their way.
 
     Args:
-        url: redis://, rediss:// or unix://, as redis-py takes it, with its options for TLS (ssl_ca_certs …).
-
-    Raises:
-        StoreUnavailable: It is no such URL, or TLS can't be set up as it says.
+        reason: What it said: MOVED or ASK, a slot and a server; or TRYAGAIN.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            told: dict[str, Any] = dict(parse_url(url))
-        except ValueError as error:
-            raise StoreUnavailable(
-                f"A2A_REDIS_URL is no Redis address ({error}); it looks like redis://localhost:6379/0."
-            ) from error
-        self._path: str | None = told.get("path")
-        self._host = str(told.get("host", "localhost"))
-        self._port = int(told.get("port", 6379))
-        self._ssl: Any = None
-        if told.pop("connection_class", None) is SSLConnection:
-            try:
-                tls: Any = SSLConnection(**told).ssl_context
-                self._ssl = tls.get()
-            except (OSError, RedisError, TypeError) as error:
-                raise StoreUnavailable(
-                    f"TLS to Redis can't be set up as A2A_REDIS_URL says ({error}). Its options ssl_ca_certs, ssl_certfile "
-                    "and ssl_keyfile name PEM files that this process can read; ssl_cert_reqs is required, optional or none."
-                ) from error
-        self._login = [part for part in (told.get("username"), told.get("password")) if part]
-        self._database = int(told.get("db", 0))
-
-    async def connect(self, protocol: Callable[[], Link]) -> Link:
-        """Connect.
-
-        Args:
-            protocol: Makes the link.
-
-        Raises:
-            OSError: Nobody answers there.
-        """
-        loop = asyncio.get_running_loop()
-        if self._path is not None:
-            _, link = await loop.create_unix_connection(protocol, self._path)
-        else:
-            _, link = await loop.create_connection(protocol, self._host, self._port, ssl=self._ssl)
-        return link
-
-    @property
-    def greeting(self) -> list[Command]:
-        """What is said first on a new connection."""
-        said: list[Command] = []
-        if self._login:
-            said.append(["AUTH", *self._login])
-        if self._database:
-            said.append(["SELECT", self._database])
-        return [*said, ["CLIENT", "SETNAME", NAME]]
+    def __init__(self, reason: str) -> None:
+        super().__init__("The store is away for the moment; try again.")
+        self.__cause__ = ConnectionError(reason)
+        self.kind, _, where = reason.partition(" ")
+        """MOVED: for good; ASK: this once; TRYAGAIN: some of the keys are on their way."""
+        slot, _, server = where.partition(" ")
+        self.slot = int(slot) if self.kind != "TRYAGAIN" else -1
+        host, _, port = server.partition(" ")[0].rpartition(":")
+        self.host = host
+        """The server's host; empty if it is the one that was asked."""
+        self.port = int(port) if port.isdigit() else 0
 
 
 class Link(asyncio.Protocol):
@@ -318,11 +277,12 @@ class Link(asyncio.Protocol):
                     continue
                 asked = waiting.popleft()
                 if isinstance(asked, _Several):
-                    asked.take(reply)
+                    self._heed(asked.take(reply))
                 elif asked.done():  # whoever asked has been canceled
                     continue
                 elif isinstance(reply, hiredis.ReplyError):
-                    asked.set_exception(_refused(reply))
+                    asked.set_exception(refused := refusal(reply))
+                    self._heed(refused)
                 else:
                     asked.set_result(reply)
         except hiredis.ProtocolError as error:
@@ -330,6 +290,11 @@ class Link(asyncio.Protocol):
             return
         if self._heard is not None:
             self._heard()
+
+    def _heed(self, refused: Exception | None) -> None:
+        """Leave a server that has become a replica: it takes no more writes."""
+        if isinstance(refused, LinkLost):
+            self.abort(cast("Exception", refused.__cause__))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those who wait that they wait in vain."""
@@ -361,18 +326,34 @@ class _Several:
         self._left = count
         self._replies: list[Any] = []
 
-    def take(self, reply: Any) -> None:
-        """Take the next one."""
-        self._replies.append(_refused(reply) if isinstance(reply, hiredis.ReplyError) else reply)
+    def take(self, reply: Any) -> Exception | None:
+        """Take the next one, and return it if it is a refusal."""
+        refused = refusal(reply) if isinstance(reply, hiredis.ReplyError) else None
+        self._replies.append(reply if refused is None else refused)
         self._left -= 1
-        if not self._left and not self.future.done():
-            self.future.set_result(self._replies)
+        if not self.future.done():
+            if isinstance(refused, LinkLost):
+                self.future.set_exception(refused)
+            elif not self._left:
+                self.future.set_result(self._replies)
+        return refused
 
 
-def _refused(reply: Any) -> Exception:
+def refusal(reply: Any) -> Exception:
+    """Return what an error that Redis replies means.
+
+    Args:
+        reply: hiredis' exception.
+    """
     text = str(reply)
     if text.startswith(_AWAY):
         return _away(text)
+    if text.startswith(_ELSEWHERE):
+        return Redirected(text)
+    if (
+        text.startswith("READONLY") or " -READONLY " in text
+    ):  # the latter from a script, before Redis 7
+        return LinkLost(ConnectionError(text))
     return CommandFailed(text)
 
 

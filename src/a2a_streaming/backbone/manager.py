@@ -49,7 +49,7 @@ class RedisManager:
     Use it as an async context manager, or call `start` and `aclose`.
 
     Args:
-        url: Redis or Valkey, as redis://, rediss:// or unix://.
+        url: Redis or Valkey, as `A2A_REDIS_URL` names it.
         settings: Lifetimes, limits and the keys' prefix; the defaults if None.
 
     Raises:

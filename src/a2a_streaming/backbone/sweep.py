@@ -46,7 +46,7 @@ class Sweep:
         self._kept = settings.listed_ttl * 1000
         self._keeps = settings.keeps
         self._cursors: defaultdict[str, Any] = defaultdict(int)
-        self._cursor: Any = 0
+        self._cursor = b"0"
         self._id = re.compile(re.escape(keys.prefix) + r"task:\{(.+)\}(?::meta|:stream)?")
 
     async def page(self, agent: str) -> dict[str, list[str]]:
@@ -70,8 +70,8 @@ class Sweep:
             self._cursors[key] = cursor
             ids = dict.fromkeys(entry.decode() for entry in entries[::2])
             await self._look(ids, (key, state), found)
-        self._cursor, names = await self._store.call(
-            *("SCAN", self._cursor, "MATCH", f"{self._keys.prefix}task:{{*", "COUNT", _KEYS_PAGE)
+        self._cursor, names = await self._store.scan(
+            self._cursor, match=f"{self._keys.prefix}task:{{*", count=_KEYS_PAGE
         )
         ids = (match[1] for name in names if (match := self._id.fullmatch(name.decode())))
         await self._look(dict.fromkeys(ids), None, found)

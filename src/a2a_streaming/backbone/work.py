@@ -87,7 +87,7 @@ class Work:
             Unavailable: Redis is away.
         """
         if self._connection is None:
-            self._connection = await self._store.dedicated()
+            self._connection = await self._store.dedicated(self._key)
         group = ("XREADGROUP", "GROUP", WORKERS, worker, "COUNT", count)
         try:
             # A reply that doesn't come is a connection that died without a word.

@@ -23,6 +23,7 @@ from a2a_streaming.errors import A2AStreamingError, StoreUnavailable
 from a2a_streaming.ops.doctor import (
     Finding,
     of_clocks,
+    of_formation,
     of_keys,
     of_nodes,
     of_queues,
@@ -121,7 +122,9 @@ async def _of_redis(url: str, settings: Settings, *, repair: bool) -> list[Findi
     manager = RedisManager(url, settings)
     try:
         await manager.ping()
-        found: list[Finding] = []
+        found = of_formation(await manager.health.formation())
+        if any(one.level == "wrong" for one in found):
+            return found  # what is asked besides may be where nobody answers
         if repair:
             cleaned = await manager.janitor.whole()
             told = ", ".join(f"{n} {what}" for what, n in sorted(cleaned.items()) if n)
@@ -129,9 +132,10 @@ async def _of_redis(url: str, settings: Settings, *, repair: bool) -> list[Findi
                 Finding("Repair", "ok", f"Cleaned up: {told or 'nothing was left behind'}")
             )
         health = manager.health
-        redis, nodes = await health.redis(), await health.nodes()
-        found += of_redis(redis)
-        found += of_clocks(redis, nodes, settings)
+        servers, nodes = await health.redis(), await health.nodes()
+        for server in servers:
+            found += of_redis(server)
+        found += of_clocks(servers[0], nodes, settings)
         found += of_nodes(nodes, await manager.format.newest())
         found += of_queues(await manager.census.queues(await manager.nodes.agents()), nodes)
         found += of_keys(await health.keys(_KEYS))

@@ -36,7 +36,8 @@ _MANIFEST, _REDIS, _RECORDS, _DUMP = "manifest.json", "redis.rdb", "records.db",
 _VERSION = 1
 """Version of the manifest."""
 _FOREIGN_REDIS = (
-    "Redis is your own (A2A_REDIS_URL): copy it with redis-cli --rdb, before the systems of record."
+    "Redis is your own (A2A_REDIS_URL): copy it with redis-cli --rdb, of a cluster each primary, before the systems of "
+    "record."
 )
 _NO_PROGRAM = "The systems of record are PostgreSQL's, and pg_dump isn't on PATH: install PostgreSQL's client programs."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from a2a_streaming.ops.doctor.findings import Finding, Level
+from a2a_streaming.ops.doctor.formation import of_formation
 from a2a_streaming.ops.doctor.processes import of_clocks, of_keys, of_nodes, of_queues
 from a2a_streaming.ops.doctor.redis import of_redis
 from a2a_streaming.ops.doctor.settings import of_settings
@@ -11,6 +12,7 @@ __all__ = [
     "Finding",
     "Level",
     "of_clocks",
+    "of_formation",
     "of_keys",
     "of_nodes",
     "of_queues",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from a2a_streaming.backbone.health import RedisFacts
 from a2a_streaming.ops.doctor.findings import Finding
 
@@ -10,11 +12,18 @@ _REPLICA_LAG = 10
 
 
 def of_redis(facts: RedisFacts) -> list[Finding]:
-    """Say how Redis is.
+    """Say how Redis is, or one of its servers.
 
     Args:
         facts: What it tells.
     """
+    found = _of_server(facts)
+    if not facts.server:
+        return found
+    return [replace(one, check=f"{one.check} at {facts.server}") for one in found]
+
+
+def _of_server(facts: RedisFacts) -> list[Finding]:
     found = [_version(facts), *_policy(facts), *_persistence(facts), *_replication(facts)]
     if facts.round_trip_ms > _SLOW_MS:
         found.append(

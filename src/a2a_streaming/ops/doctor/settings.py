@@ -136,7 +136,8 @@ def _access(s: Settings) -> Iterator[Rule]:
 
 def _surroundings(s: Settings, files: int | None) -> Iterator[Rule]:
     redis = urlsplit(s.redis_url)
-    if redis.scheme == "redis" and redis.password and redis.hostname not in _HERE:
+    in_the_clear = redis.scheme in ("redis", "redis+cluster", "redis+sentinel")
+    if in_the_clear and redis.password and redis.hostname not in _HERE:
         yield (
             "warning",
             "A2A_REDIS_URL is redis: its password and customers' words cross the network in the clear.",
