@@ -104,15 +104,17 @@ def logging_back() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
 @pytest.mark.parametrize("how", ["json", "console"])
 def test_no_log_line_tells_what_is_taken_out_nor_does_a_traceback(
     how: Literal["json", "console"],
+    level: Literal["info", "debug"],
     logging_back: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = io.StringIO()
     monkeypatch.setattr("sys.stderr", said)
-    configure_logging(how, "info", ALL)
+    configure_logging(how, level, ALL)
     log = get_logger("test")
     log.warning("refused", task="t1", position="1763862667123456-7", reason="card 4242424242424242")
     logging.getLogger("other").warning("from %s", "me@home.example")
@@ -124,8 +126,8 @@ def test_no_log_line_tells_what_is_taken_out_nor_does_a_traceback(
     assert "4242" not in text
     assert "me@home" not in text
     assert "1763862667123456-7" in text
-    # Lines for machines tell an exception's kind alone.
-    assert ("LookupError: no [email]" in text) == (how == "console")
+    # An exception's words are told with debug lines alone.
+    assert ("LookupError: no [email]" in text) == (level == "debug")
     assert "LookupError" in text
     if how == "json":
         assert orjson.loads(text.splitlines()[0])["reason"] == "card [card number]"

@@ -155,7 +155,8 @@ class Store:
             Unavailable: Redis is away.
             CommandFailed: Redis refused it.
         """
-        await self.topology.ask(["SPUBLISH" if self.sharded else "PUBLISH", channel, message])
+        plain = ["PUBLISH", channel, message]
+        await self.topology.ask(["SPUBLISH", channel, message] if self.sharded else plain)
 
     async def scan(self, cursor: bytes, *, match: str, count: int) -> tuple[bytes, list[bytes]]:
         """Return the next keys of a walk through all of Redis, and the cursor behind them.

@@ -24,11 +24,16 @@ _EVERYBODY = "front worker ops operator"
 _PROCESSES = "front worker ops"
 
 COMMANDS: tuple[tuple[str, str, str], ...] = (
-    ("link", _EVERYBODY, "client|setname select"),
-    ("connection", _EVERYBODY, "ping info"),
+    ("address", _EVERYBODY, "client|setname select"),
+    ("connection", _EVERYBODY, "ping info publish"),
     ("connection", _PROCESSES, "eval evalsha script|load"),
     ("manager", _EVERYBODY, "ping"),
-    ("broadcast", _EVERYBODY, "publish subscribe unsubscribe"),
+    ("topology", "worker ops operator", "scan"),
+    ("cluster", "worker ops operator", "scan"),
+    ("cluster", _EVERYBODY, "asking cluster|info cluster|slots"),
+    ("sentinel", _EVERYBODY, "role"),
+    ("formation", "operator", "cluster|info cluster|nodes"),
+    ("ear", _EVERYBODY, "subscribe unsubscribe"),
     ("format", _PROCESSES, "expire get set"),
     ("format", "operator", "get"),
     ("snapshots", _PROCESSES, "hmget get xrange"),
@@ -68,15 +73,17 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("work", _PROCESSES, "xadd pexpire"),
     ("work", "worker ops", "xreadgroup xack xdel xinfo|consumers xgroup|delconsumer"),
     ("work", "worker", "xautoclaim xclaim xgroup|create"),
-    ("sweep", "worker", "exists hmget llen pexpire scan zadd zrem zscan"),
+    ("sweep", "worker", "exists hmget llen pexpire zadd zrem zscan"),
     ("restore", "worker", "get xrange xrevrange exists hset pexpire time"),
-    ("janitor", "worker ops", "del exists get hmget pexpire pttl scan set type zrange zrem"),
+    ("janitor", "worker ops", "del exists get hmget pexpire pttl set type zrange zrem"),
     ("janitor", "worker ops", "xgroup|delconsumer xinfo|consumers zremrangebyscore zscan"),
     ("janitor", "worker ops", "hgetall zadd zscore"),
-    ("health", "operator", "config|get dbsize get info pttl scan time zrange"),
+    ("health", "operator", "config|get dbsize get info pttl time zrange"),
     ("backup", "", "bgsave dbsize info"),  # of the embedded store, which has no users
 )
 """Module, roles and commands of each."""
+SHARDED = {"publish": "spublish", "subscribe": "ssubscribe", "unsubscribe": "sunsubscribe"}
+"""What they are in a cluster; Redis knows these since 7.0."""
 
 _NOTHING, _READS, _WRITES = "", "r", "rw"
 _KEPT = "+type,pttl,pexpire"
@@ -146,15 +153,19 @@ class Access(NamedTuple):
     also: frozenset[str]
 
 
-def commands_of(role: Role) -> list[str]:
+def commands_of(role: Role, *, apart: bool = True) -> list[str]:
     """Return what a role may ask of Redis, as ACL rules name it.
 
     Args:
         role: The role.
+        apart: Whether the server is Redis 7.0 or later, and so can be a cluster's.
     """
     parts = _PARTS.get(role, (role,))
     named = (told.split() for _, roles, told in COMMANDS if set(parts) & set(roles.split()))
-    return sorted({command for told in named for command in told})
+    found = {command for told in named for command in told}
+    if apart:
+        found |= {SHARDED[command] for command in found & SHARDED.keys()}
+    return sorted(found)
 
 
 def access_of(role: Role, pattern: str) -> Access:
@@ -183,7 +194,7 @@ def rules(role: Role, *, prefix: str = "", apart: bool = True) -> list[str]:
         apart: Whether the server tells reading from writing, as Redis does since 7.0.
     """
     told = ["resetkeys", "resetchannels", "-@all"]
-    told += [f"+{command}" for command in commands_of(role)]
+    told += [f"+{command}" for command in commands_of(role, apart=apart)]
     selectors: dict[str, list[str]] = {}
     for spec in KEYS:
         if spec.type == "channel":
