@@ -29,7 +29,6 @@ _TERMINAL = frozenset({"completed", "failed", "canceled", "rejected"})
 _MORE = 2
 """A turn has some events more than its conversation's file names."""
 _PATIENCE = 40.0
-"""Seconds that a turn may take, with a kill in its midst."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,7 @@ class Playing:
         database: The database's URL.
         before: What its books hold now.
         kill: Where the platform is killed; None to let it live.
+        patience: Seconds that a turn may take, with a kill in its midst.
     """
 
     def __init__(
@@ -96,7 +96,10 @@ class Playing:
         database: str,
         before: Books,
         kill: Kill | None = None,
+        *,
+        patience: float = _PATIENCE,
     ) -> None:
+        self._patience = patience
         self._conversation = conversation
         self._platform = platform
         self._database = database
@@ -125,7 +128,7 @@ class Playing:
     async def _play_all(self) -> None:
         async with Client(self._platform.url) as client, httpx2.AsyncClient(timeout=20) as http:
             for number, turn in enumerate(self._conversation.turns):
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(self._patience):
                     await self._play(number, turn, client, http)
             for told in self._tasks:
                 await self._judge(told, client)
