@@ -19,6 +19,7 @@ from chaos.jobs import OWNERS, SPECIAL, Job
 from chaos.lines import ask
 from chaos.proxy import Proxy
 from chaos.schedule import Fault
+from chaos.stores import StoreProcess
 from chaos.stories import Path, Violation
 from chaos.watchers import Watcher
 
@@ -210,7 +211,7 @@ async def fail_over(cell: Cell, fault: Fault, *, alive: bool = True) -> None:
     since = time.monotonic()
     await replica.stand_alone()
     await cell.until_moved(int(fault.between(1, 60)), 0.5)
-    cell.report.figures["failovers that lost events"] += await _lost(cell, replica)
+    await _note_lost(cell, replica)
     cell.lose(since)
     if not alive:
         for member in cell.fleet.of("worker"):
@@ -222,15 +223,18 @@ async def fail_over(cell: Cell, fault: Fault, *, alive: bool = True) -> None:
     cell.prepare()
 
 
-async def _lost(cell: Cell, replica: object) -> bool:
-    """Whether a replica lacks something that the primary has."""
+async def _note_lost(cell: Cell, replica: StoreProcess) -> None:
+    """Note the ends of logs that a replica lacks: each is to be repaired, or told to be lost."""
+    jobs = cell.load.going()
     ends: list[list[bytes | None]] = []
     for store in (replica, cell.store):
-        async with store.client as client, client.pipeline(transaction=False) as pipeline:  # type: ignore[attr-defined]
-            for job in cell.load.going():
+        async with store.client as client, client.pipeline(transaction=False) as pipeline:
+            for job in jobs:
                 pipeline.hget(f"task:{{{job.stored}}}:meta", "last")
-            ends.append(await pipeline.execute() if cell.load.going() else [])
-    return ends[0] != ends[1]
+            ends.append(await pipeline.execute() if jobs else [])
+    lost = [(job, end) for job, had, end in zip(jobs, *ends, strict=True) if end and end != had]
+    cell.lost += lost
+    cell.report.figures["failovers that lost events"] += bool(lost)
 
 
 async def fail_over_without_writers(cell: Cell, fault: Fault) -> None:

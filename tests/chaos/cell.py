@@ -92,6 +92,8 @@ class Cell:
         self.struck: dict[int, tuple[float, str]] = {}
         """Processes that were taken from under their tasks: when, and how."""
         self.clock_off = False
+        self.lost: list[tuple[Job, bytes]] = []
+        """Ends of logs that a failover has lost."""
         self.losses = 0
         """How often Redis may have lost what it was told."""
         self._standby: asyncio.Task[StoreProcess] | None = None
@@ -260,7 +262,7 @@ class Cell:
 
     def promote(self, replica: StoreProcess) -> None:
         """Put a replica in the primary's place, which is killed."""
-        self.store.kill()
+        self.store.discard()
         self.store = replica
         self.fleet.point(replica.socket)
 

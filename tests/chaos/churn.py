@@ -36,7 +36,6 @@ _FAULTS = (
 )
 """What clients and agents do wrong; the processes live through all of it."""
 _ROUND = 60
-_TTL = 20
 _FLAT = 1.01
 _SLACK = 1024
 """KiB that a process may have grown by whatever its share."""
@@ -74,7 +73,7 @@ async def churn_run(
     """
     report = Report("churn", seed)
     began = time.monotonic()
-    ttl = str(_TTL)
+    ttl = str(_lifetime(size))
     short = {"A2A_HISTORY_TTL": ttl, "A2A_SNAPSHOT_TTL": ttl}
     weights = {kind: KINDS[kind].weight for kind in _FAULTS}
     samples: list[Sample] = []
@@ -96,7 +95,7 @@ async def churn_run(
 
 async def sample(cell: Cell) -> Sample:
     """Take stock, once what has ended has expired, and nothing runs."""
-    await asyncio.sleep(_TTL + 2)
+    await asyncio.sleep(_lifetime(cell.size) + 2)
     for member in cell.fleet.of("front", "worker"):
         answer = await ask(member.door, _METRICS)
         held = [
@@ -120,6 +119,11 @@ async def sample(cell: Cell) -> Sample:
 def resident(pid: int) -> int:
     """KiB of memory that a process holds."""
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
+def _lifetime(size: Size) -> int:
+    """Seconds that what has ended stays: until it is judged, and not much longer."""
+    return int(1.5 * size.patience)
 
 
 def files(pid: int) -> int:

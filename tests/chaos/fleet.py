@@ -52,6 +52,7 @@ class Member:
         self.log = directory / f"{self.name}.log"
         self.ready = False
         """Whether it has said so since its start."""
+        self._was_ready = False
         self._target = target
         self._settings = settings
         self._process: Forked | None = None
@@ -88,9 +89,11 @@ class Member:
                 self.ready = False
                 self._spawn()
             answer = await ask(self.door, _READY, 5)
-            if answer.status == 200:
-                self.ready = True
+            if answer.status == 200 and self.alive:
+                self.ready = self._was_ready = True
                 return
+            if not self.alive and not self._was_ready:
+                self.port = free_port()  # somebody else may have taken the one before
             await asyncio.sleep(0.05)
 
     def _spawn(self) -> None:

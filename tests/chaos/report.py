@@ -133,8 +133,12 @@ class Report:
             ]
             if rows:
                 parts.append(table((title, "times", *_SHARES), rows))
+        shown: set[int] = set()
         for one in self.findings[:20]:
-            lines = [f"seed {one.seed}: {one.violation}", *(f"    {line}" for line in one.timeline)]
+            lines = [f"seed {one.seed}: {one.violation}"]
+            if one.seed not in shown:  # they have the timeline in common
+                lines += [f"    {line}" for line in one.timeline]
+                shown.add(one.seed)
             parts.append("\n".join([*lines, *(f"  | {line}" for line in one.log)]))
         if self.complaints:
             parts.append(f"errors in the processes' logs: {len(self.complaints)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import redis.asyncio
 
@@ -54,6 +55,7 @@ async def settle(cell: Cell) -> None:
     )
     cell.report.figures["tasks"] += len(cell.load.jobs)
     cell.report.figures["events"] += cell.load.events
+    cell.report.figures["answers that a failover may have lost, sent again"] += cell.load.repeats
     await cell.load.aclose()
     for watcher in [*cell.crowd.here]:
         cell.report.resets.update(reason for reason, _ in watcher.path.resets)
@@ -98,10 +100,12 @@ async def _watchers_counted(cell: Cell, client: redis.asyncio.Redis, jobs: list[
 
 async def _judge_jobs(cell: Cell, client: redis.asyncio.Redis) -> None:
     payments = cell.books.payments()
+    logs: dict[str, set[bytes]] = {}
     for job in cell.load.jobs:
         if not job.accepted:
             continue
         log = await read_log(client, job.stored)
+        logs[job.stored] = {entry.position for entry in log}
         await _judge_job(cell, client, job, log)
         paid = payments.pop(job.task, [])
         if len(paid) > 1 or (not paid and _completed(job) and job.kind == "pay"):
@@ -109,7 +113,13 @@ async def _judge_jobs(cell: Cell, client: redis.asyncio.Redis) -> None:
         elif paid and paid[0][0] != job.plan["amount"]:
             cell.bad(Violation("I11", job.story.task, f"{job.plan} was paid as {paid}"))
         cell.report.figures["payments"] += len(paid)
+    for job, end in cell.lost:
+        repaired = end in logs.get(job.stored, ())
+        how = "repaired by their writers" if repaired else "told to be lost"
+        cell.report.figures[f"ends of logs that a failover lost: {how}"] += 1
+    cell.lost.clear()
     await _judge_hooks(cell, client)
+    await _judge_audit(cell, client)
 
 
 def _completed(job: Job) -> bool:
@@ -164,6 +174,17 @@ async def _judge_fold(cell: Cell, job: Job, log: list[Entry]) -> None:
         what = f"is {task['status']['state']}, and was told {job.story.end}"
         if not job.touched:
             cell.bad(Violation("I5", job.story.task, what))
+
+
+async def _judge_audit(cell: Cell, client: redis.asyncio.Redis) -> None:
+    """Judge that what an operator has looked at is audited (I10)."""
+    entries: Any = await client.xrange("audit")
+    audited = {fields[b"task"].decode() for _, fields in entries}
+    for job in cell.load.jobs:
+        if not job.touched and any(watcher.path.deliveries for watcher in job.operators):
+            cell.report.figures["operators' looks that were audited"] += 1
+            if job.stored not in audited:
+                cell.bad(Violation("I10", job.story.task, "an operator's look isn't audited"))
 
 
 async def _judge_hooks(cell: Cell, client: redis.asyncio.Redis) -> None:

@@ -125,6 +125,11 @@ class StoreProcess:
             self._process.wait(10)
             self._process = None
 
+    def discard(self) -> None:
+        """Kill it, and remove what it leaves: a run has a thousand of them."""
+        self.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
     async def restart(self) -> None:
         """Kill it and start it again."""
         self.kill()
