@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaos.churn import Sample, judge
 from chaos.hooks import Post, hook_violations
+from chaos.report import Report, percentiles
 from chaos.responses import Frames, Response
 from chaos.schedule import Fault, draw, dump, load
 from chaos.shrinking import shrink
@@ -116,6 +118,17 @@ def test_what_follows_on_a_reset_is_well() -> None:
     hall.watch(other)
     assert not hall.objections
     assert path.resets == [("forked", other[1].position)]
+
+
+def test_who_follows_a_turn_may_miss_what_was_before_it_and_nothing_else() -> None:
+    hall, story = Hall(), log(6)
+    hall.watch(story)
+    for left_out, broken in (([3, 4, 5], set[str]()), ([3, 5], {"I1"})):
+        path = Path("somebody", hall.story, "1.0 REST")
+        path.skips = True
+        for entry in [reset(story[0].position), *(story[n] for n in left_out)]:
+            path.hear(entry.position, entry.data)
+        assert hall.broken == broken
 
 
 def test_an_event_after_the_end_is_noticed() -> None:
@@ -246,3 +259,47 @@ def test_a_fault_says_whom_it_hits_and_how_much() -> None:
     fault = Fault("cut", 3, 0.5, 0.25)
     assert fault.whom(4) == 2
     assert fault.between(0, 8) == 2
+
+
+def samples(*, memory: int = 0, files: int = 0, keys: int = 0) -> list[Sample]:
+    """What was held at each of twelve times, if each time so much comes on top."""
+    return [
+        Sample({"front-0": 200_000 + n * memory}, {"front-0": 20 + n * files}, 12, 30 + n * keys)
+        for n in range(12)
+    ]
+
+
+def test_what_stays_as_it_is_is_well() -> None:
+    report = Report("churn", 1)
+    judge(report, samples())
+    assert not report.findings
+
+
+@pytest.mark.parametrize(
+    ("grown", "what"), [({"memory": 600}, "KiB"), ({"files": 1}, "files"), ({"keys": 2}, "keys")]
+)
+def test_what_grows_is_noticed(grown: dict[str, int], what: str) -> None:
+    report = Report("churn", 1)
+    judge(report, samples(**grown))
+    assert [what in one.violation.what for one in report.findings] == [True]
+
+
+def test_a_report_tells_what_was_found_to_people_and_to_programs() -> None:
+    report = Report("run", 7, deliveries=1234)
+    report.faults["cut"] += 2
+    report.recovery["cut"] += [0.1, 0.3, 0.2]
+    report.find(Violation("I2", "t", "twice"), 9, ["0.1 cut"], ["front-0: said"])
+    text, told = report.as_text(), json.loads(json.dumps(report.as_json()))
+    for words in ("1,234", "| cut | 2 |", "seed 9: I2 t: twice", "0.1 cut", "front-0: said"):
+        assert words in text
+    assert told["faults"] == {"cut": 2}
+    assert told["recoverySeconds"]["cut"] == {"p50": 0.2, "p90": 0.3, "p99": 0.3, "most": 0.3}
+    assert told["violations"][0]["seed"] == 9
+    assert percentiles([5.0])["p50"] == 5.0
+
+
+def test_what_is_alike_is_told_three_times_at_most() -> None:
+    report = Report("run", 7)
+    for number in range(9):
+        report.find(Violation("I2", "t", f"{number}"))
+    assert len(report.findings) == 3

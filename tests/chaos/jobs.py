@@ -241,6 +241,7 @@ class Load:
             token = self.tokens[job.owner]
             opening = send("1.0", job.story.task, "go on", token, key=job.task)
             path = Path("1.0 answerer", job.story, "1.0")
+            path.skips = True
             job.watchers.append(
                 Watcher(self._crowd, path, _BY_DIALECT["1.0"], job.task, token, opening)
             )

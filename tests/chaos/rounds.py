@@ -46,6 +46,7 @@ async def play(cell: Cell, seed: int, faults: Sequence[Fault], *, until: float) 
     if cell.plays is not None:
         cell.plays.begin(seed)
     cell.report.broken.clear()
+    await cell.until_moved(1, 10)  # a fault before that hits nobody
     for fault in faults:
         if time.monotonic() > until or cell.report.failed:
             break

@@ -14,7 +14,7 @@ from chaos.hooks import hook_violations
 from chaos.jobs import Job
 from chaos.lines import ask
 from chaos.stories import Violation
-from chaos.telling import label
+from chaos.telling import label, said
 from chaos.verdicts import (
     Entry,
     fold_violations,
@@ -104,7 +104,7 @@ async def _judge_jobs(cell: Cell, client: redis.asyncio.Redis) -> None:
     for job in cell.load.jobs:
         if not job.accepted:
             continue
-        log = await read_log(client, job.stored)
+        log = await _final_log(cell, client, job)
         logs[job.stored] = {entry.position for entry in log}
         await _judge_job(cell, client, job, log)
         paid = payments.pop(job.task, [])
@@ -122,6 +122,23 @@ async def _judge_jobs(cell: Cell, client: redis.asyncio.Redis) -> None:
     await _judge_audit(cell, client)
 
 
+async def _final_log(cell: Cell, client: redis.asyncio.Redis, job: Job) -> list[Entry]:
+    """Read a task's log; where its end was seen, and then lost, once another run has ended it."""
+    deadline = time.monotonic() + cell.size.patience
+    while True:
+        log = await read_log(client, job.stored)
+        over = not log or said(log[-1].data).ends or _waits_for_nobody(job, log)
+        if over or not job.touched or time.monotonic() > deadline:
+            return log
+        await asyncio.sleep(0.2)
+
+
+def _waits_for_nobody(job: Job, log: list[Entry]) -> bool:
+    """Whether Redis has lost a customer's answer together with the end that everybody has seen."""
+    waits = bool(log) and said(log[-1].data).state == "input-required"
+    return waits and job.touched and bool(job.story.end)
+
+
 def _completed(job: Job) -> bool:
     return job.story.end == "completed"
 
@@ -136,7 +153,7 @@ async def _judge_job(cell: Cell, client: redis.asyncio.Redis, job: Job, log: lis
             what = f"it was accepted, and is gone without a word to {silent or 'anybody'}"
             cell.bad(Violation("I7", story.task, what))
         return
-    for violation in log_violations(story.task, log, ended=True):
+    for violation in log_violations(story.task, log, ended=not _waits_for_nobody(job, log)):
         cell.bad(violation)
     for violation in told_violations(story, log):
         cell.bad(violation)
