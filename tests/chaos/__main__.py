@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from chaos import schedule
-from chaos.breaking import KINDS
 from chaos.cell import Size
 from chaos.churn import churn_run
+from chaos.faults import KINDS
 from chaos.fleet import run
 from chaos.positions import positions_run
 from chaos.report import Report

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.asking import request
-from chaos.breaking import KINDS
 from chaos.cell import Cell, Size
+from chaos.faults import KINDS
 from chaos.lines import ask
 from chaos.report import Report
 from chaos.rounds import PACE, play

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from chaos.breaking import KINDS, strike
 from chaos.cell import Cell, Size
+from chaos.faults import KINDS, strike
 from chaos.plays import Plays
 from chaos.report import Report
 from chaos.schedule import Fault, draw

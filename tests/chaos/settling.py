@@ -50,24 +50,18 @@ async def settle(cell: Cell) -> None:
         await _lifetimes(cell, client)
     if finishing is not None:
         await finishing
-    cell.report.deliveries += sum(watcher.path.deliveries for watcher in cell.crowd.here) + _left(
-        cell
-    )
+    cell.report.deliveries += cell.crowd.told()
     cell.report.figures["tasks"] += len(cell.load.jobs)
     cell.report.figures["events"] += cell.load.events
     cell.report.figures["answers that a failover may have lost, sent again"] += cell.load.repeats
     await cell.load.aclose()
     for watcher in [*cell.crowd.here]:
-        cell.report.resets.update(reason for reason, _ in watcher.path.resets)
         watcher.leave()
-    cell.crowd.deliveries = 0
+    cell.report.resets.update(cell.crowd.resets)
+    cell.report.figures["reconnects"] += cell.crowd.reconnects
+    cell.crowd.deliveries = cell.crowd.reconnects = 0
     cell.crowd.resets.clear()
     cell.receivers.posts.clear()
-
-
-def _left(cell: Cell) -> int:
-    cell.report.resets.update(cell.crowd.resets)
-    return cell.crowd.deliveries
 
 
 async def _held(cell: Cell) -> Job | None:

@@ -10,7 +10,7 @@ import orjson
 import redis.asyncio
 
 from chaos.stories import Path, Snapshot, Story, Violation, offset_of
-from chaos.telling import TERMINAL, label, said
+from chaos.telling import label, said
 
 Json = dict[str, Any]
 
@@ -176,8 +176,3 @@ def essence(task: Json) -> Json:
 
 def _text(said: Json) -> str:
     return "".join(part.get("text", "") for part in said.get("parts", ()))
-
-
-def ends_well(state: str) -> bool:
-    """Say whether a state is an end."""
-    return label(state) in TERMINAL

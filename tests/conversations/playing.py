@@ -16,7 +16,7 @@ from typing import Self
 
 import httpx2
 
-from a2a_streaming.client import Client, StreamEvent
+from a2a_streaming.client import Client, StreamEvent, StreamLost
 from a2a_streaming.customer_service.records import TicketState
 from a2a_streaming.errors import A2AStreamingError
 from a2a_streaming.position import Position
@@ -154,7 +154,10 @@ class Playing:
             )
         first = len(told.events)
         if turn.sees:  # a private note is none of the customer's business
-            await self._follow(number, told, events)
+            try:
+                await self._follow(number, told, events)
+            except StreamLost:  # the platform was away for long; who waits longer comes back
+                await self._follow(number, told, client.resubscribe(told.task, told.after))
             # The first event of a task is written by whoever accepts it.
             positions = [Position.parse(event.position) for event in told.events[first:]]
             self.begun_again += len({p.epoch for p in positions if p.offset > 1}) - 1
