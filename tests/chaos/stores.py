@@ -78,7 +78,7 @@ class StoreProcess:
         if slowly:  # microseconds that each command takes
             options += [
                 "--key-load-delay",
-                "300",
+                "30",
                 "--loading-process-events-interval-bytes",
                 "1024",
             ]
