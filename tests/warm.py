@@ -25,8 +25,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+NAMESPACE = "A2A_TEST_NAMESPACE"
+"""In the environment of a process: the network namespace that it is to live in, a path."""
 _SUBREAPER = 36
 """prctl(2): orphans of this process' descendants become its own children."""
+_NETWORK = 0x40000000
+"""setns(2): a network namespace."""
 _HERE = Path(__file__).parent
 
 
@@ -100,6 +104,12 @@ def fork(
     return Forked(pid, os.fdopen(read, encoding="utf-8", errors="replace"))
 
 
+def prepare() -> None:
+    """Start the process that forks, which takes a while; else it starts when it is first needed."""
+    with _lock:
+        _parent()
+
+
 def _forked(asked: bytes, *files: int) -> int:
     with _lock:
         ask = _parent()
@@ -122,6 +132,16 @@ def _parent() -> socket.socket:
         atexit.register(process.wait)
         atexit.register(_ask.close)  # called first: then it ends
     return _ask
+
+
+def enter(namespace: str) -> int:
+    """Enter a network namespace, this thread alone; returns what is wrong, an errno, or 0."""
+    file = os.open(namespace, os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        return ctypes.get_errno() if libc.setns(file, _NETWORK) else 0
+    finally:
+        os.close(file)
 
 
 def _serve(asked: socket.socket) -> list[str]:
@@ -149,6 +169,8 @@ def _serve(asked: socket.socket) -> list[str]:
             os.dup2(file, stream)
             os.close(file)
         os.chdir(cwd)
+        if (namespace := environment.pop(NAMESPACE, "")) and (wrong := enter(namespace)):
+            raise OSError(wrong, f"can't enter {namespace}")
         os.environ.clear()
         os.environ.update(environment)
         sys.path[0] = cwd  # as `python -m` has it

@@ -45,7 +45,9 @@ def _quantiles(metric: str, by: str = "") -> tuple[tuple[str, str], ...]:
 
 def _rates(metric: str, by: str) -> tuple[tuple[str, str], ...]:
     called = " ".join(f"{{{{{label}}}}}" for label in by.split(", "))
-    return ((f"sum by ({by}) (rate({metric}{{{_OURS}}}{_RATE}))", called),)
+    name, _, chosen = metric.rstrip("}").partition("{")
+    only = f"{chosen}, {_OURS}" if chosen else _OURS
+    return ((f"sum by ({by}) (rate({name}{{{only}}}{_RATE}))", called),)
 
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -169,6 +171,70 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 told="Tasks with something to push that no process has taken; webhooks that were given up.",
             ),
             Panel("Time of a post", _quantiles("a2a_push_seconds"), "s"),
+        ),
+    ),
+    (
+        "Service levels",
+        (
+            Panel(
+                "Alerts raised",
+                (
+                    (
+                        f"sum by (limit, agent) (increase(a2a_alerts_total{{{_OURS}}}[1h]))",
+                        "{{limit}} {{agent}}",
+                    ),
+                ),
+                told="In an hour, by the limit that a task exceeds.",
+            ),
+            Panel(
+                "Alerts that nobody has acknowledged",
+                (("max(a2a_alerts_open)", "open"),),
+                told="/ops lists them; acknowledged ones aren't repeated.",
+            ),
+            Panel(
+                "What was done about alerts",
+                (
+                    (
+                        f"sum by (action, outcome) (increase(a2a_alert_actions_total{{{_OURS}}}[1h]))",
+                        "{{action}} {{outcome}}",
+                    ),
+                ),
+                told="In an hour.",
+            ),
+        ),
+    ),
+    (
+        "Limits",
+        (
+            Panel(
+                "Refused because of a limit",
+                _rates('a2a_limited_total{limit!="runs"}', "limit"),
+                "ops",
+                "process_…: the process is full, and clients are sent to another one. The rest is what one owner asks too much.",
+            ),
+            Panel(
+                "As many runs as allowed",
+                _rates('a2a_limited_total{limit="runs"}', "instance"),
+                "ops",
+                "How often an agent took no more work in a process, because it had A2A_MAX_RUNS runs.",
+            ),
+        ),
+    ),
+    (
+        "What has ended, and what was left behind",
+        (
+            Panel(
+                "Archived and forgotten",
+                _rates("a2a_archived_tasks_total", "outcome"),
+                "ops",
+                "Failed: the archive is away, or refuses; it is tried again, and the tasks live longer in Redis.",
+            ),
+            Panel(
+                "Cleaned up by the janitor",
+                _rates("a2a_janitor_cleaned_total", "what"),
+                "ops",
+                "What crashes have left behind; a little now and then is none to worry about.",
+            ),
         ),
     ),
     (

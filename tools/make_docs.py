@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: docs/reference.md, docs/settings.md, docs/keys.md, and the dashboard.
+"""Write the pages that are made from the code: docs/reference.md, docs/settings.md, docs/keys.md, and what is deployed.
 
 `python tools/make_docs.py` writes them; with `--check` it only says whether they are as the code has
 them, and exits with 1 if they aren't.
@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,11 +168,28 @@ def keys() -> str:
     return "\n".join(lines) + "\n"
 
 
+_RULE = """\
+# Made from deploy/prometheus/rules.yml by tools/make_docs.py: `make docs` writes it anew.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: a2a-streaming
+spec:
+"""
+
+
+def rules() -> str:
+    """Return the alerts as the Prometheus operator takes them."""
+    told = (DOCS.parent / "deploy" / "prometheus" / "rules.yml").read_text(encoding="utf-8")
+    return _RULE + textwrap.indent(told[told.index("groups:") :], "  ")
+
+
 PAGES = {
     "reference.md": reference,
     "settings.md": settings,
     "keys.md": keys,
     "../deploy/grafana/a2a-streaming.json": dashboard,
+    "../deploy/kubernetes/components/monitoring/rules.yaml": rules,
 }
 
 

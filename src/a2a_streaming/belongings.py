@@ -1,4 +1,4 @@
-"""What belongs to a customer: all of it can be exported, and deleted.
+"""What belongs to a customer: all of it can be exported, and deleted (see `erasing.py`).
 
 tasks in Redis     with their history, steps, webhooks; what is open is canceled first
 the archive        what Redis has forgotten
@@ -9,7 +9,6 @@ the audit          stays: what was done, when and by whom; whose it was goes
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
@@ -17,22 +16,13 @@ from typing import Protocol
 import orjson
 
 from a2a_streaming.archive import Archive, Story
-from a2a_streaming.auth import authenticator
 from a2a_streaming.backbone.credentials import ApiKey
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.chain import Chain
-from a2a_streaming.errors import InvalidParams, TaskNotCancelable, TaskNotFound
+from a2a_streaming.errors import InvalidParams, TaskNotFound
 from a2a_streaming.event import timestamp
 from a2a_streaming.exporting import Exports, access_entry
-from a2a_streaming.feeds import Feeds
-from a2a_streaming.intervening import Interventions
 from a2a_streaming.task import Json
-from a2a_streaming.telemetry import get_logger
-
-_log = get_logger(__name__)
-
-_ROUNDS = 10
-"""How often to look for tasks that were begun while others were deleted."""
 
 
 class Keeper(Protocol):
@@ -71,11 +61,10 @@ class Keeper(Protocol):
 
 
 class Belongings:
-    """Exports and deletes it.
+    """Exports it.
 
     Args:
         manager: Redis.
-        feeds: The process's feeds.
         archive: The archive; None if there is none.
         keepers: What keeps something of customers beside their tasks.
     """
@@ -83,12 +72,10 @@ class Belongings:
     def __init__(
         self,
         manager: RedisManager,
-        feeds: Feeds,
         archive: Archive | None,
         keepers: Sequence[Keeper] = (),
     ) -> None:
         self._manager = manager
-        self._interventions = Interventions(manager, feeds)
         self._archive = archive
         self._keepers = keepers
 
@@ -130,7 +117,7 @@ class Belongings:
             for kind, record in await keeper.export(owner):
                 entry = {"kind": "record", "system": keeper.name, "what": kind, "record": record}
                 yield chain.line(orjson.dumps(entry))
-        for key in await self._keys(owner):
+        for key in await keys_of(self._manager, owner):
             about = {"id": key.id, "name": key.name, "role": key.role}
             entry = {"kind": "key", **about, "created": key.created, "expires": key.expires}
             yield chain.line(orjson.dumps(entry))
@@ -153,84 +140,6 @@ class Belongings:
                 for line in exports.of_story(story, chain):
                     yield line
 
-    async def erase(self, owner: str) -> Json:
-        """Delete all that belongs to a customer; may be asked again, and goes on where it was broken off.
-
-        The order is such that who is killed in between leaves what tells the next one what to do: lists and markers
-        go behind what they list, the audit last.
-
-        Args:
-            owner: The customer; not empty.
-
-        Returns:
-            How many tasks, archived tasks and API keys were deleted, what of each other system, how many entries of
-            the audit were redacted, and what stands there in the customer's place (`alias`).
-
-        Raises:
-            InvalidParams: As `check` raises it; nothing is done then.
-            UnsupportedOperation: Likewise.
-            Unavailable: Redis or the archive is away: a part of it is done.
-        """
-        self.check(owner)
-        keys = await self._erase_keys(owner)
-        if keys:  # until every process refuses them, so that no task is begun behind this
-            await asyncio.sleep(authenticator.KEYS_FRESH)
-        tasks = await self._erase_tasks(owner)
-        archived = 0
-        archived_tasks = [task async for task in self._unlist_archived(owner)]
-        tasks = list(dict.fromkeys([*tasks, *archived_tasks]))
-        records = {one.name: dict(await one.erase(owner, tasks)) for one in self._keepers}
-        if self._archive is not None:
-            archived = await self._archive.forget_owner(owner)
-        for task in tasks:
-            await self._manager.audit.forget(task)
-        alias, redacted = await self._manager.audit.redact(owner)
-        _log.info("a customer's data are deleted", alias=alias, tasks=len(tasks), archived=archived)
-        return {
-            "alias": alias,
-            "tasks": len(tasks),
-            "archived": archived,
-            "keys": keys,
-            "records": records,
-            "audit": redacted,
-        }
-
-    async def _erase_keys(self, owner: str) -> int:
-        credentials = self._manager.credentials
-        return sum([await credentials.remove(key.id) for key in await self._keys(owner)])
-
-    async def _erase_tasks(self, owner: str) -> list[str]:
-        """Delete their tasks; those, too, that are begun meanwhile."""
-        deleted: list[str] = []
-        for _ in range(_ROUNDS):
-            tasks = await self._tasks(owner)
-            if not tasks:
-                break
-            for task in tasks:
-                await self._erase_task(task, owner)
-            deleted += [task for task in tasks if task not in deleted]
-        return deleted
-
-    async def _erase_task(self, task: str, owner: str) -> None:
-        meta = await self._manager.snapshots.meta(task)
-        if meta is not None and not meta.state.terminal:
-            with contextlib.suppress(TaskNotCancelable, TaskNotFound):  # it has ended by itself
-                await self._interventions.cancel(task)
-        if meta is not None:
-            await self._forget(task, owner, meta.context, [meta.agent])
-        else:  # Redis has forgotten it, and not yet all lists have
-            await self._forget(task, owner, "", await self._manager.nodes.agents())
-
-    async def _unlist_archived(self, owner: str) -> AsyncIterator[str]:
-        """Take their archived tasks off the lists that may have them yet, and return their ids."""
-        async for story in self._archived(owner):
-            await self._forget(story.id, owner, story.context, [story.agent])
-            yield story.id
-
-    async def _forget(self, task: str, owner: str, context: str, agents: Sequence[str]) -> None:
-        for agent in agents or [""]:
-            await self._manager.ended.forget(task, owner=owner, context=context, agent=agent)
-
     async def _tasks(self, owner: str) -> list[str]:
         return [task for _, task in await self._manager.index.tasks([("owner", owner)])]
 
@@ -243,5 +152,15 @@ class Belongings:
             if story is not None:
                 yield story
 
-    async def _keys(self, owner: str) -> list[ApiKey]:
-        return [key for key in await self._manager.credentials.all() if key.owner == owner]
+
+async def keys_of(manager: RedisManager, owner: str) -> list[ApiKey]:
+    """Return a customer's API keys.
+
+    Args:
+        manager: Redis.
+        owner: The customer.
+
+    Raises:
+        Unavailable: Redis is away.
+    """
+    return [key for key in await manager.credentials.all() if key.owner == owner]

@@ -4,7 +4,7 @@
     cancel     the task ends; see `canceling.py`
     escalate   its agent hands it over to a person
 
-Each is safe to ask again. What is asked is noted in Redis before anybody acts on it, so whoever dies, somebody
+Each is safe to ask again, and done once for each id under which it is asked. What is asked is noted in Redis before anybody acts on it, so whoever dies, somebody
 does it.
 """
 
@@ -33,6 +33,8 @@ class Done(StrEnum):
     """Nobody worked on the task; a worker is woken."""
     ASKED = "asked"
     """The agent is asked, and does it within moments."""
+    BEFORE = "done before"
+    """It was asked under the same id, and done; should that have been lost, a worker is woken again."""
     CANCELED = "canceled"
     """The task has ended as canceled."""
 
@@ -49,13 +51,14 @@ class Interventions:
         self._manager = manager
         self._feeds = feeds
 
-    async def retry(self, task_id: str) -> Done:
+    async def retry(self, task_id: str, *, asked: str = "") -> Done:
         """Let a run that hangs be fenced off, and another attempt begin at once.
 
         What finished steps have come to is kept. The attempts so far count no more.
 
         Args:
             task_id: The task, by its stored id.
+            asked: An id: asked again under the same, it is done once; empty if who asks again means it.
 
         Raises:
             TaskNotFound: There is no such task.
@@ -65,7 +68,7 @@ class Interventions:
         meta = await self._meta(task_id)
         # Noted first: should this process die before a worker is woken, the sweep finds the task.
         await self._manager.index.open(meta.agent, task_id)
-        outcome = await self._manager.interventions.revoke(task_id, once=EMITS)
+        outcome = await self._manager.interventions.revoke(task_id, once=EMITS, asked=asked)
         match outcome:
             case Outcome("GONE"):
                 raise TaskNotFound(task_id)
@@ -85,6 +88,8 @@ class Interventions:
                 )
             case _:
                 await self._manager.work(meta.agent).hint(task_id)
+        if outcome.code == "DONE":
+            return Done.BEFORE
         return Done.REVOKED if outcome.busy else Done.HINTED
 
     async def cancel(self, task_id: str) -> Done:
@@ -105,7 +110,7 @@ class Interventions:
             raise TaskNotCancelable(task_id, state.label)
         return Done.CANCELED if state is State.CANCELED else Done.ASKED
 
-    async def escalate(self, task_id: str, *, by: str, reason: str) -> Done:
+    async def escalate(self, task_id: str, *, by: str, reason: str, asked: str = "") -> Done:
         """Have a task's agent hand it over to a person, whatever it is doing.
 
         A run that is under way is interrupted; one whose process is dead is waited for until its lease ends.
@@ -114,6 +119,7 @@ class Interventions:
             task_id: The task, by its stored id.
             by: Who wants it, as audits name them; told in the task's metadata.
             reason: Why; told there, and to the person.
+            asked: An id: asked again under the same, it is done once; empty if who asks again means it.
 
         Raises:
             TaskNotFound: There is no such task.
@@ -123,8 +129,8 @@ class Interventions:
         meta = await self._meta(task_id)
         await self._check_escalates(meta.agent)
         await self._manager.index.open(meta.agent, task_id)
-        asked = Escalation.new(by, reason)
-        outcome = await self._manager.interventions.escalate(task_id, asked)
+        wanted = Escalation.new(by, reason, id=asked)
+        outcome = await self._manager.interventions.escalate(task_id, wanted)
         match outcome:
             case Outcome("GONE"):
                 raise TaskNotFound(task_id)
@@ -135,7 +141,7 @@ class Interventions:
                 )
             case _:  # a damaged one is ended by whoever is woken
                 await self._manager.work(meta.agent).hint(task_id)
-        return Done.ASKED
+        return Done.BEFORE if outcome.code == "DONE" else Done.ASKED
 
     async def _meta(self, task_id: str) -> Meta:
         meta = await self._manager.snapshots.meta(task_id)

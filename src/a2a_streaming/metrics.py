@@ -34,15 +34,30 @@ ARCHIVED = Counter(
     "Ended tasks, by what was done: archived, forgotten before their time, failed (tried again).",
     ["outcome"],
 )
+LIMITS = {
+    "rate": "limit_rate",
+    "bytes": "limit_bytes",
+    "streams": "limit_streams",
+    "tasks": "limit_tasks",
+    "sign_ins": "limit_sign_ins",
+    "process_rate": "limit_process_rate",
+    "process_streams": "limit_process_streams",
+    "process_bytes": "limit_process_bytes",
+    "runs": "max_runs",
+    "body": "max_body_bytes",
+    "inbox": "inbox_limit",
+    "webhooks": "push_limit",
+}
+"""Limits on what clients may ask and hold open, as they are counted, and the setting of each."""
 LIMITED = Counter(
     "a2a_limited",
-    "What was refused because of a limit, by which: rate, process_rate, streams, process_streams, tasks, bytes,"
-    " process_bytes, sign_ins, body, inbox.",
+    f"What was refused because of a limit, or had to wait (runs), by which: {', '.join(LIMITS)}.",
     ["limit"],
 )
 CLEANED = Counter(
     "a2a_janitor_cleaned",
-    "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys.",
+    "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys,"
+    " webhooks (put on their lists again).",
     ["what"],
 )
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -172,6 +187,10 @@ def expect(agent: str, failures: Iterable[str]) -> None:
         RUNS_FAILED.labels(agent, failure)
 
 
+for _limit in LIMITS:
+    LIMITED.labels(_limit)
+for _outcome in ("archived", "forgotten", "failed"):
+    ARCHIVED.labels(_outcome)
 for _outcome in ("delivered", "failed", "given up"):
     PUSHES.labels(_outcome)
 for _reason in ("trimmed", "forked", "future", "malformed", "gone"):

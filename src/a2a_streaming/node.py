@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import random
 import socket
 import uuid
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ from a2a_streaming.worker import Worker
 Role = Literal["all", "front", "worker", "ops"]
 
 _log = get_logger(__name__)
+_GOODBYES = 200
+"""Streams that end in a second, at least, when a process ends."""
+_STEP = 0.02
 
 
 class Stream(Protocol):
@@ -301,10 +305,23 @@ class Node:
         self.draining = True
         if self._registry is not None:
             self._registry.hurry()
-        for stream in list(self._streams):
-            stream.stop("drain")
-        await asyncio.gather(*(worker.drain() for worker in self._workers))
+        goodbyes = self._say_goodbye(list(self._streams))
+        await asyncio.gather(goodbyes, *(worker.drain() for worker in self._workers))
         self._workers.clear()
+
+    async def _say_goodbye(self, streams: list[Stream]) -> None:
+        """End streams, spread over a while: their clients come back one after the other."""
+        loop = asyncio.get_running_loop()
+        seconds = min(self.settings.goodbye_seconds, len(streams) / _GOODBYES)
+        random.shuffle(streams)  # who came together doesn't go together
+        began, count = loop.time(), len(streams)
+        while streams:
+            await asyncio.sleep(_STEP if seconds else 0)
+            gone = min(1.0, (loop.time() - began) / seconds) if seconds else 1.0
+            left = int(count * (1 - gone))
+            for stream in streams[left:]:
+                stream.stop("drain")
+            del streams[left:]
 
     async def aclose(self) -> None:
         """Drain, then let go of everything. A start that is under way is called off."""

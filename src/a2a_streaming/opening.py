@@ -97,7 +97,7 @@ class Openings:
             task_id, caller=self._caller, after=after, malformed=malformed, from_snapshot=fresh
         )
         if (fresh and v1) or self._service.may_answer_with_message:
-            snapshot = await self._service.snapshot(session.task_id, task_id)
+            snapshot = await self._service.standing(session, task_id)
             if answered_by_message(snapshot.task):
                 raise TaskNotFound(task_id)
             session.begin_with(snapshot)

@@ -16,6 +16,7 @@ from a2a_streaming.accepting import (
     refusal,
 )
 from a2a_streaming.backbone.connection import Command
+from a2a_streaming.backbone.deadlines import PRIORITY
 from a2a_streaming.backbone.inbox import Accepted, Offer
 from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.backbone.manager import RedisManager
@@ -27,6 +28,7 @@ from a2a_streaming.feeds import Feeds
 from a2a_streaming.metrics import LIMITED
 from a2a_streaming.ownership import may_see
 from a2a_streaming.position import Position
+from a2a_streaming.sla import PRIORITIES, priority_of
 from a2a_streaming.task import INTERNAL, Json, State
 from a2a_streaming.telemetry import bind, get_logger
 
@@ -140,7 +142,11 @@ class Sender:
             agent=self._agent,
             task_id=stored,
             task=new_task(
-                told, context_id, said, at=timestamp(), metadata=_bare(task_metadata or {})
+                told,
+                context_id,
+                said,
+                at=timestamp(),
+                metadata=self._allowed(_bare(task_metadata or {}), caller),
             ),
             message=said,
             fingerprint=fingerprint(parts, message_metadata),
@@ -176,6 +182,15 @@ class Sender:
         """Wait until workers are woken for all that was accepted."""
         if self._waking:
             await asyncio.wait(self._waking)
+
+    def _allowed(self, metadata: Json, caller: Caller) -> Json:
+        """Return what a client says of a task, with no higher a priority than customers may give."""
+        most = self._manager.settings.client_priority
+        asked = priority_of(metadata.get(PRIORITY))
+        if caller.role is not Role.CUSTOMER or caller.actor:  # an agent acts for a customer
+            return metadata
+        is_higher = PRIORITIES.index(asked) < PRIORITIES.index(most)
+        return {**metadata, PRIORITY: most} if is_higher else metadata
 
     async def _check_room(self, owner: str, stored: str, *, may_create: bool) -> None:
         """Check that an owner may have one task more, should this be a new one.

@@ -17,6 +17,7 @@ from a2a_streaming.errors import TaskNotCancelable, TaskNotFound
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.ownership import authorize, may_see
 from a2a_streaming.position import Position
+from a2a_streaming.retelling import ArchivedSession
 from a2a_streaming.sending import Sender, Sent
 from a2a_streaming.session import Reset, StreamSession
 from a2a_streaming.task import Json, State, answered_by_message, state_of
@@ -207,7 +208,7 @@ class TaskService:
         malformed: bool = False,
         from_snapshot: bool = False,
     ) -> StreamSession:
-        """Return a session that reads a task from a position on; the caller enters it.
+        """Return a session that reads a task from a position on, or an archived one; the caller enters it.
 
         Args:
             task_id: The task.
@@ -220,10 +221,37 @@ class TaskService:
             TaskNotFound: There is no such task of this owner and agent.
             Unavailable: Redis is away.
         """
-        stored = await self.authorize(task_id, caller, "watch")
+        try:
+            stored = await self.authorize(task_id, caller, "watch")
+        except TaskNotFound:
+            story = await self._archived.find(task_id, caller, "watch")
+            if story is None:
+                raise
+            bind(task=story.id)
+            return ArchivedSession(
+                *(self._manager, self._feeds, story),
+                after=after,
+                malformed=malformed,
+                from_snapshot=from_snapshot,
+            )
         return self.watch_stored(
             stored, after=after, malformed=malformed, from_snapshot=from_snapshot
         )
+
+    async def standing(self, session: StreamSession, task_id: str) -> Snapshot:
+        """Return the task of a session as it is now, or as it was archived.
+
+        Args:
+            session: The session, as `watch` returned it.
+            task_id: The id by which the caller knows the task.
+
+        Raises:
+            TaskNotFound: There is nothing left of it.
+            Unavailable: Redis is away.
+        """
+        if isinstance(session, ArchivedSession):
+            return session.standing
+        return await self.snapshot(session.task_id, task_id)
 
     def watch_stored(
         self,

@@ -103,7 +103,11 @@ class Settings(BaseSettings):
     heartbeat_seconds: Seconds = 15.0
     """The most seconds that a stream is silent."""
     retry_ms: Count = 1000
-    """Milliseconds that clients wait before they reconnect."""
+    """Milliseconds that clients wait at least before they reconnect."""
+    retry_spread_ms: Annotated[int, Field(ge=0)] = 1000
+    """Milliseconds more that they wait at most: each stream's are drawn at random, so that not all come back at once."""
+    goodbye_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """Over how long a process that ends spreads the ends of its streams; 200 a second go at least."""
     stall_seconds: Seconds = 60.0
     """How long a client may read nothing while there is something to read, before its stream is closed."""
     watcher_seconds: Seconds = 30.0
@@ -117,6 +121,9 @@ class Settings(BaseSettings):
     is raised, nothing else."""
     sla_secret: SecretStr | None = None
     """What alerts to the webhook of that file are signed with: 24 bytes or more, or `whsec_` and their base64."""
+    client_priority: Literal["urgent", "high", "normal", "low"] = "normal"
+    """The highest priority that customers may give their own tasks, on which limits may depend; a higher one is lowered to
+    it. Agents, and people who answer customers, may give any."""
     alerts_ttl: Count = 30 * 86_400
     """Seconds that alerts stay."""
     push: bool = True
@@ -258,9 +265,9 @@ class Settings(BaseSettings):
     """The model's price for a million tokens that it says."""
 
     log_format: Literal["console", "json"] = "console"
-    """Logs for people or for machines. Those for machines leave out what exceptions say, unless debug lines are logged."""
+    """Logs for people or for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important line that is logged. Customers' text is logged at debug alone."""
+    """The least important line that is logged. Customers' text, and what exceptions say, is logged at debug alone."""
     traces: Literal["off", "otlp", "program"] = "off"
     """Where OpenTelemetry's spans go: nowhere, to a collector, or to the provider that the program itself sets."""
     traces_url: str = ""

@@ -4,8 +4,8 @@ Lines go through the standard library's loggers, so that a program that mounts o
 its own way of logging; our own commands call `configure_logging`. What is bound (`bind`) stands in every line of the
 same request or run, those included that agents write by the standard library's loggers.
 
-Customers' text goes to debug lines alone. What exceptions say may be such text, whoever raises them; so lines for machines
-tell their kinds and places without their words, unless debug lines are written.
+Customers' text goes to debug lines alone. What exceptions say may be such text, whoever raises them; so lines tell their
+kinds and places without their words, unless debug lines are written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def configure_logging(
     """
     # Plain tracebacks: those with local variables would show customers' text.
     last: list[Any] = []
-    if format == "json" and level != "debug":
+    if level != "debug":
         last.append(structlog.processors.ExceptionRenderer(_without_words))
     elif format == "json" or redactor:
         last.append(structlog.processors.format_exc_info)
@@ -120,7 +120,7 @@ def unbind(*names: str) -> None:
 
 def _without_words(exc_info: ExcInfo) -> str:
     """Return a traceback that tells kinds and places, but nothing that an exception says."""
-    return "\n".join(_told(exc_info[1], set()))
+    return "\n".join([*_told(exc_info[1], set()), "(its words: A2A_LOG_LEVEL=debug)"])
 
 
 def _told(error: BaseException, seen: set[int]) -> list[str]:

@@ -1,15 +1,18 @@
 """Traces: what a request causes, across agents, processes and attempts, as OpenTelemetry tells it.
 
-Off until `start` is called. Until then OpenTelemetry isn't imported, and each function here returns at once.
+Off until `start` is called. Until then OpenTelemetry isn't imported, and each function here returns at once; a trace that a
+client has brought along is passed on as it came, so that logs name it, and others who trace follow on it.
 
 Spans tell names, ids, states and counts; of an exception its kind alone. What customers say is in none of them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from a2a_streaming.errors import SetupError
@@ -90,6 +93,44 @@ class _Nothing:
         pass
 
 
+class _Passing(_Nothing):
+    """What there is instead of a span where a trace goes through."""
+
+    __slots__ = ("_token", "_trace")
+
+    def __init__(self, trace: dict[str, str]) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> Self:
+        self._token = _passing.set(self._trace)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _passing.reset(self._token)
+
+
+def _brought(carrier: Carrier) -> dict[str, str]:
+    """Return the trace context that somebody has brought along; empty if it is none."""
+    parent, state = carrier.get("traceparent"), carrier.get("tracestate")
+    if not isinstance(parent, str) or not _TRACE_PARENT.fullmatch(parent):
+        return {}
+    if isinstance(state, str) and 0 < len(state) <= _LONGEST_STATE and state.isprintable():
+        return {"traceparent": parent, "tracestate": state}
+    return {"traceparent": parent}
+
+
+_TRACE_PARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+_LONGEST_STATE = 512
+_passing: ContextVar[Mapping[str, str]] = ContextVar("passing", default=MappingProxyType({}))
+
+
 @dataclass(slots=True)
 class _State:
     tracer: Tracer | None = None
@@ -115,19 +156,21 @@ def span(
         told: Attributes; `task_id` becomes `a2a.task.id`.
     """
     tracer = _state.tracer
-    return _NOTHING if tracer is None else tracer.span(name, kind, parent, told)
+    if tracer is not None:
+        return tracer.span(name, kind, parent, told)
+    trace = {} if parent is None else _brought(parent)
+    return _Passing(trace) if trace or (parent is not None and _passing.get()) else _NOTHING
 
 
 def carrier() -> dict[str, str]:
-    """Return the context of the span that is open, for headers and messages; empty without one."""
+    """Return the context of the span that is open, or of the trace that goes through; empty without one."""
     tracer = _state.tracer
-    return {} if tracer is None else tracer.carrier()
+    return dict(_passing.get()) if tracer is None else tracer.carrier()
 
 
 def trace_id() -> str:
     """Return the id of the trace that is under way; empty without one."""
-    tracer = _state.tracer
-    return "" if tracer is None else tracer.carrier().get("traceparent", "--").split("-")[1]
+    return carrier().get("traceparent", "--").split("-")[1]
 
 
 def is_on() -> bool:

@@ -13,6 +13,7 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.backbone.webhooks import Webhook
 from a2a_streaming.caller import Caller
 from a2a_streaming.errors import InvalidParams, PushNotificationNotSupported, TaskNotFound
+from a2a_streaming.metrics import LIMITED
 from a2a_streaming.task import Json
 
 _HEADER = re.compile(r"[\x20-\x7e]{1,4096}")
@@ -64,7 +65,10 @@ class TaskWebhooks:
             one for one in await self._manager.webhooks.of_task(stored) if one.id != webhook_id
         ]
         if len(others) >= limit:
-            raise InvalidParams(f"The task has {limit} webhooks already. Delete one first.")
+            LIMITED.labels("webhooks").inc()
+            raise InvalidParams(
+                f"The task has {limit} webhooks already. Delete one first; the operator can raise A2A_PUSH_LIMIT."
+            )
         kept = {key: config[key] for key in ("url", "token", "authentication") if key in config}
         webhook = Webhook(stored, webhook_id, kept, dialect, told)
         await self._manager.webhooks.put(webhook)

@@ -104,6 +104,8 @@ class Worker:
     async def _claim(self) -> None:
         pause = 0.05
         while True:
+            if len(self._jobs) >= self._settings.max_runs:
+                metrics.LIMITED.labels("runs").inc()
             while len(self._jobs) >= self._settings.max_runs:
                 self._room.clear()
                 await self._room.wait()

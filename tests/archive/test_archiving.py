@@ -22,14 +22,17 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import Caller, Role
 from a2a_streaming.errors import Unavailable
 from a2a_streaming.event import text_part
+from a2a_streaming.http.app import node_app
+from a2a_streaming.node import Node
 from a2a_streaming.retention import Retention
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 from agents import Desk, Scripted, echo, last_words, working
 from auth.signing_in import V1, front
+from conftest import serving
 from processes import started
 from speakers import speakers
-from streams import message, request
+from streams import called, frames, message, request
 from tasks import log_of, until
 from transports import serving_both
 
@@ -96,7 +99,37 @@ async def test_an_archived_task_is_its_owners_and_who_else_looks_is_noted(
         assert [one[:5] for one in await desk.audit()] == [
             ("boss", "operator", "get", stored, "ann")
         ]
-        assert (await boss.asks("SubscribeToTask", V1, id=stored))["error"]["code"] == -32001
+        # It can be read again, but in 1.0 there is nothing to subscribe to.
+        assert (await boss.asks("SubscribeToTask", V1, id=stored))["error"]["code"] == -32004
+        assert (await bob.asks("tasks/resubscribe", {}, id=stored))["error"]["code"] == -32001
+
+
+async def test_an_archived_tasks_story_is_told_as_it_was_from_any_position_of_it(
+    filing: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis
+) -> None:
+    node = Node([Answering()], filing)
+    async with serving(node_app(node, {"": node.agents[0]})) as served:
+        url = f"{served.url}/"
+        told = await called(http, url, "tasks/sendSubscribe", "t1", message("hello"))
+        await forgotten(raw, node.manager, "t1")
+        again = await called(http, url, "tasks/resubscribe", "t1")
+        assert frames(again) == frames(told)
+        rest = await called(http, url, "tasks/resubscribe", "t1", after=told[1].id)
+        assert frames(rest) == frames(told)[2:]
+        assert await called(http, url, "tasks/resubscribe", "t1", after=told[-1].id) == []
+        epoch, last = told[-1].id.split("-")
+        for position, why in (
+            (f"{epoch}-99", "future"),
+            (f"1-{last}", "forked"),
+            ("x", "malformed"),
+        ):
+            [reset] = await called(http, url, "tasks/resubscribe", "t1", after=position)
+            assert (reset.id, reset.data["final"]) == (told[-1].id, True)
+            assert why in repr(reset.data["metadata"])
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tasks/resubscribe", "params": {"id": "t1"}}
+        old = await http.post(f"{url}rpc/0.3", json=body)
+        assert old.text.count("data:") == 1
+        assert '"kind":"task"' in old.text
 
 
 @asynccontextmanager
@@ -256,10 +289,10 @@ async def test_processes_share_what_has_ended_and_each_is_archived(
 
 
 async def test_whichever_process_is_killed_every_ended_task_is_archived(
-    filing: Settings, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    filing: Settings, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_ARCHIVE_URL": filing.archive_url,
     }
     archive = await open_archive(filing)

@@ -11,6 +11,7 @@ import httpx2
 import redis.asyncio
 
 from a2a_streaming.backbone.manager import RedisManager
+from a2a_streaming.backbone.webhooks import Failing, Noted, Webhook
 from a2a_streaming.settings import Settings
 from processes import started
 from streams import asked, message, streaming
@@ -29,11 +30,11 @@ async def test_what_killed_processes_leave_behind_goes_away_by_itself(
     http: httpx2.AsyncClient,
     settings: Settings,
     raw: redis.asyncio.Redis,
-    redis_socket: Path,
+    redis_url: str,
     tmp_path: Path,
 ) -> None:
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_BEAT_SECONDS": "0.1",
         "A2A_LEASE_SECONDS": "0.5",
         "A2A_WATCHER_SECONDS": "2",
@@ -207,3 +208,33 @@ async def test_an_owners_open_tasks_are_counted_right_again(
 
 async def _owned(manager: RedisManager, task: str) -> None:
     await manager.inbox.accept(offer(task, owner="anna"))
+
+
+async def test_webhooks_and_dead_letters_whose_lists_were_lost_are_on_them_again(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    async with connected(settings) as manager:
+        keys = manager.keys
+        config = {"url": "https://example.com/hook"}
+        for task in ("open", "behind", "told"):
+            await accepted(manager, task)
+            last: Any = await raw.hget(keys.meta(task), "last")
+            told = "" if task == "behind" else last.decode()
+            await manager.webhooks.put(Webhook(task, "hook", config, "1.0", told))
+            if task != "open":
+                await raw.hset(keys.meta(task), "terminal", "1")  # pyright: ignore[reportGeneralTypeIssues]
+        gone = Webhook("open", "gone", config, "1.0")
+        await manager.webhooks.put(gone)
+        await manager.webhooks.take("open", "somebody")
+        [kept] = [one for one in await manager.webhooks.of_task("open") if one.id == "gone"]
+        failing = Failing(1, 9, await now_ms(raw), "HTTP 503")
+        assert await manager.webhooks.give_up(kept, "somebody", "", failing) is Noted.OK
+        await manager.outbox.settle("told")
+        assert not any((await manager.janitor.whole()).values())
+        await raw.delete(keys.pushing, keys.dead_letters)
+        cleaned = await manager.janitor.whole()
+        assert cleaned["webhooks"] == 3
+        assert sorted(await manager.outbox.claim(count=9)) == ["behind", "open"]
+        letters, _ = await manager.letters.page("", 9)
+        assert [(one.webhook.task_id, one.webhook.id) for one in letters] == [("open", "gone")]
+        assert await raw.pttl(keys.dead_letters) > 0

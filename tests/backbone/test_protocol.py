@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import os
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytest
@@ -303,7 +302,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(600)  # a failure is made small for some minutes
-def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) -> None:
+def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_url: str) -> None:
     settings = Settings(
         redis_timeout=1e9,  # the loop's clock jumps
         lease_seconds=600,
@@ -313,7 +312,7 @@ def test_what_is_promised_holds_whatever_is_lost_on_the_way(redis_socket: Path) 
         snapshot_ttl=3000,
     )
     with asyncio.Runner(loop_factory=Hurried) as runner:
-        store = Store(f"unix://{redis_socket}", timeout=settings.redis_timeout)
+        store = Store(redis_url, timeout=settings.redis_timeout)
         redis = (store, Keys(), settings)
         try:
             run_state_machine_as_test(

@@ -224,7 +224,11 @@ async def test_hints_whose_entries_are_lost_are_passed_over(
     await silent(raw, "w1", *hints)
     await raw.xdel(KEY, *(hint.item for hint in hints[:19]))
     assert await work.reclaim("w2", 1) == [hints[19]]
-    assert await holders(raw) == {"w2": {hints[19].item}}
+    held = await holders(raw)
+    if (await raw.info("server"))["redis_version"].startswith("6."):
+        assert hints[19].item in held["w2"]  # before Redis 7.0 the lost ones stay pending, too
+    else:
+        assert held == {"w2": {hints[19].item}}
 
 
 async def test_a_stream_that_was_lost_is_made_again_by_whoever_looks(
@@ -254,6 +258,8 @@ def _crc64(data: bytearray) -> int:
 
 async def age(raw: redis.asyncio.Redis, worker: str, *, minutes: int) -> None:
     """Have a worker been seen last so long ago: Redis' own note of it, in the stream's dump."""
+    if (await raw.info("server"))["redis_version"].startswith(("6.", "7.0")):
+        pytest.skip("before Redis 7.2 a dump tells less of a worker")
     dump: Any = await raw.dump(KEY)
     body = bytearray(dump[:-8])
     name = worker.encode()

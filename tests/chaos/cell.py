@@ -291,6 +291,8 @@ def _settings(ledger: Path, size: Size) -> dict[str, str]:
         "A2A_MAX_ATTEMPTS": "50",
         "A2A_HEARTBEAT_SECONDS": "1",
         "A2A_RETRY_MS": "100",
+        "A2A_RETRY_SPREAD_MS": "100",
+        "A2A_GOODBYE_SECONDS": "0.5",
         "A2A_STALL_SECONDS": str(2.5 * size.lease),
         "A2A_WATCHER_SECONDS": str(size.watcher),
         "A2A_HISTORY_MAXLEN": "1000",

@@ -79,6 +79,10 @@ class Customer:
         self.streams = 0
         """Streams that were opened for it."""
         self.resets = 0
+        self.doing = "nothing yet"
+        """What it does, for who wonders why it doesn't end."""
+        self.retry: int | None = None
+        """Milliseconds that it was told to wait before it comes back."""
         self.refusals: list[str] = []
         """Errors that a client can't make up for by trying again."""
 
@@ -106,10 +110,12 @@ class Customer:
                 self._refused(response.status_code, await response.aread())
                 return
             self.streams += 1
+            self.doing = "reading"
             decoder = Decoder()
             async for chunk in response.aiter_raw():
                 for frame in decoder.feed(chunk):
                     self._hear(frame.id, json.loads(frame.data))
+                self.retry = decoder.retry or self.retry
 
     def _hear(self, position: str, data: dict[str, Any]) -> None:
         self.told.append(Told(time.monotonic(), position, data))

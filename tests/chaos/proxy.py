@@ -68,6 +68,12 @@ class Proxy:
         """Carry again, what was held back first."""
         self._open.set()
 
+    async def reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the target."""
+        if isinstance(self.target, str):
+            return await asyncio.open_unix_connection(self.target)
+        return await asyncio.open_connection(*self.target)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -76,10 +82,7 @@ class Proxy:
         try:
             # Canceled only by the proxy's own end; asyncio would complain about it.
             with contextlib.suppress(OSError, asyncio.CancelledError):
-                if isinstance(self.target, str):
-                    inner = await asyncio.open_unix_connection(self.target)
-                else:
-                    inner = await asyncio.open_connection(*self.target)
+                inner = await self.reach()
                 self._writers.add(inner[1])
                 carried = _Carried()
                 await asyncio.gather(

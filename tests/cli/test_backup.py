@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from customer_service.records.databases import Filled, create
 from processes import ran, started
 from streams import Frame, asked, called, message, states, streaming
 
@@ -119,15 +127,55 @@ async def test_what_is_there_is_moved_aside_and_only_when_asked(
     assert not (tmp_path / "third").exists()
 
 
-def test_what_is_your_own_is_left_out_and_named(tmp_path: Path, redis_socket: Path) -> None:
-    url = f"unix://{redis_socket}"
-    said = backup(
-        tmp_path / "data",
-        tmp_path / "copy",
-        code=1,
-        A2A_REDIS_URL=url,
-        A2A_DATABASE_URL="postgresql://localhost/records",
-    )
+def test_what_is_your_own_is_left_out_and_named(tmp_path: Path, redis_url: str) -> None:
+    own: Any = {
+        "A2A_REDIS_URL": redis_url,
+        "A2A_RECORDS": "apps.seats:records",
+        "A2A_ARCHIVE_URL": f"file://{tmp_path}/archive",
+    }
+    said = backup(tmp_path / "data", tmp_path / "copy", code=1, **own)
     assert "redis-cli --rdb" in said
-    assert "pg_dump" in said
+    assert "A2A_RECORDS" in said
+    assert f"file://{tmp_path}/archive" in said
     assert not list(tmp_path.glob("copy*"))
+
+
+async def test_books_in_postgresql_are_copied_and_put_back_whole(
+    tmp_path: Path, redis_socket: Path, postgresql_url: str, filled: Filled
+) -> None:
+    for program in ("pg_dump", "pg_restore"):
+        if shutil.which(program) is None and os.environ.get("CI") != "true":
+            pytest.skip(f"not on PATH: {program}")
+    today = datetime.now(UTC).date()
+    full = await filled.postgresql(postgresql_url, f"full-{tmp_path.name}", today)
+    empty = await create(postgresql_url, f"empty-{tmp_path.name}")
+    own: Any = {"A2A_REDIS_URL": f"unix://{redis_socket}"}
+    said = await asyncio.to_thread(
+        backup, tmp_path / "data", tmp_path / "copy", A2A_DATABASE_URL=full, **own
+    )
+    assert "records.dump" in said
+    for code, more in ((0, ()), (1, ()), (0, ("--replace",))):  # what is there isn't lost unasked
+        ended = await asyncio.to_thread(
+            ran, "restore", str(tmp_path / "copy"), *more, A2A_DATABASE_URL=empty, **own
+        )
+        assert ended.returncode == code, ended.stdout + ended.stderr
+    assert await counted(empty) == await counted(full)
+    assert (await counted(full))["bookings"] > 0
+
+
+async def counted(url: str) -> dict[str, int]:
+    """How many rows each table of a database has."""
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    try:
+        async with engine.connect() as connection:
+            listed = await connection.execute(
+                text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            )
+            names = [str(row[0]) for row in listed]
+            told = [
+                await connection.scalar(text(f'SELECT count(*) FROM "{name}"'))  # noqa: S608 - our own tables
+                for name in names
+            ]
+        return dict(zip(names, map(int, told), strict=True))
+    finally:
+        await engine.dispose()

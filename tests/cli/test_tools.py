@@ -15,16 +15,16 @@ from typing import Any
 
 import redis.asyncio
 
+from a2a_streaming.version import VERSION
 from processes import TESTS, Running, environment, ran, started
 
 AGENT = ("serve", "apps.seats:SeatsAgent")
 
 
 @contextmanager
-def serving(redis_socket: Path, tmp_path: Path, **settings: Any) -> Iterator[Running]:
+def serving(redis_url: str, tmp_path: Path, **settings: Any) -> Iterator[Running]:
     """The agent that asks for seats, in a process of its own."""
-    url = f"unix://{redis_socket}"
-    with started(*AGENT, data_dir=tmp_path / "data", A2A_REDIS_URL=url, **settings) as server:
+    with started(*AGENT, data_dir=tmp_path / "data", A2A_REDIS_URL=redis_url, **settings) as server:
         yield server
 
 
@@ -41,9 +41,9 @@ def objects(*arguments: str, url: str, code: int = 0) -> list[dict[str, Any]]:
 
 
 def test_a_pipe_gets_a_line_an_event_and_programs_an_object(
-    redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path
+    redis_url: str, raw: redis.asyncio.Redis, tmp_path: Path
 ) -> None:
-    with serving(redis_socket, tmp_path) as server:
+    with serving(redis_url, tmp_path) as server:
         url = server.url
         lines = told("send", "a seat", "--task", "t1", url=url)
         positions, words = zip(*(line.split("  ", 1) for line in lines), strict=True)
@@ -88,18 +88,18 @@ def test_a_pipe_gets_a_line_an_event_and_programs_an_object(
 
 
 def test_who_is_no_operator_lists_their_own_tasks(
-    redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path
+    redis_url: str, raw: redis.asyncio.Redis, tmp_path: Path
 ) -> None:
     def key(subject: str, role: str) -> str:
         made = ran(
             *("keys", "create", subject, "--role", role),
-            A2A_REDIS_URL=f"unix://{redis_socket}",
+            A2A_REDIS_URL=redis_url,
         )
         return made.stdout.strip()
 
     anna, ben = key("anna", "customer"), key("ben", "customer")
     boss = key("boss", "operator")
-    with serving(redis_socket, tmp_path, A2A_AUTH_KEYS="true") as server:
+    with serving(redis_url, tmp_path, A2A_AUTH_KEYS="true") as server:
 
         def listed(who: str, *more: str, code: int = 0) -> list[dict[str, Any]]:
             return objects("tasks", "--token", who, *more, url=server.url, code=code)
@@ -164,9 +164,9 @@ ANSWERS = (
 
 
 def test_in_a_terminal_send_asks_what_the_agent_asks(
-    redis_socket: Path, raw: redis.asyncio.Redis, tmp_path: Path
+    redis_url: str, raw: redis.asyncio.Redis, tmp_path: Path
 ) -> None:
-    with serving(redis_socket, tmp_path) as server:
+    with serving(redis_url, tmp_path) as server:
         # All at once: each takes a second to start.
         terminals = [
             Terminal("send", "a seat", "--task", f"t{n}", "--url", server.url)
@@ -179,3 +179,7 @@ def test_in_a_terminal_send_asks_what_the_agent_asks(
             terminal.type(typed)
             assert terminal.ended() == code
             assert shows in terminal.seen
+
+
+def test_it_says_which_version_it_is() -> None:
+    assert ran("--version").stdout == f"a2a-streaming {VERSION}\n"

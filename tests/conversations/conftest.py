@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from conversations.stage import Stage
@@ -11,7 +9,6 @@ from customer_service.records.databases import Filled
 
 
 @pytest.fixture(scope="session")
-def stage(filled: Filled, redis_socket: Path, request: pytest.FixtureRequest) -> Stage:
+def stage(filled: Filled, redis_url: str, request: pytest.FixtureRequest) -> Stage:
     """What conversations are played on."""
-    url = f"unix://{redis_socket}"
-    return Stage(filled, url, lambda: request.getfixturevalue("postgresql_url"))
+    return Stage(filled, redis_url, lambda: request.getfixturevalue("postgresql_url"))

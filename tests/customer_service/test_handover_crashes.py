@@ -218,10 +218,10 @@ def drawn(chance: random.Random) -> dict[int, Stage]:
 
 @asynccontextmanager
 async def playing(
-    url: str, redis_socket: Path, directory: Path, kills: dict[int, Stage]
+    url: str, redis_url: str, directory: Path, kills: dict[int, Stage]
 ) -> AsyncIterator[Playing]:
     """A platform with authentication, its customer and two people."""
-    redis_url, prefix = f"unix://{redis_socket}", f"{directory.name}:"
+    prefix = f"{directory.name}:"
     settings = Settings(redis_url=redis_url, key_prefix=prefix, data_dir=directory)
     keys = {who: make_key(name="test", subject=who, role=role, seconds=3600) for who, role in ((SAM, Role.CUSTOMER), (MARIA, Role.AGENT), (BEN, Role.AGENT))}  # fmt: skip
     async with connected(settings) as manager:
@@ -257,7 +257,7 @@ async def playing(
 async def test_a_hand_over_whose_platform_is_killed_goes_on_and_tells_everything_once(
     database: str,
     filled: Filled,
-    redis_socket: Path,
+    redis_url: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -269,7 +269,7 @@ async def test_a_hand_over_whose_platform_is_killed_goes_on_and_tells_everything
     else:
         server = request.getfixturevalue("postgresql_url")
         url = await filled.postgresql(server, tmp_path.name, TODAY)
-    async with playing(url, redis_socket, tmp_path, kills) as played:
+    async with playing(url, redis_url, tmp_path, kills) as played:
         try:
             await played.play()
             await judge(played)

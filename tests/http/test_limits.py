@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 
 from a2a_streaming import create_app
 from a2a_streaming.caller import ANYBODY, Caller
-from a2a_streaming.errors import TooManyRequests
+from a2a_streaming.errors import TooManyRequests, Unavailable
+from a2a_streaming.metrics import LIMITS
 from a2a_streaming.node import Node
 from a2a_streaming.quotas import Quotas
 from a2a_streaming.settings import Settings
@@ -443,15 +446,82 @@ async def test_an_address_from_which_sign_ins_fail_is_refused_but_for_who_was_th
         assert await refused_by(of, "sign_ins") >= 3
 
 
-async def test_a_body_or_an_inbox_that_is_too_large_is_counted(settings: Settings) -> None:
-    async with limited(settings, max_body_bytes=2000, inbox_limit=1, send_seconds=0.05) as of:
-        before = [await refused_by(of, limit) for limit in ("body", "inbox")]
-        large = request("tasks/get", "t1", note="x" * 3000)
-        assert (await of.mia.post(of.url, json=large)).status_code == 413
+def beyond_of_process() -> dict[str, Callable[[], object]]:
+    """What goes beyond each limit that a process counts by itself."""
+    one, mia = "1/hour", Caller("mia")
+    limits = {f"limit_{name}": one for name in ("rate", "process_rate", "sign_ins")}
+    sizes = {
+        f"limit_{name}": 1 for name in ("bytes", "process_bytes", "streams", "process_streams")
+    }
+
+    def only(name: str) -> Quotas:
+        return counts(**{name: {**limits, **sizes}[name]})[0]
+
+    def twice(do: Callable[[], object]) -> None:
+        do()
+        do()
+
+    def read(quotas: Quotas) -> None:
+        with quotas.bodies.reading() as reading:
+            reading(2)
+
+    def sign_in(quotas: Quotas) -> None:
+        quotas.sign_ins.check("::1", "a key")
+        quotas.sign_ins.failed("::1")
+
+    return {
+        "rate": partial(twice, partial(only("limit_rate").count_request, mia)),
+        "bytes": partial(only("limit_bytes").count_request, mia, 2),
+        "streams": partial(twice, partial(only("limit_streams").open_stream, mia)),
+        "sign_ins": partial(twice, partial(sign_in, only("limit_sign_ins"))),
+        "process_rate": partial(twice, partial(only("limit_process_rate").count_request, ANYBODY)),
+        "process_streams": partial(
+            twice, partial(only("limit_process_streams").open_stream, ANYBODY)
+        ),
+        "process_bytes": partial(read, only("limit_process_bytes")),
+    }
+
+
+async def test_every_limit_has_a_setting_a_default_a_clear_error_and_a_count(
+    settings: Settings,
+) -> None:
+    """Walks the table, and goes beyond each."""
+    table = (Path(__file__).parents[2] / "docs" / "authentication.md").read_text()
+    told = dict(re.findall(r"^\| `A2A_(\w+)` \|.*\| `(\w+)` \|$", table, re.MULTILINE))
+    assert told == {setting.upper(): limit for limit, setting in LIMITS.items()}
+    assert all(getattr(Settings.model_fields[name], "default", 0) for name in LIMITS.values())
+    small = {
+        "limit_tasks": 2,
+        "inbox_limit": 2,
+        "push_limit": 1,
+        "max_body_bytes": 2000,
+        "push_private": True,
+    }
+    async with limited(settings, **small, max_runs=1, send_seconds=0.05) as of:
+        before = {limit: await refused_by(of, limit) for limit in LIMITS}
+        for limit, go_beyond in beyond_of_process().items():
+            with pytest.raises((TooManyRequests, Unavailable), match=r"[a-z]+ .*\.") as refused:
+                go_beyond()
+            assert refused.value.retry_after, limit
         await begin(of, of.mia, "t1")
-        for text in ("one", "two"):
-            full = await of.mia.post(of.url, json=request("tasks/send", "t1", message(text)))
-        assert "waiting" in full.json()["error"]["data"]["detail"]
-        after = [await refused_by(of, limit) for limit in ("body", "inbox")]
-        assert after[0] == before[0] + 1
-        assert after[1] >= before[1] + 1
+        await begin(of, of.mia, "t2")  # the agent has as many runs as it may: this one waits
+        await until(partial(_has_open, of, "mia", 2))
+        await of.mia.post(of.url, json=request("tasks/send", "t1", message("one")))
+
+        def hook(name: str) -> Any:
+            config = {"id": name, "taskId": "t1", "url": "http://127.0.0.1:9/hook"}
+            return call("CreateTaskPushNotificationConfig", config)
+
+        assert (await of.mia.post(of.url, json=hook("first"))).status_code == 200
+        beyond = {
+            "tasks": (request("tasks/send", "t3", message("wait")), 429, "A2A_LIMIT_TASKS"),
+            "body": (request("tasks/get", "t1", note="x" * 3000), 413, "A2A_MAX_BODY_BYTES"),
+            "inbox": (request("tasks/send", "t1", message("two")), 200, "2 messages waiting"),
+            "webhooks": (hook("second"), 200, "A2A_PUSH_LIMIT"),
+        }
+        for limit, (body, status, words) in beyond.items():
+            answer = await of.mia.post(of.url, json=body)
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text
+            assert "error" in answer.json(), limit
+        after = {limit: await refused_by(of, limit) for limit in LIMITS}
+        assert [limit for limit in LIMITS if after[limit] <= before[limit]] == []

@@ -230,10 +230,10 @@ def test_a_redis_that_cant_be_reached_is_told_without_its_password(tmp_path: Pat
 
 
 async def test_what_is_wrong_is_found_and_repaired(
-    redis_socket: Path, raw: redis.asyncio.Redis, settings: Settings, tmp_path: Path
+    redis_url: str, raw: redis.asyncio.Redis, settings: Settings, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    told = {"A2A_REDIS_URL": f"unix://{redis_socket}", "A2A_DATA_DIR": str(data)}
+    told = {"A2A_REDIS_URL": redis_url, "A2A_DATA_DIR": str(data)}
     with started("serve", "billing", data_dir=data, A2A_REDIS_URL=told["A2A_REDIS_URL"]) as server:
         async with connected(settings) as manager:
             await accepted(manager)

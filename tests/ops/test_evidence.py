@@ -13,17 +13,21 @@ import orjson
 import pytest
 import redis.asyncio
 
-from a2a_streaming.archive import read_story
+from a2a_streaming.archive import Story, read_story
 from a2a_streaming.archive.shelves import digest_of
 from a2a_streaming.auth import authenticator
+from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.belongings import Keeper
 from a2a_streaming.caller import DEMO_HEADER, Role
 from a2a_streaming.chain import Verified, verify
+from a2a_streaming.errors import Unavailable
 from a2a_streaming.http.app import node_app
 from a2a_streaming.node import Node
-from a2a_streaming.ops import Operations
+from a2a_streaming.ops import Operations, evidence
+from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
-from a2a_streaming.task import Json
+from a2a_streaming.sla import Breach, Facts, Limit
+from a2a_streaming.task import Json, State
 from agents import Scripted, stubborn
 from auth.signing_in import Asking, Customer, Front
 from conftest import serving
@@ -167,8 +171,62 @@ async def test_an_archived_file_is_checked_like_an_export_and_its_task_is_told(
         await raw.delete(*front.node.manager.keys.task(stored)[:5])
         told = await exported(boss, f"/audit/tasks/{stored}")
         assert len(of_kind(told, "event")) == len(story.events)
+        # Operators see it as they see those in Redis, and are noted likewise.
+        one = f"/ops/api/tasks/{stored}"
+        seen = orjson.loads(await fetched(boss, one))
+        assert (seen["meta"]["owner"], seen["meta"]["flags"]) == ("ann", ["archived"])
+        page = orjson.loads(await fetched(boss, f"{one}/events", size="2"))
+        rest = orjson.loads(await fetched(boss, f"{one}/events", after=page["next"]))
+        positions = [event["position"] for event in [*page["events"], *rest["events"]]]
+        assert positions == [str(position) for position, _ in story.events]
+        whole = await fetched(boss, f"{one}/events.jsonl")
+        assert len(whole.splitlines()) == len(positions)
         assert of_kind(told, "access")[-1]["does"] == "audit"
         assert of_kind(await exported(ann, "/audit/tasks/t1"), "snapshot") != []
+
+
+async def test_archived_tasks_are_listed_page_by_page_of_all_or_of_one_owner(
+    settings: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis, tmp_path: Path
+) -> None:
+    async with desk(settings, http, archive_url=f"file://{tmp_path}", auth_keys=False) as front:
+        archive = front.node.archive
+        assert archive is not None
+        for n in range(7):
+            task: Json = {
+                "id": f"t{n}",
+                "status": {"state": "TASK_STATE_COMPLETED", "timestamp": "2026-01-02T00:00:00Z"},
+                "history": [{"role": "ROLE_USER", "parts": [{"text": f"words {n}"}]}],
+            }
+            owner, agent = ("ann", "bob")[n % 2], "asking"
+            story = Story(
+                f"t{n}", owner, agent, "c1", "1.0", State.COMPLETED, 1000, task, Position(9, n + 1)
+            )
+            await archive.put(story, days=n % 3 + 1)
+
+        async def listed(**asked: str) -> list[str]:
+            """All pages' tasks."""
+            found: list[str] = []
+            token = ""
+            while True:
+                path = f"{front.url}/ops/api/tasks"
+                answer = await http.get(path, params={"archived": "true", **asked, "token": token})
+                page = answer.json()
+                assert answer.status_code == 200, page
+                found += [f"{row['id']} {row['text']}" for row in page["tasks"]]
+                if (token := page["next"]) is None:
+                    return found
+
+        everybody = [f"t{n} words {n}" for n in range(7)]
+        all_of_them = await listed(size="2")
+        assert sorted(all_of_them) == everybody
+        assert [int(one[1]) % 3 for one in all_of_them] == [0, 0, 0, 1, 1, 2, 2]  # the next to go
+        assert sorted(await listed(owner="ann", size="3")) == everybody[::2]
+        assert await listed(q="WORDS 4", unchanged="60") == ["t4 words 4"]
+        assert await listed(state="failed", size="1") == []
+        for wrong in ({"silent": "true"}, {"token": "../../x"}, {"archived": "perhaps"}):
+            asked = {"archived": "true", **wrong}
+            answer = await http.get(f"{front.url}/ops/api/tasks", params=asked)
+            assert answer.status_code == 400
 
 
 async def test_all_that_belongs_to_a_customer_is_exported_and_nothing_of_another(
@@ -221,7 +279,8 @@ async def test_all_that_belongs_to_a_customer_is_deleted_and_the_audit_names_the
             if not task.startswith("waits"):
                 await until(lambda task=task: raw.hexists(manager.keys.meta(task), "archived"))
             await fetched(boss, f"/ops/api/tasks/{task}")
-        old = next(task for task in tasks if task.startswith("old"))
+        done, old = (next(t for t in tasks if t.startswith(name)) for name in ("done", "old"))
+        await has_an_alert_and_a_dead_letter(manager, raw, done)
         await raw.delete(*manager.keys.task(old)[:5])
         others = {key async for key in raw.scan_iter(match="*bob*")}
         told = await boss.post(
@@ -260,6 +319,87 @@ async def test_all_that_belongs_to_a_customer_is_deleted_and_the_audit_names_the
         # Asked again there is nothing left.
         again = (await boss.post({"owner": "ann-42"}, "/ops/api/customer/erase")).json()
         assert (again["tasks"], again["archived"], again["keys"]) == (0, 0, 0)
+
+
+async def has_an_alert_and_a_dead_letter(
+    manager: RedisManager, raw: redis.asyncio.Redis, task: str
+) -> None:
+    """As if it had waited for too long, and a webhook of its had been given up."""
+    breach = Breach(
+        Limit(name="slow", measure="total", seconds={"normal": 1}),
+        since=1,
+        allowed=1,
+        number=0,
+        deadline=2,
+    )
+    await manager.alerts.raise_once(task, breach, Facts("asking"), actions=["notify", "cancel"])
+    [alert] = await manager.alerts.page(size=9)
+    await manager.alerts.done(alert.id, "notify", "sent")
+    await raw.hset(manager.keys.push(task), "dead:hook", "{}")  # pyright: ignore[reportGeneralTypeIssues]
+    await raw.zadd(manager.keys.dead_letters, {f"{task} hook": 1})
+    await raw.expire(manager.keys.push(task), 99)
+    await raw.expire(manager.keys.dead_letters, 99)
+
+
+class Failing(Ledger):
+    """Can't be reached at first."""
+
+    async def erase(self, owner: str, tasks: Sequence[str]) -> Mapping[str, int]:
+        first = not self.asked
+        told = await super().erase(owner, tasks)
+        if first:  # it did it, and its answer was lost
+            raise Unavailable("The ledger is away.")
+        return told
+
+
+async def test_a_deletion_that_was_broken_off_goes_on_and_still_knows_which_tasks_there_were(
+    settings: Settings, http: httpx2.AsyncClient, raw: redis.asyncio.Redis
+) -> None:
+    ledger = Failing()
+    async with desk(settings, http, ledger, auth_keys=False) as front:
+        keys = front.node.manager.keys
+        for name in ("t1", "t2"):
+            asked = request("tasks/send", name, message("go"))
+            await http.post(f"{front.url}/", json=asked, headers=ANN)
+        tasks = await stored_of(front, "ann")
+        url = f"{front.url}/ops/api/customer/erase"
+        broken = await http.post(url, json={"owner": "ann"})
+        assert broken.status_code == 503
+        assert await stored_of(front, "ann") == []
+        assert await raw.exists(keys.erasing("ann"), keys.erased("ann")) == 2
+        told = (await http.post(url, json={"owner": "ann"})).json()
+        assert told["tasks"] == 2
+        assert sorted(ledger.asked) == sorted([*tasks, *tasks])
+        assert not await raw.exists(keys.erasing("ann"), keys.erased("ann"))
+        entries = [one async for one in front.node.manager.audit.trail()]
+        did = [one.fields["does"] for one in entries if one.fields["owner"] == told["alias"]]
+        assert did == ["erase customer", "erased customer"]
+
+
+async def test_a_deletion_that_takes_longer_than_a_request_may_says_how_far_it_is_until_all_is_done(
+    settings: Settings,
+    http: httpx2.AsyncClient,
+    raw: redis.asyncio.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "PATIENCE", 0.0)
+    async with desk(settings, http, Ledger(), auth_keys=False) as front:
+        of_ann = front.node.manager.keys.index("owner", "ann")
+        await raw.zadd(of_ann, {f"t{n}": n for n in range(100)})  # as expired tasks leave it
+        await raw.expire(of_ann, 99)
+        said: list[tuple[int, str, int, int]] = []
+        while True:
+            answer = await http.post(f"{front.url}/ops/api/customer/erase", json={"owner": "ann"})
+            told = answer.json()
+            if answer.status_code == 200:
+                break
+            said.append((answer.status_code, told["at"], told["left"], told["tasks"]))
+        assert said == [
+            *((202, "tasks", left, 100 - left) for left in (68, 36, 4)),
+            *((202, "alerts", left, 100) for left in (68, 36, 4)),
+            *((202, "audit", 0, 100) for _ in range(2)),  # what was redacted is looked at once more
+        ]
+        assert (told["tasks"], told["records"]) == (100, {"ledger": {"line": 1}})
 
 
 def files_of(archive: Path) -> bytes:

@@ -90,10 +90,10 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"beat_seconds": 0.2})
 
 
-def two(redis_socket: Path, tmp_path: Path) -> Any:
+def two(redis_url: str, tmp_path: Path) -> Any:
     """A front and a worker, in processes of their own."""
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_BEAT_SECONDS": "0.2",
         "A2A_LEASE_SECONDS": "2",
         "A2A_SILENT_SECONDS": "1",
@@ -117,10 +117,10 @@ async def test_two_processes_are_seen_with_what_they_do_and_one_that_is_killed_i
     http: httpx2.AsyncClient,
     settings: Settings,
     raw: redis.asyncio.Redis,
-    redis_socket: Path,
+    redis_url: str,
     tmp_path: Path,
 ) -> None:
-    one, other = two(redis_socket, tmp_path)
+    one, other = two(redis_url, tmp_path)
     with one as front, other as worker:
         ops = Ops(http, front.url, {})
         texts = ["done", "ask", "fail", "hang"]
@@ -333,9 +333,9 @@ async def _looks(run: Any) -> None:
 
 
 async def test_operators_try_again_cancel_and_hand_over_what_runs_in_another_process(
-    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
-    one, other = two(redis_socket, tmp_path)
+    one, other = two(redis_url, tmp_path)
     with one as front, other as worker:
         ops = Ops(http, front.url, {})
         for task in ("again", "stop", "hand", "frozen"):
@@ -350,7 +350,7 @@ async def test_operators_try_again_cancel_and_hand_over_what_runs_in_another_pro
         assert handed["task"]["status"]["message"]["parts"] == [{"text": "handed over: too slow"}]
         assert handed["task"]["metadata"]["escalated"]["reason"] == "too slow"
         worker.process.send_signal(signal.SIGSTOP)  # it hangs, and renews no lease
-        told: dict[str, Any] = {"A2A_REDIS_URL": f"unix://{redis_socket}", "A2A_LEASE_SECONDS": "2"}
+        told: dict[str, Any] = {"A2A_REDIS_URL": redis_url, "A2A_LEASE_SECONDS": "2"}
         with started("serve", APP, data_dir=tmp_path / "next", **told):
             await ops.post("tasks/frozen/escalate", reason="frozen")
             await ops.until("frozen", "input-required")

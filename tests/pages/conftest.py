@@ -112,10 +112,9 @@ async def chromium_pages(chromium: Browser, profile_page: Page) -> AsyncIterator
 
 
 @pytest.fixture(scope="session")
-def stage(filled: Filled, redis_socket: Path, request: pytest.FixtureRequest) -> Stage:
+def stage(filled: Filled, redis_url: str, request: pytest.FixtureRequest) -> Stage:
     """What platforms stand on."""
-    url = f"unix://{redis_socket}"
-    return Stage(filled, url, lambda: request.getfixturevalue("postgresql_url"))
+    return Stage(filled, redis_url, lambda: request.getfixturevalue("postgresql_url"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from chaos.proxy import Proxy
 from conversations.stage import Stage
@@ -115,6 +115,28 @@ async def test_what_another_device_asks_is_shown_here_too(
         await one.page.get_by_role("button", name="New conversation").click()
         await one.say("Hello")
         await expect(other.page.locator("#history li")).to_have_count(2)
+
+
+async def test_tabs_whose_shared_worker_ends_go_on_without_a_gap_or_a_double(
+    stage: Stage, visit: Visit, chromium: Browser, tmp_path: Path
+) -> None:
+    async with parcels(stage, tmp_path) as on:
+        chat = await _asked(visit, on.url)
+        other = Chat(await visit(chat.page.url))
+        await expect(other.page.locator("task-artifact .text")).to_have_text(HALF.strip())
+        await _end_shared_worker(chromium)
+        on.let_on()
+        await _is_told_whole(chat, on.url)
+        await _is_told_whole(other, on.url)
+
+
+async def _end_shared_worker(chromium: Browser) -> None:
+    """End the one shared worker, as if it had crashed."""
+    devtools = await chromium.new_browser_cdp_session()
+    targets = (await devtools.send("Target.getTargets"))["targetInfos"]
+    [worker] = [one["targetId"] for one in targets if one["type"] == "shared_worker"]
+    await devtools.send("Target.closeTarget", {"targetId": worker})
+    await devtools.detach()
 
 
 async def test_a_tab_that_is_closed_leaves_the_stream_to_the_other(

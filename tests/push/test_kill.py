@@ -18,10 +18,10 @@ APP = "apps.overseen:OverseenAgent"
 
 
 async def test_whoever_comes_after_a_killed_process_tells_what_it_didnt(
-    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     told: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_PUSH_PRIVATE": "true",
         "A2A_LEASE_SECONDS": "1",
         "A2A_PUSH_CONCURRENCY": "32",

@@ -24,9 +24,10 @@ from a2a_streaming import Run, agent_card
 from a2a_streaming.alerting import DeadlineWatch, Doing
 from a2a_streaming.alerting.watch import RAISED
 from a2a_streaming.backbone.alerts import Alert
-from a2a_streaming.caller import ANYBODY
+from a2a_streaming.caller import ANYBODY, Caller, Role
 from a2a_streaming.event import text_part
 from a2a_streaming.http.app import node_app
+from a2a_streaming.intervening import Interventions
 from a2a_streaming.ops import Operations
 from a2a_streaming.settings import Settings
 from a2a_streaming.sla import Waiting
@@ -279,6 +280,34 @@ async def test_a_limit_for_urgent_tasks_is_for_those_alone_whose_metadata_say_so
         assert (await listed(desk))["usual"] > await now_ms(raw)
 
 
+@pytest.mark.parametrize(
+    ("caller", "allowed", "given"),
+    [
+        (ANYBODY, "normal", "normal"),
+        (Caller("mia"), "high", "high"),
+        (Caller("mia"), "urgent", "urgent"),
+        (Caller("mia", Role.SERVICE, actor="intent"), "normal", "urgent"),
+        (Caller("", Role.OPERATOR), "normal", "urgent"),
+    ],
+)
+async def test_customers_give_their_tasks_no_higher_priority_than_they_may(
+    settings: Settings, raw: redis.asyncio.Redis, caller: Caller, allowed: str, given: str
+) -> None:
+    bound = settings.model_copy(update={"client_priority": allowed})
+    async with working(bound, raw, says_nothing, role="front") as desk:
+        for task, asked, got in (("t1", "urgent", given), ("t2", "low", "low")):
+            await desk.service.send(
+                [text_part("hello")],
+                caller=caller,
+                task_id=task,
+                context=None,
+                task_metadata={"priority": asked, "more": 1},
+                dialect="0.1",
+            )
+            told = await desk.service.get(task, caller=caller)
+            assert told["metadata"] == {"priority": got, "more": 1}
+
+
 # Waits for a person
 
 
@@ -344,6 +373,13 @@ class Handing(Scripted):
 
     async def escalate(self, run: Run, reason: str) -> None:
         await run.input_required(f"a person comes: {reason}")
+
+
+class Hanging(Handing):
+    """Works for ever, in whichever attempt."""
+
+    async def run(self, run: Run) -> None:
+        await says_nothing(run)
 
 
 @asynccontextmanager
@@ -481,6 +517,51 @@ async def test_what_a_process_had_to_do_that_died_another_one_does(
         await raw.zadd(desk.manager.keys.to_do, {f"{alert} {does}": 0})  # it holds it no more
         async with doing(desk):
             await desk.until(State.CANCELED)
+
+
+@pytest.mark.parametrize("does", ["retry", "escalate"])
+async def test_what_a_process_did_that_died_before_it_said_so_isnt_done_again(
+    settings: Settings, raw: redis.asyncio.Redis, tmp_path: Path, does: str
+) -> None:
+    limits = limited(settings, tmp_path, limit("total", actions=[does]))
+    async with working(limits, raw, Hanging(), role="worker") as desk:
+        await desk.send()
+        await is_working(desk)
+        await can_escalate(desk)
+        await age(desk)
+        await DeadlineWatch(desk.manager).look()
+        [(alert, _)] = await desk.manager.alerts.claim(seconds=60, count=10)
+        dies = Interventions(desk.manager, desk.node.feeds)
+        meta = desk.manager.keys.meta("t1")
+        epoch = await raw.hget(meta, "epoch")  # pyright: ignore[reportGeneralTypeIssues]
+        if does == "retry":
+            await dies.retry("t1", asked=alert)
+            await until(lambda: _differs(raw, meta, epoch))
+        else:
+            await dies.escalate("t1", by="(sla)", reason="too long", asked=alert)
+            await desk.until(State.INPUT_REQUIRED)
+        await until(lambda: _is_released_or_held(raw, meta, held=does == "retry"))
+        after = await raw.hgetall(meta)  # pyright: ignore[reportGeneralTypeIssues]
+        await raw.zadd(desk.manager.keys.to_do, {f"{alert} {does}": 0})  # it holds it no more
+        async with doing(desk):
+
+            async def is_done() -> Any:
+                [one] = await raised(desk)
+                return one.did.get(does)
+
+            assert (await until(is_done))["outcome"] == "done before"
+        again = await raw.hgetall(meta)  # pyright: ignore[reportGeneralTypeIssues]
+        assert {k: again.get(k) for k in (b"epoch", b"escalate", b"state")} == {
+            k: after.get(k) for k in (b"epoch", b"escalate", b"state")
+        }
+
+
+async def _differs(raw: redis.asyncio.Redis, meta: str, epoch: Any) -> bool:
+    return await raw.hget(meta, "epoch") != epoch  # pyright: ignore[reportGeneralTypeIssues]
+
+
+async def _is_released_or_held(raw: redis.asyncio.Redis, meta: str, *, held: bool) -> bool:
+    return bool(await raw.hexists(meta, "holder")) is held  # pyright: ignore[reportGeneralTypeIssues]
 
 
 # The webhook

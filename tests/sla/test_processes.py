@@ -44,7 +44,7 @@ async def works_for_ever(run: Run) -> None:
 
 
 async def test_when_one_of_two_is_killed_each_deadline_and_repeat_is_raised_once_and_all_are_told(
-    settings: Settings, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    settings: Settings, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     told: Counter[str] = Counter()
 
@@ -55,7 +55,7 @@ async def test_when_one_of_two_is_killed_each_deadline_and_repeat_is_raised_once
     app = Starlette(routes=[Route("/hook", take, methods=["POST"])])
     file = tmp_path / "sla.toml"
     environment: dict[str, Any] = {
-        "A2A_REDIS_URL": f"unix://{redis_socket}",
+        "A2A_REDIS_URL": redis_url,
         "A2A_SLA": str(file),
         "A2A_SLA_SECRET": SECRET,
         "A2A_LOG_LEVEL": "error",  # nobody reads what they say
@@ -106,13 +106,13 @@ async def test_when_one_of_two_is_killed_each_deadline_and_repeat_is_raised_once
 
 
 def test_limits_that_cant_be_read_are_said_before_anything_starts(
-    redis_socket: Path, tmp_path: Path
+    redis_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "sla.toml"
     file.write_text('[[limits]]\nname = "slow"\nmeasure = "works"\nseconds = 1\n')
     ended = ran(
         *("ops", "--port", str(free_port())),
-        A2A_REDIS_URL=f"unix://{redis_socket}",
+        A2A_REDIS_URL=redis_url,
         A2A_SLA=str(file),
         A2A_DATA_DIR=str(tmp_path),
     )

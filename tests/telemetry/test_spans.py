@@ -152,7 +152,7 @@ async def test_a_post_to_a_webhook_is_in_the_requests_trace_and_its_receiver_is_
     assert {headers["traceparent"].split("-")[1] for _, headers, _ in receiver.taken} == {TRACE}
 
 
-async def test_without_traces_nothing_is_noted_with_messages(
+async def test_without_traces_what_a_client_has_brought_is_noted_as_it_came_and_nothing_else(
     settings: Settings, http: httpx2.AsyncClient, spans: Spans
 ) -> None:
     async with serving_both(Failing(), settings) as both:
@@ -160,5 +160,6 @@ async def test_without_traces_nothing_is_noted_with_messages(
         [(_, task)] = await both.node.manager.index.tasks([("agent", "failing")])
         snapshot = await both.node.manager.snapshots.get(task)
     assert snapshot is not None
-    assert "metadata" not in snapshot.task["history"][0]
+    [notes] = snapshot.task["history"][0]["metadata"].values()
+    assert notes == {"trace": {"traceparent": TRACEPARENT}}
     assert spans() == []

@@ -17,11 +17,11 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra `telemetry` isn't ins
 
 
 async def test_a_customers_request_is_one_trace_down_to_the_systems_of_record(
-    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     words = "Please refund the baggage fee for MT4821"
     async with collecting() as collector:
-        store: Any = {"A2A_REDIS_URL": f"unix://{redis_socket}", **exporting(collector)}
+        store: Any = {"A2A_REDIS_URL": redis_url, **exporting(collector)}
         with started("up", data_dir=tmp_path, **store) as up:
             body = request("tasks/sendSubscribe", "t1", message(words))
             headers = {"traceparent": TRACEPARENT}
@@ -50,13 +50,13 @@ async def test_a_customers_request_is_one_trace_down_to_the_systems_of_record(
 
 
 async def test_an_attempt_in_another_process_is_in_the_same_trace(
-    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_socket: Path, tmp_path: Path
+    http: httpx2.AsyncClient, raw: redis.asyncio.Redis, redis_url: str, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"
     app = "apps.stepping:SteppingAgent"
     async with collecting() as collector:
         told: Any = {
-            "A2A_REDIS_URL": f"unix://{redis_socket}",
+            "A2A_REDIS_URL": redis_url,
             "A2A_LEASE_SECONDS": "1",
             "STEPPING_NOTES": str(notes),
             **exporting(collector),

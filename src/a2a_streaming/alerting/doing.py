@@ -1,7 +1,8 @@
 """Does what is to be done about alerts: tells the webhook, and intervenes in tasks.
 
-Each is done at least once, whoever dies: who does it holds it, and another process takes it when it isn't held any
-more. What intervenes looks first whether the limit is still exceeded, so nothing is done to a task that has moved on.
+Each is done, whoever dies: who does it holds it, and another process takes it when it isn't held any more. The webhook may
+be told twice, under one id; tasks are intervened in under the alert's id, once. What intervenes looks first whether the
+limit is still exceeded, so nothing is done to a task that has moved on.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ class Doing:
     async def _intervention(self, alert: Alert, does: Does, reason: str) -> str:
         match does:
             case "retry":
-                return await self._interventions.retry(alert.task)
+                return await self._interventions.retry(alert.task, asked=alert.id)
             case "cancel":
                 return await self._interventions.cancel(alert.task)
             case _:
@@ -176,12 +177,14 @@ class Doing:
     async def _escalate(self, alert: Alert, reason: str) -> str:
         """Have a task handed over or, if its agent doesn't hand over, the task for which it works."""
         try:
-            return await self._interventions.escalate(alert.task, by=WHO, reason=reason)
+            return await self._interventions.escalate(
+                alert.task, by=WHO, reason=reason, asked=alert.id
+            )
         except UnsupportedOperation:
             parent = await self._parent(alert.task) if await self._is_exceeded(alert) else None
             if parent is None:
                 raise
-            done = await self._interventions.escalate(parent, by=WHO, reason=reason)
+            done = await self._interventions.escalate(parent, by=WHO, reason=reason, asked=alert.id)
             return f"{done}: {parent}"
 
     async def _parent(self, task_id: str) -> str | None:

@@ -95,9 +95,11 @@ class BucketStorage:
         except FileNotFoundError:
             return
 
-    async def first(self, folder: str, *, count: int) -> list[str]:
+    async def first(self, folder: str, *, count: int, after: str = "") -> list[str]:
         """Return paths in a folder, in the order in which buckets list: by name."""
-        pages = self._library.list(self._store, prefix=f"{folder}/", chunk_size=count)
+        pages = self._library.list(
+            self._store, prefix=f"{folder}/", offset=after or None, chunk_size=count
+        )
         page = await self._asked(_first(pages))
         return [one["path"] for one in page]
 

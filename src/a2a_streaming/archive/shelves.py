@@ -18,6 +18,8 @@ _log = get_logger(__name__)
 
 _AT_ONCE = 500
 """Paths that are asked for at once."""
+_READ_AT_ONCE = 8
+"""Stories that are read at once."""
 
 
 class Archive:
@@ -112,6 +114,28 @@ class Archive:
         paths = await self._storage.first(_of_owner(owner), count=_EVERY)
         return [path.rpartition("/")[2] for path in paths]
 
+    async def page(self, owner: str | None, *, after: str, count: int) -> tuple[list[Story], str]:
+        """Return stories: an owner's, or all, those first whose time is over first.
+
+        Args:
+            owner: Whose; None for everybody's.
+            after: Where the page begins, as the one before said; empty for the first.
+            count: How many are looked at.
+
+        Returns:
+            The stories, and where the next page begins; empty for the latter: there are no more.
+        """
+        folder = "expires" if owner is None else _of_owner(owner)
+        begin = f"{folder}/{after}" if after else ""
+        paths = await self._storage.first(folder, count=count, after=begin)
+        stories: list[Story] = []
+        for start in range(0, len(paths), _READ_AT_ONCE):
+            digests = [path.rpartition("/")[2] for path in paths[start : start + _READ_AT_ONCE]]
+            found = await asyncio.gather(*map(self.at, digests))
+            stories += [story for story in found if story is not None]
+        more = len(paths) == count
+        return stories, paths[-1].removeprefix(f"{folder}/") if more else ""
+
     async def forget(self, digest: str, owner: str) -> None:
         """Remove a task.
 
@@ -122,19 +146,6 @@ class Archive:
         await self._storage.delete(_path(digest))
         # Last: who is killed before has still told whose it was. The day's marker goes on its day.
         await self._storage.delete(f"{_of_owner(owner)}/{digest}")
-
-    async def forget_owner(self, owner: str) -> int:
-        """Remove all of an owner's tasks; returns how many.
-
-        Args:
-            owner: The owner.
-        """
-        count = 0
-        while found := await self._storage.first(_of_owner(owner), count=_AT_ONCE):
-            for path in found:
-                await self.forget(path.rpartition("/")[2], owner)
-            count += len(found)
-        return count
 
     async def expire(self, today: date | None = None) -> int:
         """Remove the tasks whose time is over; returns how many.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -39,12 +39,13 @@ class Storage(Protocol):
         """Remove an object, if it is there."""
         ...
 
-    async def first(self, folder: str, *, count: int) -> list[str]:
+    async def first(self, folder: str, *, count: int, after: str = "") -> list[str]:
         """Return the paths of what is in a folder and its folders, the first so many in order.
 
         Args:
             folder: The folder, without `/` at its end.
             count: The most paths.
+            after: The path behind which they begin; empty for the folder's first.
         """
         ...
 
@@ -71,9 +72,9 @@ class FileStorage:
         """Remove a file."""
         await _asked(_remove, self._root / path)
 
-    async def first(self, folder: str, *, count: int) -> list[str]:
+    async def first(self, folder: str, *, count: int, after: str = "") -> list[str]:
         """Return paths in a folder."""
-        return await _asked(self._first, folder, count)
+        return await _asked(self._first, folder, count, after)
 
     def _put(self, place: Path, data: bytes) -> None:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,9 +94,10 @@ class FileStorage:
         finally:
             os.close(folder)
 
-    def _first(self, folder: str, count: int) -> list[str]:
+    def _first(self, folder: str, count: int, after: str) -> list[str]:
         found: list[str] = []
-        for path in _walk(self._root / folder):
+        behind = after.removeprefix(f"{folder}/").split("/") if after else []
+        for path in _walk(self._root / folder, behind):
             if len(found) == count:
                 break
             found.append(path.relative_to(self._root).as_posix())
@@ -129,8 +131,14 @@ def _remove(place: Path) -> None:
     place.unlink(missing_ok=True)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Return the files in a folder and its folders, in order; folders that are empty are removed on the way."""
+def _walk(folder: Path, after: Sequence[str] = ()) -> Iterator[Path]:
+    """Return the files in a folder and its folders, in order; folders that are empty are removed on the way.
+
+    Args:
+        folder: The folder.
+        after: The names of the path, from there on, behind which they begin; none for the first.
+    """
+    begin = after[0] if after else ""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names alone, without an object for each
     except FileNotFoundError:
@@ -141,8 +149,10 @@ def _walk(folder: Path) -> Iterator[Path]:
     for name in names:
         if name.startswith("."):  # being written, or left behind by who was killed while writing
             continue
+        if name < begin or (name == begin and len(after) == 1):
+            continue
         place = folder / name
         if place.is_dir():
-            yield from _walk(place)
+            yield from _walk(place, after[1:] if name == begin else ())
         else:
             yield place

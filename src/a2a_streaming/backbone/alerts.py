@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from a2a_streaming.backbone.claims import claim_due
 from a2a_streaming.backbone.connection import Command, Script, Store
-from a2a_streaming.backbone.deadlines import acknowledging, claim_due
+from a2a_streaming.backbone.deadlines import acknowledging
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 from a2a_streaming.sla import Breach, Does, Facts
@@ -22,6 +23,7 @@ from a2a_streaming.task import Json
 
 _RAISE = Script("alert_raise")
 _DID, _TRIED, _SEEN = "did:", "tried:", "seen"
+_ALERT = "i:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,29 @@ class Alerts:
                 ["ZREM", self._keys.to_do, f"{alert_id} {does}"],
             ]
         )
+
+    async def forget(self, task_id: str) -> None:
+        """Delete a task's alerts, and what was noted of it; what was to be done about them isn't done any more.
+
+        Args:
+            task_id: The task, by its stored id.
+
+        Raises:
+            Unavailable: Redis is away: a part of it may be done.
+        """
+        keys, raised = self._keys, self._keys.raised(task_id)
+        fields = await self._store.call("HKEYS", raised)
+        ids = [one.decode()[len(_ALERT) :] for one in fields if one.startswith(_ALERT.encode())]
+        commands: list[Command] = [["ZREM", keys.due, task_id]]
+        for one in ids:
+            commands += [
+                ["ZREM", keys.to_do, *(f"{one} {does}" for does in _DOES)],
+                ["ZREM", keys.unseen, one],
+                ["XDEL", keys.alerts, one],
+                ["DEL", keys.alert(one)],
+            ]
+        await self._store.pipeline(commands)
+        await self._store.call("DEL", raised)  # last: it says which there are
 
     async def _several(self, ids: Sequence[str]) -> list[Alert]:
         commands: list[Command] = [["XRANGE", self._keys.alerts, one, one] for one in ids]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
@@ -33,6 +32,18 @@ class Entry(NamedTuple):
     def at(self) -> int:
         """When it was noted, ms since 1970; also if it was redacted later."""
         return int(self.fields.get("at") or self.id.partition("-")[0])
+
+
+class Redacted(NamedTuple):
+    """What came of redacting a page.
+
+    Args:
+        redacted: How many entries were changed.
+        after: The page's last entry.
+    """
+
+    redacted: int
+    after: str
 
 
 class Audit:
@@ -109,30 +120,32 @@ class Audit:
                 yield entry
             after = entries[-1].id
 
-    async def redact(self, owner: str) -> tuple[str, int]:
-        """Redact what was noted of an owner: what was done, when and by whom stays; whose it was, which task and why go.
+    async def redact(self, owner: str, alias: str, *, after: str = "") -> Redacted | None:
+        """Redact a page of what was noted, where it is of an owner.
 
-        May be called again; the cost grows with the whole trail.
+        What was done, when and by whom stays; whose it was, which task and why go. May be called again; the cost of all pages grows with the whole trail.
 
         Args:
             owner: The owner; not empty.
+            alias: What stands in their name's place from then on.
+            after: The last entry of the page before; empty for the first.
 
         Returns:
-            What stands in their name's place, and how many entries were changed.
+            What came of it; None if there was no such page.
 
         Raises:
             Unavailable: Redis is away: a part of it may be done.
         """
-        alias = f"{ERASED}-{secrets.token_hex(6)}"
+        entries = await self._read(self._keys.audit, f"({after}" if after else "-", _PAGE)
         count = 0
-        async for entry in self.trail():
+        for entry in entries:
             if owner not in (entry.fields.get("owner"), entry.fields.get("actor")):
                 continue
             fields = _redacted(entry, owner, alias)
             flat = [part for pair in fields.items() for part in pair]
             args: Command = [entry.id, self._lifetime, *flat]
             count += bool(await self._store.script(_REDACT, [self._keys.audit], args))
-        return alias, count
+        return Redacted(count, entries[-1].id) if entries else None
 
     async def forget(self, task_id: str) -> None:
         """Forget what was noted of one task, beside the trail.

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import ssl
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
 from a2a_streaming.backbone.link import Address, Command, CommandFailed, Link, LinkLost
+from a2a_streaming.backbone.product import is_too_old, parse_info, product_of, version_of
 from a2a_streaming.errors import StoreUnavailable, Unavailable
 
 __all__ = ["Command", "CommandFailed", "Link", "LinkLost", "Script", "Store"]
@@ -171,25 +173,36 @@ class Store:
         Raises:
             StoreUnavailable: It doesn't; the message says what to do.
         """
-        where = _without_password(self.url)
+        where = _without_secrets(self.url)
         try:
             await self.call("PING")
         except Unavailable as error:
+            cause = error.__cause__
+            remedy = "Start it, correct A2A_REDIS_URL, or leave A2A_REDIS_URL empty to use the embedded store."
+            if isinstance(cause, ssl.SSLError):
+                remedy = (
+                    "It and we don't trust each other: ssl_ca_certs in A2A_REDIS_URL must name the authority that has "
+                    "signed its certificate, which must be for this host; where it asks for ours, ssl_certfile and "
+                    "ssl_keyfile must name one that its own authority has signed."
+                )
             raise StoreUnavailable(
-                f"Redis at {where} can't be reached ({error.__cause__}). Start it, correct "
-                "A2A_REDIS_URL, or leave A2A_REDIS_URL empty to use the embedded store."
+                f"Redis at {where} can't be reached ({cause}). {remedy}"
             ) from error
         except CommandFailed as error:
             raise StoreUnavailable(
                 f"Redis at {where} refused us ({error.reason}). Correct the user and password in A2A_REDIS_URL."
             ) from error
         try:
-            reply = await self.call("CONFIG", "GET", "maxmemory*")
+            info = parse_info(await self.call("INFO"))
         except CommandFailed:
-            return  # managed services forbid CONFIG
-        found = {bytes(reply[i]): bytes(reply[i + 1]) for i in range(0, len(reply), 2)}
-        policy = found.get(b"maxmemory-policy", b"noeviction").decode()
-        if policy != "noeviction" and found.get(b"maxmemory", b"0") != b"0":
+            return  # it may not be asked
+        if is_too_old(info):
+            raise StoreUnavailable(
+                f"{product_of(info).capitalize()} {version_of(info)} at {where} is too old. "
+                "Use Redis 6.2 or later, or Valkey."
+            )
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction" and info.get("maxmemory", "0") != "0":
             raise StoreUnavailable(
                 f"Redis at {where} would evict tasks when it is full (maxmemory-policy {policy}). "
                 "Set maxmemory-policy to noeviction, or use another Redis."
@@ -226,6 +239,7 @@ class Store:
             await link.aclose()
 
 
-def _without_password(url: str) -> str:
+def _without_secrets(url: str) -> str:
+    """Return an address without its user, password and options, which may hold one, too."""
     scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"

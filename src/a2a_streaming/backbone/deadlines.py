@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-from a2a_streaming.backbone.connection import Command, CommandFailed, Script, Store
+from a2a_streaming.backbone.claims import claim_due
+from a2a_streaming.backbone.connection import Command, CommandFailed, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.snapshots import Snapshots
 from a2a_streaming.position import Position
@@ -33,7 +34,6 @@ from a2a_streaming.sla import (
 )
 from a2a_streaming.task import HANDOVER, Json, State
 
-_CLAIM = Script("due_claim")
 _FIELDS = ("agent", "context", "state", "created", "since", "last", "terminal")
 _HUMAN, _NUMBER, _ACKNOWLEDGED = "human", "n:", "a:"
 PRIORITY = "priority"
@@ -195,22 +195,6 @@ class Deadlines:
     def _was_raised(self, waiting: Waiting, raised: Raised) -> bool:
         limits = [limit for limit in self.policy.limits if limit.measure == "human"]
         return any(occasion(limit.name, waiting.since) in raised.numbers for limit in limits)
-
-
-async def claim_due(store: Store, key: str, *, seconds: float, count: int) -> tuple[int, list[str]]:
-    """Take what is due on a list; returns the time, ms since 1970, and what was taken.
-
-    Args:
-        store: Redis.
-        key: The list.
-        seconds: For how long nobody else takes it.
-        count: The most to take.
-
-    Raises:
-        Unavailable: Redis is away.
-    """
-    now, *due = await store.script(_CLAIM, [key], [int(seconds * 1000), count])
-    return int(now), [one.decode() for one in due]
 
 
 def acknowledging(keys: Keys, task_id: str, limit: str, since: int) -> list[Command]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from a2a_streaming.backbone.claims import claim_due
 from a2a_streaming.backbone.connection import Command, CommandFailed, Script, Store
 from a2a_streaming.backbone.index import forgetting
 from a2a_streaming.backbone.keys import Keys
@@ -15,7 +16,7 @@ from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import State
 
-_CLAIM, _ARCHIVED = Script("ended_claim"), Script("archived")
+_ARCHIVED = Script("archived")
 _FIELDS = ("owner", "agent", "context", "dialect", "state", "last", "terminal", "answer", "created", "archived")  # fmt: skip
 _HOUR = 3600
 
@@ -70,8 +71,8 @@ class Ended:
         Raises:
             Unavailable: Redis is away.
         """
-        taken = await self._store.script(_CLAIM, [self._keys.ended], [int(seconds * 1000), count])
-        return [task.decode() for task in taken]
+        _, taken = await claim_due(self._store, self._keys.ended, seconds=seconds, count=count)
+        return taken
 
     async def about(self, task_id: str) -> EndedTask | None:
         """Return what is known of a task; None if it is gone, or hasn't ended.
@@ -164,8 +165,13 @@ class Ended:
         keys = self._keys
         lists = forgetting(keys, task_id, owner=owner, context=context, agent=agent)
         task = [*keys.task(task_id)[:5], keys.push(task_id)]
+        fields = await self._store.call("HKEYS", keys.push(task_id))
+        dead = [
+            field.decode().removeprefix("dead:") for field in fields if field.startswith(b"dead:")
+        ]
         replies = await self._store.pipeline(
             [
+                *(["ZREM", keys.dead_letters, f"{task_id} {webhook}"] for webhook in dead),
                 ["DEL", *task],  # in one: nobody sees a part of it
                 ["DEL", keys.subscriptions(task_id)],
                 *lists,

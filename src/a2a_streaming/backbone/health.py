@@ -12,6 +12,7 @@ from a2a_streaming.backbone.connection import CommandFailed, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.kinds import Kinds
 from a2a_streaming.backbone.nodes import lifetime_ms
+from a2a_streaming.backbone.product import is_too_old, parse_info, product_of, version_of
 from a2a_streaming.settings import Settings
 from a2a_streaming.task import Json
 
@@ -39,12 +40,17 @@ class RedisFacts:
     @property
     def product(self) -> str:
         """What it calls itself: `redis` or `valkey`."""
-        return self.info.get("server_name", "redis")
+        return product_of(self.info)
 
     @property
     def version(self) -> str:
         """Its version."""
-        return self.info.get(f"{self.product}_version") or self.info.get("redis_version", "?")
+        return version_of(self.info)
+
+    @property
+    def too_old(self) -> bool:
+        """Whether it lacks what is asked of it."""
+        return is_too_old(self.info)
 
 
 class NodeFacts(NamedTuple):
@@ -107,12 +113,9 @@ class Health:
 
     async def _info(self) -> dict[str, str]:
         try:
-            reply: Any = await self._store.call("INFO")
+            return parse_info(await self._store.call("INFO"))
         except CommandFailed:
             return {}
-        text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
-        pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
-        return {name: value for name, colon, value in pairs if colon}
 
     async def _config(self) -> dict[str, str] | None:
         found: dict[str, str] = {}

@@ -24,7 +24,7 @@ class Escalation:
     """What an agent is asked when a task is to be escalated.
 
     Args:
-        id: Its own id: asked again later, it is another.
+        id: Its own id: asked again under the same, it is done once.
         by: Who asks, as audits name them; empty without authentication.
         reason: Why, in words for the person who takes over.
         at: When, ms since 1970.
@@ -36,9 +36,9 @@ class Escalation:
     at: int
 
     @classmethod
-    def new(cls, by: str, reason: str) -> Escalation:
-        """Make one; arguments as above."""
-        return cls(uuid.uuid4().hex, by, reason, time.time_ns() // 1_000_000)
+    def new(cls, by: str, reason: str, *, id: str = "") -> Escalation:  # noqa: A002 - what it is called
+        """Make one; arguments as above, without an id one of its own."""
+        return cls(id or uuid.uuid4().hex, by, reason, time.time_ns() // 1_000_000)
 
     def told(self) -> Json:
         """Return it as the task's metadata tell it, under `ESCALATED`."""
@@ -49,7 +49,7 @@ ESCALATED = "escalated"
 """Key in a task's metadata that tells who had it escalated, and why."""
 
 Code: TypeAlias = Literal[
-    "GONE", "DAMAGED", "TERMINAL", "ONCE", "IDLE", "WAITING", "REVOKED", "ASKED"
+    "GONE", "DAMAGED", "TERMINAL", "ONCE", "IDLE", "WAITING", "REVOKED", "ASKED", "DONE"
 ]
 
 
@@ -80,17 +80,18 @@ class Interventions:
         self._store = store
         self._keys = keys
 
-    async def revoke(self, task_id: str, *, once: str) -> Outcome:
+    async def revoke(self, task_id: str, *, once: str, asked: str = "") -> Outcome:
         """Take a task's lease away, and tell its holder, so that another attempt begins when a worker is woken.
 
         Args:
             task_id: The task.
             once: The step by which an agent that can't be run twice marks that it has begun to emit.
+            asked: An id: asked again under the same, it is done once; empty if who asks again means it.
 
         Raises:
             Unavailable: Redis is away.
         """
-        code, *rest = await self._store.script(_REVOKE, self._keys.task(task_id)[:5], [once])
+        code, *rest = await self._store.script(_REVOKE, self._keys.task(task_id)[:5], [once, asked])
         if code == b"REVOKED":
             # It finds out by itself when it renews, or writes: this is only sooner.
             await self._store.call("PUBLISH", self._keys.control, f"retry {task_id}")
@@ -108,7 +109,7 @@ class Interventions:
             Unavailable: Redis is away.
         """
         code, *rest = await self._store.script(
-            _ESCALATE, self._keys.task(task_id)[:3], [orjson.dumps(asdict(asked))]
+            _ESCALATE, self._keys.task(task_id)[:3], [orjson.dumps(asdict(asked)), asked.id]
         )
         if code == b"TERMINAL":
             return Outcome("TERMINAL", State(rest[0].decode()))

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import orjson
 
 from a2a_streaming.backbone.connection import Command, CommandFailed, Store
 from a2a_streaming.backbone.keys import WORKERS, Keys, KeySpec
 from a2a_streaming.backbone.kinds import TYPES, Kinds
+from a2a_streaming.backbone.outbox import Outbox
 from a2a_streaming.backbone.work import Work
 from a2a_streaming.settings import Settings
 
@@ -38,7 +41,8 @@ _LISTS = frozenset(
 """Lists that nobody else keeps clean: who reads other ones takes off what is over."""
 
 Cleaned = Counter[str]
-"""How much was cleaned up, by what: `tasks` (on lists), `watchers`, `workers`, `nodes`, `keys` (that had no lifetime)."""
+"""How much was cleaned up, by what: `tasks` (on lists), `watchers`, `workers`, `nodes`, `keys` (that had no lifetime),
+`webhooks` (that were missing on their lists)."""
 
 _Known: TypeAlias = tuple[str, KeySpec]
 
@@ -56,6 +60,7 @@ class Janitor:
         self._store = store
         self._keys = keys
         self._settings = settings
+        self._outbox = Outbox(store, keys, settings)
         self._kinds = Kinds(keys.prefix)
         self._kept = max(settings.listed_ttl, settings.audit_ttl) * 1000
         self._silent = int(
@@ -135,6 +140,7 @@ class Janitor:
                 elif spec.pattern.startswith("work:"):
                     yield await self._workers(name)
             yield await self._watchers(ours)
+            yield await self._webhooks(ours)
             if cursor == b"0":
                 return
 
@@ -218,6 +224,40 @@ class Janitor:
         replies = await self._store.pipeline(commands)
         return Cleaned({"watchers": sum(one for one in replies if isinstance(one, int))})
 
+    async def _webhooks(self, known: Sequence[_Known]) -> Cleaned:
+        """Put webhooks with something to be told, and dead letters, on their lists again, should those have been lost."""
+        keys = self._keys
+        begin, end = keys.push("\n").split("\n")
+        names = [name for name, spec in known if spec.pattern == "task:{id}:push"]
+        tasks = [name.removeprefix(begin).removesuffix(end) for name in names]
+        commands: list[Command] = []
+        for task in tasks:
+            commands.append(["HGETALL", keys.push(task)])
+            commands.append(["HMGET", keys.meta(task), "last", "terminal"])
+            commands.append(["ZSCORE", keys.pushing, task])
+        replies = await self._store.pipeline(commands)
+        relisted = 0
+        letters: list[Command] = []
+        oldest = _now() - self._settings.push_dead_ttl * 1000
+        for task, flat, meta, listed in zip(
+            tasks, replies[::3], replies[1::3], replies[2::3], strict=True
+        ):
+            if isinstance(flat, CommandFailed) or isinstance(meta, CommandFailed):
+                continue
+            fields = {flat[n].decode(): flat[n + 1] for n in range(0, len(flat), 2)}
+            if listed is None and _has_to_be_told(fields, *meta):
+                await self._outbox.enlist(task)
+                relisted += 1
+            for field, letter in fields.items():
+                kind, _, webhook = field.partition(":")
+                if kind == "dead" and (at := orjson.loads(letter)["failing"]["until"]) > oldest:
+                    letters.append(["ZADD", keys.dead_letters, "NX", at, f"{task} {webhook}"])
+        if letters:
+            kept = max(self._settings.listed_ttl, self._settings.push_dead_ttl) * 1000
+            *added, _ = await self._store.pipeline([*letters, ["PEXPIRE", keys.dead_letters, kept]])
+            relisted += sum(one for one in added if isinstance(one, int))
+        return Cleaned({"webhooks": relisted})
+
     async def _workers(self, name: str) -> Cleaned:
         """Remove workers of processes that have gone; what they were handed and haven't done is hinted at anew."""
         try:
@@ -235,6 +275,15 @@ class Janitor:
             await work.give_up(who)
             await self._store.call("XGROUP", "DELCONSUMER", name, WORKERS, who)
         return Cleaned({"workers": len(dead)})
+
+
+def _has_to_be_told(
+    fields: Mapping[str, bytes], last: bytes | None, terminal: bytes | None
+) -> bool:
+    """Say whether one of a task's webhooks is told of it yet: it goes on, or has an event that the webhook hasn't."""
+    hooks = [field.partition(":")[2] for field in fields if field.startswith("hook:")]
+    goes_on = last is not None and terminal is None
+    return any(goes_on or fields.get(f"told:{hook}", b"") != (last or b"") for hook in hooks)
 
 
 def _text(told: bytes | str) -> str:

@@ -43,7 +43,7 @@ KEYS: tuple[KeySpec, ...] = (
         "hash",
         "open_ttl, then the longer of snapshot_ttl and history_ttl",
         "epoch and its calls, last position, state, owner, context, agent, birth dialect, lease "
-        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), "
+        "holder and end, flags (terminal, cancel, escalate, cleanup, damaged, answer, archived), attempts, messageIds seen (m:…), interventions done (did:…), "
         "where each epoch began (e:…), when it was accepted, since when it is in its state",
     ),
     KeySpec(
@@ -213,6 +213,18 @@ KEYS: tuple[KeySpec, ...] = (
         "accesses to other owners' tasks, and interventions: actor, role, does, task, owner, reason",
     ),
     KeySpec(
+        "erasing:<owner>",
+        "hash",
+        "the longest of a task's since the last step; gone when all is done",
+        "how far the deletion of a customer's data is: alias in the audit, who asked, counts",
+    ),
+    KeySpec(
+        "erased:<owner>",
+        "set",
+        "the longest of a task's since the last step; gone when all is done",
+        "tasks that such a deletion has found, until nothing is left of each",
+    ),
+    KeySpec(
         "index:open:<agent>", "sorted set", "open_ttl", "tasks with something to do → last look, ms"
     ),
     KeySpec(
@@ -225,7 +237,7 @@ KEYS: tuple[KeySpec, ...] = (
         "sla:{alerts}:task:<task>",
         "hash",
         "the longest of a task's and alerts_ttl since the last alert",
-        "what was raised for a task: numbers by occasion (n:…), acknowledged ones (a:…), its wait for a person",
+        "what was raised for a task: numbers by occasion (n:…), acknowledged ones (a:…), its alerts (i:…), its wait for a person",
     ),
     KeySpec("alerts", "stream", "alerts_ttl since the last one", "what was raised: field `e` JSON"),
     KeySpec(
@@ -384,6 +396,14 @@ class Keys:
     def audit(self) -> str:
         """Accesses to other owners' tasks."""
         return f"{self.prefix}audit"
+
+    def erasing(self, owner: str) -> str:
+        """How far the deletion of a customer's data is."""
+        return f"{self.prefix}erasing:{owner}"
+
+    def erased(self, owner: str) -> str:
+        """Tasks that such a deletion has found."""
+        return f"{self.prefix}erased:{owner}"
 
     def index(self, kind: str, value: str) -> str:
         """A list of tasks: by owner, context, agent, state (`<agent>:<state>`), open, or an owner's active ones."""

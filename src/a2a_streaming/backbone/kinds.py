@@ -6,7 +6,7 @@ import re
 
 from a2a_streaming.backbone.keys import KEYS, KeySpec
 
-_PLACES = re.compile(r"\{id\}|<[a-z]+>")
+PLACES = re.compile(r"\{id\}|<[a-z]+>")
 
 
 class Kinds:
@@ -38,7 +38,7 @@ class Kinds:
 def _pattern(told: str) -> str:
     """Return a kind's pattern, as `KeySpec` tells it, as a regular expression."""
     parts, at = list[str](), 0
-    for place in _PLACES.finditer(told):
+    for place in PLACES.finditer(told):
         parts.append(re.escape(told[at : place.start()]))
         parts.append(r"\{[^{}]+\}" if place[0] == "{id}" else ".*")
         at = place.end()
@@ -49,6 +49,7 @@ TYPES = {
     "string": "string",
     "hash": "hash",
     "list": "list",
+    "set": "set",
     "sorted set": "zset",
     "stream": "stream",
 }

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, parse_url
+from redis.exceptions import RedisError
 
 from a2a_streaming.errors import A2AStreamingError, StoreUnavailable, Unavailable
 
@@ -45,7 +46,12 @@ class CommandFailed(A2AStreamingError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Redis refused a command: {reason}")
+        remedy = (
+            ". `a2a-streaming acl` tells what rights its user needs."
+            if reason.startswith("NOPERM")
+            else ""
+        )
+        super().__init__(f"Redis refused a command: {reason}{remedy}")
         self.reason = reason
 
 
@@ -65,10 +71,10 @@ class Address:
     """Where Redis is, and how to sign in.
 
     Args:
-        url: redis://, rediss:// or unix://, as redis-py takes it.
+        url: redis://, rediss:// or unix://, as redis-py takes it, with its options for TLS (ssl_ca_certs …).
 
     Raises:
-        StoreUnavailable: It is no such URL.
+        StoreUnavailable: It is no such URL, or TLS can't be set up as it says.
     """
 
     def __init__(self, url: str) -> None:
@@ -83,7 +89,14 @@ class Address:
         self._port = int(told.get("port", 6379))
         self._ssl: Any = None
         if told.pop("connection_class", None) is SSLConnection:
-            self._ssl = SSLConnection(**told).ssl_context
+            try:
+                tls: Any = SSLConnection(**told).ssl_context
+                self._ssl = tls.get()
+            except (OSError, RedisError, TypeError) as error:
+                raise StoreUnavailable(
+                    f"TLS to Redis can't be set up as A2A_REDIS_URL says ({error}). Its options ssl_ca_certs, ssl_certfile "
+                    "and ssl_keyfile name PEM files that this process can read; ssl_cert_reqs is required, optional or none."
+                ) from error
         self._login = [part for part in (told.get("username"), told.get("password")) if part]
         self._database = int(told.get("db", 0))
 
@@ -100,8 +113,7 @@ class Address:
         if self._path is not None:
             _, link = await loop.create_unix_connection(protocol, self._path)
         else:
-            context = self._ssl.get() if self._ssl is not None else None
-            _, link = await loop.create_connection(protocol, self._host, self._port, ssl=context)
+            _, link = await loop.create_connection(protocol, self._host, self._port, ssl=self._ssl)
         return link
 
     @property

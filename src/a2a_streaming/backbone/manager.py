@@ -13,6 +13,7 @@ from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.deadlines import Deadlines
 from a2a_streaming.backbone.ended import Ended
+from a2a_streaming.backbone.erasures import Erasures
 from a2a_streaming.backbone.format import Format
 from a2a_streaming.backbone.health import Health
 from a2a_streaming.backbone.history import History
@@ -81,6 +82,7 @@ class RedisManager:
             lifetime=settings.audit_ttl,
             redactor=redacting(settings),
         )
+        self.erasures = Erasures(self._store, self.keys, settings)
         self.ended = Ended(self._store, self.keys, settings)
         self.interventions = Interventions(self._store, self.keys)
         self.census = Census(self._store, self.keys)
@@ -129,7 +131,11 @@ class RedisManager:
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from a2a_streaming.backbone.claims import claim_due
 from a2a_streaming.backbone.connection import Script, Store
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.settings import Settings
 
-_CLAIM, _LATER, _ENLIST = Script("push_claim"), Script("push_later"), Script("push_enlist")
+_LATER, _ENLIST = Script("push_later"), Script("push_enlist")
 
 
 class Backlog(NamedTuple):
@@ -65,9 +66,8 @@ class Outbox:
         Raises:
             Unavailable: Redis is away.
         """
-        args = [int(self.hold * 1000), count]
-        taken = await self._store.script(_CLAIM, [self._keys.pushing], args)
-        return [task.decode() for task in taken]
+        _, taken = await claim_due(self._store, self._keys.pushing, seconds=self.hold, count=count)
+        return taken
 
     async def later(self, tasks: Mapping[str, float]) -> None:
         """Say in how many seconds tasks may be taken by anybody; of those that are listed.

@@ -194,4 +194,6 @@ class Work:
 
 
 def _hints(entries: list[Any]) -> list[Hint]:
-    return [Hint(item.decode(), fields[1].decode()) for item, fields in entries if fields]
+    # What was deleted meanwhile: since Redis 7.0 without fields or left out, before it nothing at all.
+    there = [entry for entry in entries if entry]
+    return [Hint(item.decode(), fields[1].decode()) for item, fields in there if fields]

@@ -16,9 +16,8 @@ import typer
 from a2a_streaming.chain import verify
 from a2a_streaming.client import AgentUnreachable, RemoteError
 
+_ACCEPTED = 202
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
-_ERASE_SECONDS = 600.0
-"""How long a deletion may take: each task that is open is canceled first."""
 
 
 def export_task(url: str, token: str | None, task: str, to: Path | None) -> None:
@@ -37,13 +36,18 @@ def export_customer(url: str, token: str | None, owner: str, to: Path | None) ->
 
 
 def erase_customer(url: str, token: str | None, owner: str, reason: str) -> None:
-    """Delete all that belongs to a customer, and say what was deleted."""
+    """Delete all that belongs to a customer, and say what was deleted; how far it is stands on standard error."""
     address = f"{url.rstrip('/')}/ops/api/customer/erase"
-    told = {"owner": owner, "reason": reason}
-    with _asking(address, token, _ERASE_SECONDS) as http:
-        answer = http.post(address, json=told)
-        _check(answer)
-        typer.echo(orjson.dumps(answer.json(), option=orjson.OPT_INDENT_2).decode())
+    with _asking(address, token) as http:
+        while True:
+            answer = http.post(address, json={"owner": owner, "reason": reason})
+            _check(answer)
+            told: Any = answer.json()
+            if answer.status_code != _ACCEPTED:
+                break
+            left = f", {told['left']} left" if told["left"] else ""
+            typer.echo(f"deleting {told['at']}{left} …", err=True)
+    typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
 
 
 def check_file(path: Path, head: str) -> None:
@@ -102,13 +106,10 @@ def _written(to: Path | None) -> Generator[IO[bytes]]:
 
 
 @contextmanager
-def _asking(
-    address: str, token: str | None, seconds: float | None = None
-) -> Generator[httpx2.Client]:
+def _asking(address: str, token: str | None) -> Generator[httpx2.Client]:
     """Yield a client; what goes wrong on the way becomes an error that says so."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    timeout = httpx2.Timeout(seconds, connect=10.0) if seconds is not None else _TIMEOUT
-    with httpx2.Client(headers=headers, timeout=timeout) as http:
+    with httpx2.Client(headers=headers, timeout=_TIMEOUT) as http:
         try:
             yield http
         except httpx2.TransportError as error:

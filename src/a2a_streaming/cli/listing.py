@@ -51,6 +51,7 @@ class Filters:
         changed: Those alone whose last change is at most so long ago.
         older: Those alone that were accepted at least so long ago.
         newer: Those alone that were accepted at most so long ago.
+        archived: Whether they are looked for in the archive, not in Redis.
     """
 
     state: str = ""
@@ -63,6 +64,7 @@ class Filters:
     changed: str = ""
     older: str = ""
     newer: str = ""
+    archived: bool = False
 
     def query(self) -> dict[str, str]:
         """Return them as the operators' API takes them.
@@ -81,6 +83,7 @@ class Filters:
             "owner": self.owner,
             "context": self.context,
             "q": self.words,
+            "archived": "true" if self.archived else "",
         }
         return {**{name: told for name, told in named.items() if told}, **ages}
 
@@ -92,7 +95,16 @@ class Filters:
         """
         beyond = [
             f"--{name}"
-            for name in ("agent", "owner", "words", "silent", "unchanged", "older", "newer")
+            for name in (
+                "agent",
+                "owner",
+                "words",
+                "silent",
+                "unchanged",
+                "older",
+                "newer",
+                "archived",
+            )
             if getattr(self, name)
         ]
         if beyond:

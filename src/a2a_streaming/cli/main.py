@@ -13,15 +13,31 @@ from typing import Annotated
 import typer
 
 from a2a_streaming.errors import A2AStreamingError
+from a2a_streaming.version import VERSION
 
 app = typer.Typer(
     name="a2a-streaming",
-    help="A2A task streams that outlive processes and connections, with Redis in the middle.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich costs a third of a second to import
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"a2a-streaming {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """A2A task streams that outlive processes and connections, with Redis in the middle."""
 
 
 class Role(StrEnum):
@@ -30,6 +46,16 @@ class Role(StrEnum):
     all = "all"
     front = "front"
     worker = "worker"
+
+
+class UserRole(StrEnum):
+    """Whose rights in Redis a user has."""
+
+    front = "front"
+    worker = "worker"
+    ops = "ops"
+    all = "all"
+    operator = "operator"
 
 
 class KeyRole(StrEnum):
@@ -151,6 +177,9 @@ def tasks(  # noqa: PLR0913, PLR0917 - an argument for each option
     changed: Age = "",
     older: Age = "",
     newer: Age = "",
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Those in the archive, not those in Redis.")
+    ] = False,
     size: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     whole: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
     url: Url = DEFAULT_URL,
@@ -161,12 +190,12 @@ def tasks(  # noqa: PLR0913, PLR0917 - an argument for each option
 
     Ages are seconds, or such as 15m, 2h, 3d. --silent: to move on by themselves, and they haven't for so long;
     --unchanged, --changed: the last change is at least, or at most, so long ago; --older, --newer: the same of
-    when they were accepted.
+    when they were accepted. With --archived the last change is the end, and those come first that leave the archive first.
     """
     from a2a_streaming.cli import listing  # noqa: PLC0415 - see the module's docstring
 
     filters = listing.Filters(
-        state, agent, owner, context, words, silent, unchanged, changed, older, newer
+        state, agent, owner, context, words, silent, unchanged, changed, older, newer, archived
     )
     listing.tasks(url, token, filters, most=None if whole else size, as_json=as_json)
 
@@ -196,6 +225,30 @@ def doctor(
     from a2a_streaming.cli import doctoring  # noqa: PLC0415 - see the module's docstring
 
     doctoring.doctor(data_dir, repair=repair, as_json=as_json)
+
+
+@app.command()
+def acl(
+    role: Annotated[
+        UserRole | None, typer.Option(help="Whose rights.  [default: every role's]")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The user.  [default: a2a-ROLE]")] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="Holds the user's password; only its digest is written."),
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Commands for redis-cli, not lines of an aclfile.")
+    ] = False,
+    old: Annotated[
+        bool,
+        typer.Option("--redis-6", help="For Redis 6.2, which can't tell reading from writing."),
+    ] = False,
+) -> None:
+    """Write Redis users who may do what a role needs, and nothing else; asks nobody."""
+    from a2a_streaming.cli import acl as writing  # noqa: PLC0415 - see the module's docstring
+
+    writing.acl(role.value if role else None, name, password_file, old=old, commands=commands)
 
 
 @app.command()

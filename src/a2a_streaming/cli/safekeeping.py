@@ -1,4 +1,4 @@
-"""`backup` and `restore`: the embedded store and SQLite, in a directory with a manifest.
+"""`backup` and `restore`: the embedded store, and SQLite or PostgreSQL, in a directory with a manifest.
 
 Redis is copied first, then the systems of record. So no step is remembered whose effect the books don't have; the other
 way round does no harm: an effect that is asked for again, under the same key, is known there (docs/backup.md).
@@ -17,11 +17,13 @@ from typing import Any, cast
 
 import orjson
 import typer
+from sqlalchemy import URL
 
 from a2a_streaming.backbone import backup as stores
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.cli.stores import store_url
 from a2a_streaming.customer_service.records.sql import backup as databases
+from a2a_streaming.customer_service.records.sql import dumps
 from a2a_streaming.customer_service.records.sql.database import file_in
 from a2a_streaming.customer_service.records.sql.examine import examine, sqlite_file
 from a2a_streaming.errors import SetupError
@@ -30,13 +32,13 @@ from a2a_streaming.settings import Settings, load_settings
 from a2a_streaming.task import Json
 from a2a_streaming.version import VERSION
 
-_MANIFEST, _REDIS, _RECORDS = "manifest.json", "redis.rdb", "records.db"
+_MANIFEST, _REDIS, _RECORDS, _DUMP = "manifest.json", "redis.rdb", "records.db", "records.dump"
 _VERSION = 1
 """Version of the manifest."""
 _FOREIGN_REDIS = (
     "Redis is your own (A2A_REDIS_URL): copy it with redis-cli --rdb, before the systems of record."
 )
-_FOREIGN_RECORDS = "The systems of record aren't SQLite: copy them with pg_dump, after Redis."
+_NO_PROGRAM = "The systems of record are PostgreSQL's, and pg_dump isn't on PATH: install PostgreSQL's client programs."
 
 
 def backup(directory: Path, data_dir: Path | None) -> None:
@@ -77,6 +79,10 @@ async def _backup(directory: Path, settings: Settings) -> dict[str, Json]:
             )
         parts["redis"] = {**await _of_file(making / _REDIS), **copied._asdict()}
     parts["records"] = await _records(settings, making)
+    if settings.archive_url:
+        parts["archive"] = {
+            "leftOut": f"The archive ({settings.archive_url}) isn't copied: its files don't change. Copy it after Redis."
+        }
     if all("leftOut" in part for part in parts.values()):
         await asyncio.to_thread(making.rmdir)
         raise SetupError(
@@ -106,7 +112,12 @@ async def _records(settings: Settings, making: Path) -> Json:
     where = settings.database_url or file_in(settings.data_dir)
     path = sqlite_file(where)
     if path is None:
-        return {"leftOut": _FOREIGN_RECORDS}
+        if not dumps.is_postgresql(where):
+            return {"leftOut": "The systems of record are in memory: there is nothing to copy."}
+        if not dumps.can_save():
+            return {"leftOut": _NO_PROGRAM}
+        await asyncio.to_thread(dumps.save, where, making / _DUMP)
+        return {**await _of_file(making / _DUMP), "migration": (await examine(where)).revision}
     if not await asyncio.to_thread(path.exists):
         return {"leftOut": f"There is no database yet at {path}."}
     await asyncio.to_thread(databases.save, path, making / _RECORDS)
@@ -156,37 +167,61 @@ def restore(directory: Path, data_dir: Path | None, *, replace: bool) -> None:
     database = settings.database_url or file_in(settings.data_dir)
     path = None if settings.records else sqlite_file(database)
     redis = parts.get("redis") if not settings.redis_url else None
-    records = parts.get("records") if path is not None else None
+    is_file = path is not None
+    records = parts.get("records")
+    if settings.records or (records is not None and (records["file"] == _RECORDS) != is_file):
+        records = None  # of another kind of database
     if redis is None and records is None:
         raise SetupError(
             "There is nothing in this backup that could be put back here: Redis and the systems of record are your "
             "own. docs/backup.md says how."
         )
+    there = records is not None and _holds_tables(database, path)
     taken = [
         *(
             [str(settings.data_dir / "redis")]
             if redis and stores.holds(settings.data_dir / "redis")
             else []
         ),
-        *([str(path)] if records and path is not None and path.exists() else []),
+        *([str(path or "the database of A2A_DATABASE_URL")] if there else []),
     ]
     if taken and not replace:
         raise SetupError(
-            f"There is something already: {', '.join(taken)}. Use --replace to move it aside, or name another "
-            "data directory with --data-dir."
+            f"There is something already: {', '.join(taken)}. Use --replace to move it aside (what a PostgreSQL holds is "
+            "lost), or name another data directory with --data-dir."
         )
     with ExitStack() as held:
         if redis is not None:
             held.enter_context(stores.unused(settings.data_dir))
+
         # The books first: if somebody uses them, nothing is changed yet.
-        if path is not None:
-            _put_back("records", records, lambda file: databases.put_back(directory / file, path))
+        def put_back_records(file: str) -> Path | None:
+            if path is not None:
+                return databases.put_back(directory / file, path)
+            dumps.put_back(directory / file, database)
+            return None
+
+        _put_back("records", records, put_back_records)
         _put_back("redis", redis, lambda file: stores.put_back(directory / file, settings.data_dir))
     if redis is not None:
         count = asyncio.run(_opened(settings))
         typer.echo(
             f"The embedded store has read it: {count} keys; {redis['keys']} were copied, some may have expired."
         )
+
+
+def _holds_tables(database: str | URL, path: Path | None) -> bool:
+    """Say whether a database holds something already.
+
+    Raises:
+        SetupError: It can't be asked.
+    """
+    if path is not None:
+        return path.exists()
+    found = asyncio.run(examine(database))
+    if found.problem:
+        raise SetupError(f"{found.where} can't be used: {found.problem}.")
+    return found.revision is not None
 
 
 def _put_back(name: str, part: Json | None, do: Callable[[str], Path | None]) -> None:

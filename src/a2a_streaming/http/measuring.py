@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -55,9 +55,25 @@ class Measures:
             states = await manager.census.states(agents)
             queues = await manager.census.queues(agents)
             silent = await manager.census.silent(agents, seconds=settings.silent_seconds)
+            backlog = await manager.outbox.backlog()
+            alerts = await manager.alerts.count()
         except Unavailable:
-            return _shown(_Installation(None, {}, [], 0))
-        return _shown(_Installation(time.monotonic() - began, states, queues, silent))
+            return _shown(_Installation(None, {}, [], {}))
+        single = {
+            "a2a_tasks_silent": silent,
+            "a2a_push_due": backlog.due,
+            "a2a_dead_letters": backlog.dead,
+            "a2a_alerts_open": alerts,
+        }
+        return _shown(_Installation(time.monotonic() - began, states, queues, single))
+
+
+_SINGLE = {
+    "a2a_tasks_silent": "Tasks that are to move on by themselves and haven't, in the whole installation.",
+    "a2a_push_due": "Tasks with something to push that no process has taken for a second, likewise.",
+    "a2a_dead_letters": "Webhooks that were given up, and can be replayed, likewise.",
+    "a2a_alerts_open": "Alerts that nobody has acknowledged, likewise.",
+}
 
 
 class _Installation(Collector):
@@ -67,7 +83,7 @@ class _Installation(Collector):
         seconds: How long Redis took to tell; None if it is away.
         states: How many tasks are in each state, by agent.
         queues: The agents' work queues.
-        silent: How many tasks are to move on, and don't.
+        single: What is one figure, by its metric's name.
     """
 
     def __init__(
@@ -75,12 +91,12 @@ class _Installation(Collector):
         seconds: float | None,
         states: dict[str, dict[str, int]],
         queues: list[Queue],
-        silent: int,
+        single: Mapping[str, int],
     ) -> None:
         self._seconds = seconds
         self._states = states
         self._queues = queues
-        self._silent = silent
+        self._single = single
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures; those of the installation are the same from every process."""
@@ -103,11 +119,8 @@ class _Installation(Collector):
             for state, count in states.items():
                 tasks.add_metric([agent, state], count)
         yield tasks
-        yield GaugeMetricFamily(
-            "a2a_tasks_silent",
-            "Tasks that are to move on by themselves and haven't, in the whole installation.",
-            value=self._silent,
-        )
+        for name, value in self._single.items():
+            yield GaugeMetricFamily(name, _SINGLE[name], value=value)
         waiting = _by_agent(
             "a2a_queue_waiting", "Hints that no worker has taken, in the whole installation."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
 
 from starlette.types import Message, Receive, Scope, Send
@@ -15,6 +16,7 @@ from a2a_streaming.node import Node
 from a2a_streaming.opening import Opening
 from a2a_streaming.position import Position
 from a2a_streaming.reading import Reader
+from a2a_streaming.settings import Settings
 from a2a_streaming.telemetry import get_logger
 from a2a_streaming.wire.modern import ModernFrames
 
@@ -140,7 +142,7 @@ class EventStream:
                 await self._write(send, line, sse.HEARTBEAT)
                 continue
             if self._first:
-                frames[0] = sse.with_retry(frames[0], self._node.settings.retry_ms)
+                frames[0] = sse.with_retry(frames[0], _retry(self._node.settings))
                 self._first = False
             chunk = b"".join(frames)
             del frames  # a client that stops reading holds them once, not twice
@@ -216,6 +218,11 @@ async def serve(node: Node, opening: Opening, frames: ModernFrames) -> EventStre
         frames: Makes the frames.
     """
     return EventStream(node, await opening.read(frames))
+
+
+def _retry(settings: Settings) -> int:
+    """Draw how long a client is to wait before it reconnects, in milliseconds."""
+    return settings.retry_ms + random.randint(0, settings.retry_spread_ms)
 
 
 _START: Message = {"type": "http.response.start", "status": 200, "headers": HEADERS}

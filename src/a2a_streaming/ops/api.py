@@ -2,7 +2,7 @@
 
     …    /ops/api/dead-letters                 see `letters`
     GET  /ops/api/summary                      how the installation is, with the last ten minutes
-    GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&unchanged=&changed=&older=&newer=&q=&size=&token=
+    GET  /ops/api/tasks?state=&agent=&owner=&context=&silent=&unchanged=&changed=&older=&newer=&q=&archived=&size=&token=
     GET  /ops/api/tasks/{id}                   all that is known of one
     GET  /ops/api/tasks/{id}/events?after=&size=
     GET  /ops/api/tasks/{id}/events.jsonl      its whole log
@@ -17,7 +17,8 @@ that somebody reads the same is noted once a minute, or what else was done would
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import orjson
@@ -25,13 +26,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from a2a_streaming.archive import Story
+from a2a_streaming.archived import ArchivedTasks
 from a2a_streaming.caller import Caller
-from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError
+from a2a_streaming.errors import InvalidParams, InvalidPosition, RequestError, TaskNotFound
 from a2a_streaming.http.bodies import json_response
 from a2a_streaming.http.door import HttpDoor
 from a2a_streaming.intervening import Done, Interventions
 from a2a_streaming.node import Node
 from a2a_streaming.ops.alerts import AlertBook
+from a2a_streaming.ops.archived import ArchivedTable, story_told
 from a2a_streaming.ops.asked import answered, read_size
 from a2a_streaming.ops.letters import DeadLetters
 from a2a_streaming.ops.operators import as_operator
@@ -122,14 +126,13 @@ class OperationsApi:
         )
         if self._node.settings.authenticates:
             await self._looked(caller, "list", "*", "*")
+        size, token = read_size(asked.get("size", ""), _PAGE, _MOST), asked.get("token", "")
+        if _yes("archived", asked.get("archived", "")):
+            table = ArchivedTable(self._node.archive)
+            return answered(await table.table(wanted, size=size, token=token))
         agents = await self._node.manager.nodes.agents()
-        page = await self._tasks.table(
-            wanted,
-            agents=sorted({*agents, *self._node.cards}),
-            size=read_size(asked.get("size", ""), _PAGE, _MOST),
-            token=asked.get("token", ""),
-        )
-        return answered(page)
+        known = sorted({*agents, *self._node.cards})
+        return answered(await self._tasks.table(wanted, agents=known, size=size, token=token))
 
     def _silent(self, told: str) -> float | None:
         if told in ("", "false"):
@@ -138,13 +141,15 @@ class OperationsApi:
 
     async def _one(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "get")
+        if isinstance(task, Story):
+            return answered(story_told(task))
         return answered(await self._tasks.one(task))
 
     async def _events(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "history")
         after = _position(request.query_params.get("after", ""))
         size = read_size(request.query_params.get("size", ""), _EVENTS, _MOST_EVENTS)
-        events = await self._node.manager.census.events(task, after, count=size + 1)
+        events = await self._log(task, after, size + 1)
         more = len(events) > size
         told = b",".join(_line(*one) for one in events[:size])
         following = f'"{events[size - 1][0]}"' if more else "null"
@@ -152,18 +157,29 @@ class OperationsApi:
 
     async def _export(self, request: Request, caller: Caller) -> Response:
         task = await self._found(request, caller, "export")
+        name = task.id if isinstance(task, Story) else task
         return StreamingResponse(
             self._lines(task),
             media_type="application/jsonl",
             headers={
                 "cache-control": "no-store",
-                "content-disposition": f'attachment; filename="{task}.jsonl"',
+                "content-disposition": f'attachment; filename="{name}.jsonl"',
             },
         )
 
-    async def _lines(self, task: str) -> AsyncIterator[bytes]:
+    async def _log(
+        self, task: str | Story, after: Position | None, count: int
+    ) -> Sequence[tuple[Position, bytes]]:
+        """Return a page of a task's log, or of an archived one's."""
+        if not isinstance(task, Story):
+            return await self._node.manager.census.events(task, after, count=count)
+        seen = 0 if after is None else after.offset
+        known = (one for one in task.events if one[0].offset > seen)
+        return [*islice(known, count)]
+
+    async def _lines(self, task: str | Story) -> AsyncIterator[bytes]:
         after: Position | None = None
-        while events := await self._node.manager.census.events(task, after, count=_EXPORT_PAGE):
+        while events := await self._log(task, after, _EXPORT_PAGE):
             after = events[-1][0]
             yield b"".join(_line(*one) + b"\n" for one in events)
 
@@ -190,11 +206,8 @@ class OperationsApi:
 
     async def _alerts(self, request: Request, _caller: Caller) -> Response:
         asked = request.query_params
-        told = asked.get("open", "")
-        if told not in ("", "true", "false"):
-            raise InvalidParams("open is true or false.")
         page = await AlertBook(self._node.manager).table(
-            unseen=told == "true",
+            unseen=_yes("open", asked.get("open", "")),
             size=read_size(asked.get("size", ""), _PAGE, _MOST),
             token=asked.get("token", ""),
         )
@@ -215,9 +228,17 @@ class OperationsApi:
             case _:
                 return await interventions.escalate(task, by=by, reason=reason)
 
-    async def _found(self, request: Request, caller: Caller, does: str) -> str:
+    async def _found(self, request: Request, caller: Caller, does: str) -> str | Story:
+        """Return a task by its stored id or, if the archive alone has it, its story."""
         task: str = request.path_params["task"]
-        owner = await self._tasks.owner(task)
+        try:
+            owner = await self._tasks.owner(task)
+        except TaskNotFound:
+            archived = ArchivedTasks(self._node.archive, self._node.manager.audit, agent=None)
+            story = await archived.find(task, caller, does)
+            if story is None:
+                raise
+            return story
         if owner == caller.owner:
             return task
         if does == "export":
@@ -247,6 +268,12 @@ def _state(told: str) -> State | None:
     if told and told not in _LABELS:
         raise InvalidParams(f"{told[:40]!r} is no state: choose {', '.join(_LABELS)}.")
     return _LABELS.get(told)
+
+
+def _yes(name: str, told: str) -> bool:
+    if told not in ("", "true", "false"):
+        raise InvalidParams(f"{name} is true or false.")
+    return told == "true"
 
 
 def _seconds(name: str, told: str) -> float | None:

@@ -3,7 +3,7 @@
     GET  /audit/tasks/{id}                  a task's story: its owner's, or an operator's with who has looked at it
     GET  /audit/trail?after=                all that was noted; operators
     GET  /ops/api/customer?owner=           all that belongs to a customer; operators
-    POST /ops/api/customer/erase            {"owner": …, "reason": …}: deletes it; operators
+    POST /ops/api/customer/erase            {"owner": …, "reason": …}: deletes it; 202: ask again; operators
 
 Each is noted before it is granted, and an export's head behind it: so it is known apart from the file.
 """
@@ -23,6 +23,7 @@ from a2a_streaming.backbone.keys import check_id
 from a2a_streaming.belongings import Belongings, Keeper
 from a2a_streaming.caller import Caller
 from a2a_streaming.chain import Chain
+from a2a_streaming.erasing import Eraser
 from a2a_streaming.errors import InvalidParams, RequestError, TaskNotFound
 from a2a_streaming.exporting import Exports
 from a2a_streaming.http.door import HttpDoor
@@ -32,6 +33,8 @@ from a2a_streaming.ownership import authorize
 from a2a_streaming.redaction import redacting
 from a2a_streaming.task import Json
 
+PATIENCE = 20.0
+"""Seconds after which a deletion that isn't done is answered, to be asked for again: proxies wait for a minute."""
 _LONGEST = 2000
 """The most characters of a reason."""
 Answer = Callable[[Request, Caller], Awaitable[Response]]
@@ -143,17 +146,24 @@ class EvidenceApi:
         if not isinstance(reason, str) or len(reason) > _LONGEST:
             raise InvalidParams(f"reason is a text with at most {_LONGEST} characters.")
         self._belongings.check(owner)
-        audit = self._node.manager.audit
-        # Its reason is noted behind it, under the name that is left: before, it would be redacted with the rest.
-        await audit.note(caller, "erase customer", "*", owner)
-        outcome = await self._belongings.erase(owner)
-        await audit.note(caller, "erased customer", "*", outcome["alias"], reason)
-        return JSONResponse(outcome, headers={"cache-control": "no-store"})
+        node, audit = self._node, self._node.manager.audit
+        who = caller.actor or caller.owner
+        noted = await node.manager.erasures.under_way(owner)
+        if noted is None or noted.by != who:  # who asks again for the rest is noted once
+            # Its reason is noted behind it, under the name that is left: before, it would be redacted with the rest.
+            await audit.note(caller, "erase customer", "*", owner)
+        eraser = Eraser(node.manager, node.feeds, node.archive, self._keepers, owner)
+        outcome = await eraser.go_on(who, seconds=PATIENCE)
+        if outcome.done:
+            await audit.note(caller, "erased customer", "*", outcome.told["alias"], reason)
+            await eraser.end()
+        headers = {"cache-control": "no-store"}
+        return JSONResponse(outcome.told, 200 if outcome.done else 202, headers=headers)
 
     @property
     def _belongings(self) -> Belongings:
         node = self._node
-        return Belongings(node.manager, node.feeds, node.archive, self._keepers)
+        return Belongings(node.manager, node.archive, self._keepers)
 
     async def _note_head(
         self, caller: Caller, does: str, task: str, owner: str, chain: Chain

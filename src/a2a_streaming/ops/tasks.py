@@ -161,7 +161,7 @@ class Tasks:
                     found.append(row)
         watchers = await self._manager.subscriptions.counts([row.id for row in found])
         return {
-            "tasks": [_told(row, count) for row, count in zip(found, watchers, strict=True)],
+            "tasks": [row_told(row, count) for row, count in zip(found, watchers, strict=True)],
             "next": "{}.{}".format(*before) if more and before is not None else None,
         }
 
@@ -213,7 +213,13 @@ class Tasks:
         }
 
 
-def _told(row: Row, watchers: int) -> Json:
+def row_told(row: Row, watchers: int) -> Json:
+    """Return a row of the table as it is told.
+
+    Args:
+        row: The row.
+        watchers: How many watch the task.
+    """
     return {
         "id": row.id,
         "agent": row.agent,

@@ -12,14 +12,6 @@ PUSH_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 PUSH_TASKS = Gauge("a2a_push_tasks", "Tasks whose events this process pushes now.")
-PUSH_DUE = Gauge(
-    "a2a_push_due",
-    "Tasks with something to push that no process has taken for a second, in the whole installation.",
-)
-DEAD_LETTERS = Gauge(
-    "a2a_dead_letters",
-    "Webhooks that were given up, and can be replayed, in the whole installation.",
-)
 DELIVERED, FAILED, GIVEN_UP = (PUSHES.labels(one) for one in ("delivered", "failed", "given up"))
 POSTPONED = PUSHES.labels("postponed")
 """The receiver had enough to do, or didn't answer others."""

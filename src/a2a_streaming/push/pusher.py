@@ -33,8 +33,6 @@ _AT_ONCE = 64
 """The most tasks that are taken in one look."""
 _TURN = (4.0, 8.0)
 """Between how many seconds a task isn't followed that had to make room."""
-_COUNTS = 10
-"""Looks between two at the whole list."""
 
 
 class Pusher:
@@ -79,21 +77,15 @@ class Pusher:
         await self._sender.aclose()
 
     async def _look(self) -> None:
-        looks = 0
         while True:
             try:
                 await self._keep()
                 await self._take()
-                if looks % _COUNTS == 0:
-                    backlog = await self._outbox.backlog()
-                    figures.PUSH_DUE.set(backlog.due)
-                    figures.DEAD_LETTERS.set(backlog.dead)
             except Unavailable:
                 _log.debug("Redis is away; webhooks wait")
             except Exception:  # without this loop nothing is pushed
                 _log.exception("can't look for what is to be pushed; trying again")
             figures.PUSH_TASKS.set(len(self._jobs))
-            looks += 1
             await asyncio.sleep(_LOOK)
 
     async def _keep(self) -> None:

@@ -15,13 +15,13 @@
 local field = 'n:' .. ARGV[1]
 local had = redis.call('HGET', KEYS[2], field)
 if had and tonumber(had) >= tonumber(ARGV[2]) then return '' end
-redis.call('HSET', KEYS[2], field, ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local oldest = string.format('%.0f', now - tonumber(ARGV[4]))
 local id = redis.call('XADD', KEYS[1], 'MINID', '~', oldest, '*', 'e', ARGV[3])
+redis.call('HSET', KEYS[2], field, ARGV[2], 'i:' .. id, '1')
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
 local at = string.match(id, '^%d+')
 redis.call('ZADD', KEYS[4], at, id)
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', oldest)

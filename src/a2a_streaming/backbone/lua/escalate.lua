@@ -4,9 +4,10 @@
 --
 -- KEYS  1 meta  2 stream  3 snapshot
 -- ARGV  1 what is asked: JSON with an id of its own, who asks and why
+--       2 that id: asked again, also when it was carried out meanwhile, it is done already
 --
 -- Returns { 'GONE' } | { 'DAMAGED' } (meta is lost while the history stands) | { 'TERMINAL', state } |
---   { 'ASKED', '1' if somebody holds the lease }
+--   { 'ASKED', '1' if somebody holds the lease } | { 'DONE' } (that was asked before)
 
 local known = redis.call('HMGET', KEYS[1], 'state', 'terminal', 'holder', 'attempts')
 if not known[1] then
@@ -14,6 +15,7 @@ if not known[1] then
   return { 'GONE' }
 end
 if known[2] then return { 'TERMINAL', known[1] } end
+if redis.call('HSETNX', KEYS[1], 'did:' .. ARGV[2], '1') == 0 then return { 'DONE' } end
 redis.call('HSETNX', KEYS[1], 'escalate', ARGV[1])
 -- The attempts so far were at something else.
 redis.call('HSET', KEYS[1], 'attempts', known[3] and '1' or '0')

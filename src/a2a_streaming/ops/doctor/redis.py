@@ -6,7 +6,6 @@ from a2a_streaming.backbone.health import RedisFacts
 from a2a_streaming.ops.doctor.findings import Finding
 
 _SLOW_MS = 20.0
-_OLDEST = (6, 2)
 _REPLICA_LAG = 10
 
 
@@ -41,8 +40,7 @@ def of_redis(facts: RedisFacts) -> list[Finding]:
 
 def _version(facts: RedisFacts) -> Finding:
     name = f"{facts.product.capitalize()} {facts.version}"
-    numbers = [int(part) for part in facts.version.split(".")[:2] if part.isdigit()]
-    if len(numbers) == 2 and tuple(numbers) < _OLDEST:
+    if facts.too_old:
         return Finding(
             "Redis: version", "wrong", f"{name} is too old.", "Use Redis 6.2 or later, or Valkey."
         )

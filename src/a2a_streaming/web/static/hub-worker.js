@@ -4,6 +4,13 @@ import { Hub } from "./hub.js";
 
 const PATIENCE = 3000; // a page that sleeps doesn't answer; another one may
 
+const life = `a2a-worker-${crypto.randomUUID()}`;
+const living = new Promise((lives) => {
+  navigator.locks.request(life, () => {
+    lives();
+    return new Promise(() => {}); // until the worker ends
+  });
+});
 const pages = new Set();
 const waiting = new Map(); // number → what goes on with a page's answer
 let numbers = 0;
@@ -30,6 +37,7 @@ self.addEventListener("connect", ({ ports: [port] }) => {
   const tell = (message) => port.postMessage(message);
   const followers = new Map(); // number → {end, tell}
   pages.add(tell);
+  living.then(() => tell({ kind: "hello", lock: life }));
   const deaf = hub.listen((state) => tell({ kind: "state", state }));
 
   function leave() {

@@ -7,6 +7,8 @@ const policy = globalThis.trustedTypes?.createPolicy("a2a", {
   createScriptURL: () => new URL("./hub-worker.js", import.meta.url).href,
 });
 
+const PATIENCE = 2000; // until another worker must have said hello
+
 /** The stream of one identity. */
 export class Stream {
   #followers = new Map(); // task → Set
@@ -14,6 +16,7 @@ export class Stream {
   #listeners = new Set();
   #state = { name: "idle" };
   #ask;
+  #identity;
   #provide;
   #numbers = 0;
 
@@ -77,17 +80,36 @@ export class Stream {
     } else if (message.kind === "provide") {
       const answer = (answer) => this.#ask({ do: "provided", number: message.number, answer });
       this.#provide(message.asked).then(answer, () => answer(undefined));
+    } else if (message.kind === "topic") {
+      const known = this.#topics.get(message.topic);
+      if (known?.number === message.number) known.follower(message.data);
     } else {
-      const known = message.kind === "topic" ? this.#topics.get(message.topic) : this.#followers.get(message.task);
-      if (known?.number === message.number) known.follower(message.kind === "topic" ? message.data : message);
+      const known = this.#followers.get(message.task);
+      if (known?.number === message.number && this.#isNew(known, message)) known.follower(message);
     }
   };
 
-  #inWorker(identity) {
+  /** Whether a follower hasn't been told this yet: a story that is begun again is told from its start. */
+  #isNew(known, { kind, position }) {
+    const again = known.until !== undefined && kind === "event";
+    if (!again || position === known.until) known.until = undefined;
+    if (!again) known.position = position;
+    return !again;
+  }
+
+  #inWorker(identity, patience) {
+    this.#identity = identity;
     const url = policy ? policy.createScriptURL("") : new URL("./hub-worker.js", import.meta.url);
     const worker = new SharedWorker(url, { type: "module", name: `a2a ${identity}` });
-    worker.port.onmessage = ({ data }) => this.#take(data);
-    worker.onerror = () => this.#fallBack(); // it can't be loaded here
+    // One that ends in this very moment still takes connections, and answers nobody.
+    const timer = patience && setTimeout(() => (worker.port.close(), this.#goOnInWorker()), patience);
+    worker.port.onmessage = ({ data }) => {
+      if (data.kind !== "hello") return this.#take(data);
+      clearTimeout(timer);
+      // The worker holds this lock for as long as it lives, however it ends.
+      navigator.locks.request(data.lock, { mode: "shared" }, () => this.#goOnInWorker());
+    };
+    worker.onerror = () => this.#goOn(this.#inPage()); // it can't be loaded here
     const lock = `a2a-page-${crypto.randomUUID()}`;
     navigator.locks.request(lock, () => {
       worker.port.postMessage({ do: "hello", lock });
@@ -96,9 +118,15 @@ export class Stream {
     return (message) => worker.port.postMessage(message);
   }
 
-  /** Go on without a worker: what is followed is begun in this page. */
-  #fallBack() {
-    this.#ask = this.#inPage();
+  /** The worker has ended: go on in another. */
+  #goOnInWorker() {
+    this.#goOn(this.#inWorker(this.#identity, PATIENCE));
+  }
+
+  /** Begin what is followed in another way. */
+  #goOn(ask) {
+    this.#ask = ask;
+    for (const known of this.#followers.values()) known.until = known.position;
     for (const { begin, number } of [...this.#followers.values(), ...this.#topics.values()]) this.#ask({ ...begin, number });
   }
 

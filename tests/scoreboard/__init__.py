@@ -1,0 +1,1 @@
+"""The reliability kit against several servers, on one machine: `make scoreboard`."""
