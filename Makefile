@@ -13,18 +13,16 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 DEPLOY_TOOLS := .cache/deploy-tools
 
-.PHONY: help setup up test test-store chaos chaos-conversations chaos-runs chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
+.PHONY: help setup up test test-store chaos chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
 	@echo "make test    run every test"
 	@echo "make test-store  the suite on another Redis: STORE=cluster, sentinel, or a server's binary"
-	@echo "make chaos   the fault runs of streams and of conversations: SEED=, FAULTS=, MINUTES=, KILLS="
-	@echo "make chaos-conversations  the latter alone: SEED=, KILLS="
-	@echo "make chaos-runs  the fault runs of killed processes: SEED="
+	@echo "make chaos   the fault run: KIND=all|failovers|positions|churn, SEED=, FAULTS=, MINUTES=, REPORT=, SHRINK=1"
+	@echo "make chaos-mutants  planted bugs, and after how many faults each is caught"
 	@echo "make rolling  processes are replaced under load: SEED=, CLIENTS=, FROM=the version with which all begin"
 	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS="
-	@echo "make chaos-mutants  planted bugs, and which seed catches each"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make compat  backbone, HTTP and sdk tests over several servers: STORES=paths or names, TESTS="
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
@@ -63,24 +61,17 @@ STORE ?= cluster
 test-store: $(READY)
 	@A2A_TEST_STORE=$(STORE) $(BIN)/python -m pytest -n 2
 
-# SEED draws the schedule; FAULTS and MINUTES bound the stream run, KILLS the conversations' (for each, on each).
+# KIND is all, failovers, positions or churn; docs/reliability.md tells of them. SEED draws the schedule, FAULTS (positions,
+# there) and MINUTES bound it. REPORT names a file for the report, SHRINK=1 looks for a shorter schedule if it fails,
+# SCHEDULE names a file with one; MORE is for what else `python -m chaos --help` tells.
+KIND ?= all
 SEED ?= 1
 FAULTS ?= 500
 MINUTES ?= 10
-KILLS ?= 6
 chaos: $(READY)
-	@cd tests && ../$(BIN)/python -m chaos.streams --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES)
-	@cd tests && ../$(BIN)/python -m chaos.conversations --seed $(SEED) --kills $(KILLS)
-
-# Every conversation of tests/conversations on every database with every reader, unharmed and killed.
-chaos-conversations: $(READY)
-	@cd tests && ../$(BIN)/python -m chaos.conversations --seed $(SEED) --kills $(KILLS)
-
-# Processes that are killed, stopped and ended while they run agents.
-chaos-runs: $(READY)
-	@cd tests && ../$(BIN)/python -m chaos.takeover --seed $(SEED)
-	@cd tests && ../$(BIN)/python -m chaos.zombies --seed $(SEED)
-	@cd tests && ../$(BIN)/python -m chaos.refunds --seed $(SEED)
+	@cd tests && ../$(BIN)/python -m chaos $(KIND) --seed $(SEED) --faults $(FAULTS) --minutes $(MINUTES) \
+		$(if $(REPORT),--report $(abspath $(REPORT))) $(if $(SHRINK),--shrink) \
+		$(if $(SCHEDULE),--schedule $(abspath $(SCHEDULE))) $(MORE)
 
 # Processes are replaced one after the other, under load; FROM names the version with which all begin, of git.
 FROM ?=

@@ -1,20 +1,23 @@
-"""Short fault runs; `make chaos` runs long ones."""
+"""A short fault run; `make chaos` runs long ones."""
 
 from __future__ import annotations
 
 import pytest
 
+from chaos.cell import Size
 from chaos.deaf import latencies
 from chaos.mutants import MUTANTS, SOURCE, Mutant
-from chaos.streams import stream_run
+from chaos.rounds import fault_run
 
 
-@pytest.mark.parametrize("seed", [3, 8, 21])
-async def test_every_watcher_sees_one_story_whatever_breaks(seed: int) -> None:
-    report = await stream_run(seed, faults=45, seconds=40)
-    print("\n".join(report.timeline))
-    assert report.violations == []
-    assert report.deliveries > 100
+@pytest.mark.timeout(180)  # it starts a handful of processes, on whatever machine
+async def test_nothing_that_must_hold_breaks_whatever_else_does() -> None:
+    report = await fault_run(
+        "short run", 2, faults=25, seconds=12, size=Size.small(lease=2.0), pace=150
+    )
+    print(report.as_text())
+    assert not report.findings
+    assert report.deliveries > 1000
 
 
 @pytest.mark.parametrize("deaf", [False, True])
@@ -25,5 +28,6 @@ async def test_events_arrive_even_if_pubsub_never_delivers_one(deaf: bool) -> No
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_planted_bug_has_its_place(mutant: Mutant) -> None:
-    text = (SOURCE / "a2a_streaming" / mutant.file).read_text()
-    assert text.count(mutant.right) == 1
+    for edit in mutant.edits:
+        text = (SOURCE / "a2a_streaming" / edit.file).read_text()
+        assert text.count(edit.right) == 1

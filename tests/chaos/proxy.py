@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 
 @dataclass
@@ -13,6 +13,8 @@ class _Carried:
     """A connection that is carried."""
 
     subscribes: bool = False
+    doomed: bool = False
+    """Whether it is cut instead of carrying the next reply."""
 
 
 class Proxy:
@@ -27,6 +29,10 @@ class Proxy:
         self.port = 0
         self.latency = 0.0
         """Seconds that each chunk is held up."""
+        self.rate = 0
+        """Bytes a second that each connection carries in a direction; 0 for no limit."""
+        self.cuts: Literal["", "before", "after"] = ""
+        """Whether the next call of a script is cut: before it gets there, or after it was carried out."""
         self.deaf = False
         """Whether connections that subscribe to channels carry nothing back."""
         self._server: asyncio.Server | None = None
@@ -101,9 +107,18 @@ class Proxy:
             while chunk := await reader.read(65536):
                 if self.latency:
                     await asyncio.sleep(self.latency)
+                if self.rate:
+                    await asyncio.sleep(len(chunk) / self.rate)
                 await self._open.wait()
                 if there:
                     carried.subscribes = carried.subscribes or b"SUBSCRIBE" in chunk
+                    if self.cuts and b"EVALSHA" in chunk:
+                        before, self.cuts = self.cuts == "before", ""
+                        if before:
+                            break
+                        carried.doomed = True
+                elif carried.doomed:
+                    break
                 elif self.deaf and carried.subscribes:
                     continue
                 writer.write(chunk)

@@ -16,7 +16,7 @@ from typing import Self
 
 import httpx2
 
-from a2a_streaming.client import Client, StreamEvent
+from a2a_streaming.client import Client, StreamEvent, StreamLost
 from a2a_streaming.customer_service.records import TicketState
 from a2a_streaming.errors import A2AStreamingError
 from a2a_streaming.position import Position
@@ -29,7 +29,6 @@ _TERMINAL = frozenset({"completed", "failed", "canceled", "rejected"})
 _MORE = 2
 """A turn has some events more than its conversation's file names."""
 _PATIENCE = 40.0
-"""Seconds that a turn may take, with a kill in its midst."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,7 @@ class Playing:
         database: The database's URL.
         before: What its books hold now.
         kill: Where the platform is killed; None to let it live.
+        patience: Seconds that a turn may take, with a kill in its midst.
     """
 
     def __init__(
@@ -96,7 +96,10 @@ class Playing:
         database: str,
         before: Books,
         kill: Kill | None = None,
+        *,
+        patience: float = _PATIENCE,
     ) -> None:
+        self._patience = patience
         self._conversation = conversation
         self._platform = platform
         self._database = database
@@ -125,7 +128,7 @@ class Playing:
     async def _play_all(self) -> None:
         async with Client(self._platform.url) as client, httpx2.AsyncClient(timeout=20) as http:
             for number, turn in enumerate(self._conversation.turns):
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(self._patience):
                     await self._play(number, turn, client, http)
             for told in self._tasks:
                 await self._judge(told, client)
@@ -151,7 +154,10 @@ class Playing:
             )
         first = len(told.events)
         if turn.sees:  # a private note is none of the customer's business
-            await self._follow(number, told, events)
+            try:
+                await self._follow(number, told, events)
+            except StreamLost:  # the platform was away for long; who waits longer comes back
+                await self._follow(number, told, client.resubscribe(told.task, told.after))
             # The first event of a task is written by whoever accepts it.
             positions = [Position.parse(event.position) for event in told.events[first:]]
             self.begun_again += len({p.epoch for p in positions if p.offset > 1}) - 1

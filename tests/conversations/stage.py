@@ -38,9 +38,13 @@ class Stage:
         filled: Copies databases.
         redis_url: The Redis; each platform gets a prefix of its own.
         postgresql: Gives the URL of a PostgreSQL server without a database's name; asked if it is needed.
+        starts: How often a platform may end at its start: it does where Redis is away.
     """
 
-    def __init__(self, filled: Filled, redis_url: str, postgresql: Callable[[], str]) -> None:
+    def __init__(
+        self, filled: Filled, redis_url: str, postgresql: Callable[[], str], *, starts: int = 1
+    ) -> None:
+        self._starts = starts
         self._filled = filled
         self.redis_url = redis_url
         """The Redis."""
@@ -76,8 +80,7 @@ class Stage:
             kill: Where the platform is killed; None to let it live.
         """
         async with self.platform(conversation, database, reader, directory) as (platform, url):
-            assert self._before is not None
-            playing = Playing(conversation, platform, url, self._before, kill)
+            playing = Playing(conversation, platform, url, self.before, kill)
             await playing.play()
             return playing
 
@@ -117,9 +120,22 @@ class Stage:
         }
         async with (
             _claude(conversation, reader) as claude,
-            PlatformProcess(directory, port=port, **settings, **claude) as platform,
+            self._process(directory, port, {**settings, **claude}) as platform,
         ):
             yield platform, url
+
+    def _process(
+        self, directory: Path, port: int | None, settings: dict[str, str]
+    ) -> PlatformProcess:
+        made = PlatformProcess(directory, port=port, **settings)
+        made.starts = self._starts
+        return made
+
+    @property
+    def before(self) -> Books:
+        """What each platform's books hold before it runs."""
+        assert self._before is not None
+        return self._before
 
     async def changed(self, database: str) -> list[str]:
         """Return what a platform's books hold otherwise than before it ran.
@@ -127,8 +143,7 @@ class Stage:
         Args:
             database: Its URL.
         """
-        assert self._before is not None
-        return changes(self._before, await books(database))
+        return changes(self.before, await books(database))
 
     async def _copy(self, database: Database, name: str, directory: Path) -> str:
         if database == "sqlite":

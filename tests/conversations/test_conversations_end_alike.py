@@ -1,6 +1,6 @@
 """Twelve conversations, each with its platform killed once, end as their files say, whatever they run on.
 
-`make chaos-conversations` plays all of them on everything, and kills at many more points.
+`make chaos` plays all of them on everything, and breaks more than the platform.
 """
 
 from __future__ import annotations
