@@ -261,6 +261,25 @@ class Watched:
         told = self.sentinels[0].do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(one for one in self.servers if one.port == int(told[1]))
 
+    def follow(self) -> None:
+        """Have all others follow the primary, and wait until they do.
+
+        The sentinels do so in ten seconds; until then another failover would promote what a server had before.
+        """
+        primary = self.primary()
+        for one in self.servers:
+            if one is not primary:
+                one.until_up()
+                until(lambda o=one: _follow(o, primary), "a server doesn't follow the primary")
+
+
+def _follow(server: Server, primary: Server) -> bool:
+    role = server.do("ROLE")
+    if role[0] == b"master" or role[2] != primary.port:
+        server.do("REPLICAOF", "127.0.0.1", primary.port)
+        return False
+    return role[3] == b"connected"
+
 
 @contextmanager
 def sentinel(

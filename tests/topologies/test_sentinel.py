@@ -43,7 +43,7 @@ async def test_a_story_goes_on_at_the_next_primary(
         await it.until_seen()
     if how == "killed":
         await apart(before.start)
-        await apart(before.until_up)
+    await apart(store.follow)
 
 
 async def test_the_doctor_looks_at_the_sentinels(
