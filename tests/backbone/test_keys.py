@@ -70,6 +70,7 @@ def text(reply: Any) -> str:
 
 def row(key: str, prefix: str) -> str | None:
     """The row of the table that a key or channel belongs to."""
+    key = re.sub(r":\{\d+\}$", "", key)  # a cluster has a probe in a slot of each server
     for spec in KEYS:
         pattern = re.escape(spec.pattern).replace(r"\{id\}", r"\{[^{}]+\}")
         pattern = pattern.replace(r"\{alerts\}", rf"\{{{re.escape(prefix)}alerts\}}")
