@@ -22,7 +22,7 @@ help:
 	@echo "make chaos   the fault run: KIND=all|failovers|positions|churn, SEED=, FAULTS=, MINUTES=, REPORT=, SHRINK=1"
 	@echo "make chaos-mutants  planted bugs, and after how many faults each is caught"
 	@echo "make rolling  processes are replaced under load: SEED=, CLIENTS=, FROM=the version with which all begin"
-	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS="
+	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS=, CLUSTER=1 for one whose halves are parted"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make compat  backbone, HTTP and sdk tests over several servers: STORES=paths or names, TESTS="
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
@@ -85,7 +85,7 @@ rolling: $(READY)
 # Hosts, network namespaces where the machine allows it, are cut off from Redis and joined again.
 CUTS ?= 18
 partitions: $(READY)
-	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS)
+	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS) $(if $(CLUSTER),--cluster)
 
 chaos-mutants: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.mutants

@@ -370,11 +370,41 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+class _ClusterClient(redis.asyncio.RedisCluster):
+    """A client that looks at all of a cluster where redis-py's looks at one server of it."""
+
+    async def _each(self, *command: str) -> list[Any]:
+        await self.initialize()
+        return [
+            await self.execute_command(*command, target_nodes=one) for one in self.get_primaries()
+        ]
+
+    async def keys(self, pattern: str = "*", **_: Any) -> list[bytes]:
+        """Return all keys."""
+        return [key for keys in await self._each("KEYS", pattern) for key in keys]
+
+    async def pubsub_channels(self, pattern: str = "*", **_: Any) -> list[bytes]:
+        """Return the channels of both kinds that somebody listens to."""
+        heard: set[bytes] = set()
+        for kind in ("CHANNELS", "SHARDCHANNELS"):
+            heard.update(*await self._each(f"PUBSUB {kind}", pattern))
+        return sorted(heard)
+
+    async def info(self, section: str = "", **_: Any) -> dict[str, Any]:
+        """Return a section of one server's, but how often all have executed each command."""
+        told = await self._each("INFO", *([section] if section else []))
+        if section != "commandstats":
+            return told[0]
+        names = {name for one in told for name in one}
+        calls = {name: sum(one.get(name, {}).get("calls", 0) for one in told) for name in names}
+        return {name: {"calls": count} for name, count in calls.items()}
+
+
 def client_of(store: Server | Cluster | Watched) -> redis.asyncio.Redis:
     """A plain client of the store, to look at what is stored."""
     if isinstance(store, Cluster):
         host, port = "127.0.0.1", store.servers[0].port
-        of_cluster: Any = redis.asyncio.RedisCluster(host=host, port=port, protocol=2)
+        of_cluster: Any = _ClusterClient(host=host, port=port, protocol=2)
         return of_cluster
     one = store.primary() if isinstance(store, Watched) else store
     return redis.asyncio.Redis(unix_socket_path=str(one.socket), protocol=2)

@@ -120,8 +120,10 @@ class PartitionRun:
             self.report.figures += figures
 
     def _half(self) -> list[str]:
-        """Draw a half of Redis' hosts, and of the processes'."""
-        servers = self._rng.sample(self._hosts.servers, len(self._hosts.servers) // 2)
+        """Draw a half of Redis' hosts, one of each primary and its replica, and a half of the processes'."""
+        half = len(self._hosts.servers) // 2
+        pairs = zip(self._hosts.servers[:half], self._hosts.servers[half:], strict=True)
+        servers = [self._rng.choice(pair) for pair in pairs]
         return servers + self._rng.sample([*self._places], len(self._places) // 2)
 
     async def _settle(self, host: str, role: Role, stack: contextlib.AsyncExitStack) -> None:
