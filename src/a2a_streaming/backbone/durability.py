@@ -59,6 +59,7 @@ class Durability:
         self._count = settings.redis_replicas
         self._ms = settings.redis_replicas_ms
         self._primaries: dict[str, _Primary] = {}
+        self._closed = False
         self.on = self._count > 0
         """Whether anything is waited for."""
 
@@ -98,6 +99,8 @@ class Durability:
             return await self._primary_of(mark).ask(mark, proof)
 
     def _primary_of(self, mark: str) -> _Primary:
+        if self._closed:
+            raise _closed()
         name = self._store.topology.home(mark)
         primary = self._primaries.get(name)
         if primary is None:
@@ -106,6 +109,7 @@ class Durability:
 
     async def aclose(self) -> None:
         """Wait for nothing any more."""
+        self._closed = True
         for primary in self._primaries.values():
             await primary.aclose()
 
@@ -189,10 +193,14 @@ class _Primary:
             await asyncio.wait({self._working})
         for _, _, told in self._asked:
             if not told.done():
-                told.set_exception(LinkLost(ConnectionError("the store is closed")))
+                told.set_exception(_closed())
         link, self._link = self._link, None
         if link is not None:
             await link.aclose()
+
+
+def _closed() -> LinkLost:
+    return LinkLost(ConnectionError("the store is closed"))
 
 
 def _is_refused(reply: Any) -> bool:
