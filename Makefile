@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 DEPLOY_TOOLS := .cache/deploy-tools
 
-.PHONY: help setup up test test-store chaos chaos-mutants rolling partitions compat conformance scoreboard bench bench-page pictures check dist release-check deploy-tools docs format lock clean
+.PHONY: help setup up test test-store chaos chaos-mutants rolling partitions compat conformance scoreboard bench bench-page capacity capacity-simulation capacity-page pictures check dist release-check deploy-tools docs format lock clean
 
 help:
 	@echo "make up      run the platform at http://127.0.0.1:8000"
@@ -22,13 +22,16 @@ help:
 	@echo "make chaos   the fault run: KIND=all|failovers|positions|churn, SEED=, FAULTS=, MINUTES=, REPORT=, SHRINK=1"
 	@echo "make chaos-mutants  planted bugs, and after how many faults each is caught"
 	@echo "make rolling  processes are replaced under load: SEED=, CLIENTS=, FROM=the version with which all begin"
-	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS="
+	@echo "make partitions  hosts are cut off from Redis under load: SEED=, CUTS=, CLUSTER=1 for one whose halves are parted"
 	@echo "make check   format, lint, types, layers, docs"
 	@echo "make compat  backbone, HTTP and sdk tests over several servers: STORES=paths or names, TESTS="
 	@echo "make conformance  the protocol's conformance kit; A2A_TCK names its folder"
 	@echo "make scoreboard  our reliability kit against our servers and others': ONLY="
 	@echo "make bench   the benchmarks: CASES=, ROUNDS=, QUICK=1"
 	@echo "make bench-page  their results into docs/performance.md"
+	@echo "make capacity  what a workload needs: ARGS='--watchers 1000000 --events 100000'"
+	@echo "make capacity-simulation  plays workloads on a cluster, and compares: ARGS="
+	@echo "make capacity-page  what both are made from, into docs/capacity.md"
 	@echo "make pictures  the pages' pictures into docs/pictures, from a real browser"
 	@echo "make dist    build a release's files into dist/"
 	@echo "make release-check  build and install one, and run the platform from it"
@@ -82,7 +85,7 @@ rolling: $(READY)
 # Hosts, network namespaces where the machine allows it, are cut off from Redis and joined again.
 CUTS ?= 18
 partitions: $(READY)
-	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS)
+	@cd tests && ../$(BIN)/python -m chaos.partitions --seed $(SEED) --cuts $(CUTS) $(if $(CLUSTER),--cluster)
 
 chaos-mutants: $(READY)
 	@cd tests && ../$(BIN)/python -m chaos.mutants
@@ -110,6 +113,19 @@ bench: $(READY)
 # What the last whole run has found, into docs/performance.md and its pictures.
 bench-page: $(READY)
 	@$(BIN)/python -m bench.report
+
+# What a workload needs, by the prices that `make bench CASES=capacity` has found; ARGS='--help' tells what can be said.
+ARGS ?=
+capacity: $(READY)
+	@$(BIN)/python -m bench.capacity $(ARGS)
+
+# Fronts, workers and six Redis servers on this machine, ten minutes a round; ARGS='--rounds 1 --scenes crowds'.
+capacity-simulation: $(READY)
+	@$(BIN)/python -m bench.capacity.simulation $(ARGS)
+
+# What the last of both has found, into docs/capacity.md.
+capacity-page: $(READY)
+	@$(BIN)/python -m bench.capacity.page
 
 # The pages as the README shows them; needs a browser: chromium.
 pictures: $(READY)

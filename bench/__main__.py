@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from bench.cases import (
     across,
+    capacity,
     conversation,
     curves,
     dual_write,
@@ -46,6 +47,7 @@ CASES = (
     Case("start", "of the platform, and of the command line", start.run, needs_load=False),
     Case("pages", "in a browser, idle and busy", pages.run, needs_load=False),
     Case("curves", "for the pictures", curves.run),
+    Case("capacity", "prices, for docs/capacity.md", capacity.run, on_demand=True),
 )
 _MINUTES = 10
 """After so long nothing is repeated any more."""
@@ -82,7 +84,8 @@ def main() -> int:
     failed = 0
     try:
         for case in CASES:
-            if (names and case.name not in names) or (case.needs_load and not bench.has_load):
+            wanted = case.name in names if names else not case.on_demand
+            if not wanted or (case.needs_load and not bench.has_load):
                 continue
             failed += not _run(case, bench)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from pathlib import Path
 
@@ -60,4 +61,29 @@ class ChunkingAgent(Agent):
         async with run.artifact("answer") as answer:
             for n in range(int(run.text)):
                 await answer.write(f"{n:06d} some words of an answer, as they come from a model ")
+        await run.complete("Done")
+
+
+class TellingAgent(Agent):
+    """Streams an artifact at a pace.
+
+    The message says in how many chunks of how many letters, the pause between them, after how long the first one
+    comes, and for how long there may be more.
+    """
+
+    card = agent_card("telling")
+
+    async def run(self, run: Run) -> None:
+        """Stream, each task at a moment of its own."""
+        told = json.loads(run.text)
+        words = "some words of an answer, as they come from a model: token by token, one after another. "
+        padding = (words * (1 + told["size"] // len(words)))[: told["size"]]
+        await asyncio.sleep(told["after"] + told["pause"] * random.random())
+        async with run.artifact("answer") as answer:
+            end = time.monotonic() + told["seconds"]
+            for n in range(told["count"]):
+                await answer.write(f"{n:06d} {padding}")
+                await asyncio.sleep(told["pause"])
+                if time.monotonic() > end:
+                    break
         await run.complete("Done")

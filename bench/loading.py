@@ -82,23 +82,46 @@ def load(
     Raises:
         RuntimeError: A stream had a gap, a double or another fault, or it took too long.
     """
+    running = begin(process, options)
+    if started is not None:
+        until_ready(running)
+        started()
+    return finish(running)
+
+
+def begin(
+    process: Process | Sequence[Process], options: Mapping[str, Value]
+) -> subprocess.Popen[str]:
+    """Start the load generator; arguments as for `load`."""
     servers = [process] if isinstance(process, Process) else list(process)
     pids = [pid for server in servers for pid in server.pids()]
     command = [str(CACHE / "load"), f"core={SERVER_CORE}", *(f"pid={pid}" for pid in pids)]
     for name, value in options.items():
         listed = [value] if isinstance(value, str | int | float | Path) else value
         command += [f"{name}={one}" for one in listed]
-    with subprocess.Popen(
+    return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=_on_load_core,  # noqa: PLW1509 - this program has one thread
-    ) as running:
+    )
+
+
+def until_ready(running: subprocess.Popen[str]) -> None:
+    """Wait until all watchers of a load generator are ready, or it has failed."""
+    assert running.stdout is not None
+    try:
+        running.stdout.readline()
+    except BaseException:
+        running.kill()
+        raise
+
+
+def finish(running: subprocess.Popen[str]) -> Loaded:
+    """Wait for the end of a load generator; what it raises is told at `load`."""
+    with running:
         try:
-            if started is not None and running.stdout is not None:
-                running.stdout.readline()
-                started()
             out, errors = running.communicate(timeout=180)
         except BaseException:
             running.kill()

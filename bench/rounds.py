@@ -117,12 +117,14 @@ class Case:
         about: What it measures.
         run: Measures.
         needs_load: Whether it needs the C programs.
+        on_demand: Whether it is run, and told of, by its name alone: it takes long, and has a page of its own.
     """
 
     name: str
     about: str
     run: Callable[[Bench], Outcome]
     needs_load: bool = True
+    on_demand: bool = False
 
 
 def alternated(names: Sequence[str], number: int) -> list[str]:

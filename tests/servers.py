@@ -53,24 +53,36 @@ def wanted() -> Wanted:
 
 
 class Server:
-    """One server process, with a port on the loopback or a socket alone.
+    """One server process, with a port or a socket alone.
 
     Args:
         directory: Where it keeps its files; made for it.
         binary: Its program.
         port: Its port; 0 for none.
         options: More of its options.
+        host: Its address.
+        before: What the command line begins with, before its program.
     """
 
-    def __init__(self, directory: Path, binary: Path, port: int = 0, *options: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        binary: Path,
+        port: int = 0,
+        *options: str,
+        host: str = "127.0.0.1",
+        before: Sequence[str] = (),
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self.host = host
         self.port = port
         self.socket = directory / "redis.sock"
         self.directory = directory
         self._command = [
+            *before,
             str(binary),
             *options,
-            *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)),
+            *("--port", str(port), "--bind", host, "--unixsocket", str(self.socket)),
             *("--dir", str(directory), "--save", "", "--appendonly", "no"),
             *("--loglevel", "warning", "--logfile", str(directory / "log")),
         ]
@@ -88,7 +100,7 @@ class Server:
     @property
     def address(self) -> str:
         """Host and port."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def client(self) -> redis.Redis:
         """A client of it alone."""
@@ -164,7 +176,7 @@ def single(binary: Path, *options: str) -> Iterator[Server]:
 
 
 class Cluster:
-    """A cluster on loopback ports.
+    """A cluster.
 
     Args:
         servers: Its servers, the primaries first.
@@ -208,24 +220,34 @@ def cluster(
             )
             ended.callback(server.end)
             servers.append(server)
-        for server in servers:
-            server.until_up()
-        share = _SLOTS / primaries
-        for n, server in enumerate(servers):
-            server.do("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
-            if n < primaries:
-                first, last = round(n * share), round((n + 1) * share) - 1
-                server.do("CLUSTER", "ADDSLOTSRANGE", first, last)
-            for other in servers[:n]:
-                server.do("CLUSTER", "MEET", "127.0.0.1", other.port)
-        for server in servers:
-            until(lambda s=server: _knows(s, len(servers)), "the cluster didn't form")
-        for n, server in enumerate(servers[primaries:]):
-            primary = servers[n % primaries].do("CLUSTER", "MYID")
-            until(lambda s=server, p=primary: s.do("CLUSTER", "REPLICATE", p), "no replica")
-        for server in servers:
-            until(lambda s=server: _well(s), "the cluster isn't well")
+        form(servers, primaries)
         yield Cluster(servers)
+
+
+def form(servers: Sequence[Server], primaries: int) -> None:
+    """Make servers a cluster, its slots spread evenly.
+
+    Args:
+        servers: The servers, the primaries first.
+        primaries: How many of them are primaries; the others are replicas, in turn.
+    """
+    for server in servers:
+        server.until_up()
+    share = _SLOTS / primaries
+    for n, server in enumerate(servers):
+        server.do("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+        if n < primaries:
+            first, last = round(n * share), round((n + 1) * share) - 1
+            server.do("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for other in servers[:n]:
+            server.do("CLUSTER", "MEET", other.host, other.port)
+    for server in servers:
+        until(lambda s=server: _knows(s, len(servers)), "the cluster didn't form")
+    for n, server in enumerate(servers[primaries:]):
+        primary = servers[n % primaries].do("CLUSTER", "MYID")
+        until(lambda s=server, p=primary: s.do("CLUSTER", "REPLICATE", p), "no replica")
+    for server in servers:
+        until(lambda s=server: well(s), "the cluster isn't well")
 
 
 def _knows(server: Server, count: int) -> bool:
@@ -233,7 +255,8 @@ def _knows(server: Server, count: int) -> bool:
     return told.count(" connected") == count and "handshake" not in told
 
 
-def _well(server: Server) -> bool:
+def well(server: Server) -> bool:
+    """Say whether a cluster's server finds all slots served, and follows its primary if it is a replica."""
     role = server.do("ROLE")
     linked = role[0] == b"master" or role[3] == b"connected"
     return linked and b"cluster_state:ok" in server.do("CLUSTER", "INFO")
@@ -278,6 +301,25 @@ class Watched:
         """The primary, as the first sentinel sees it."""
         told = self.sentinels[0].do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(one for one in self.servers if one.port == int(told[1]))
+
+    def follow(self) -> None:
+        """Have all others follow the primary, and wait until they do.
+
+        The sentinels do so in ten seconds; until then another failover would promote what a server had before.
+        """
+        primary = self.primary()
+        for one in self.servers:
+            if one is not primary:
+                one.until_up()
+                until(lambda o=one: _follow(o, primary), "a server doesn't follow the primary")
+
+
+def _follow(server: Server, primary: Server) -> bool:
+    role = server.do("ROLE")
+    if role[0] == b"master" or role[2] != primary.port:
+        server.do("REPLICAOF", "127.0.0.1", primary.port)
+        return False
+    return role[3] == b"connected"
 
 
 @contextmanager
@@ -346,11 +388,41 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+class _ClusterClient(redis.asyncio.RedisCluster):
+    """A client that looks at all of a cluster where redis-py's looks at one server of it."""
+
+    async def _each(self, *command: str) -> list[Any]:
+        await self.initialize()
+        return [
+            await self.execute_command(*command, target_nodes=one) for one in self.get_primaries()
+        ]
+
+    async def keys(self, pattern: str = "*", **_: Any) -> list[bytes]:
+        """Return all keys."""
+        return [key for keys in await self._each("KEYS", pattern) for key in keys]
+
+    async def pubsub_channels(self, pattern: str = "*", **_: Any) -> list[bytes]:
+        """Return the channels of both kinds that somebody listens to."""
+        heard: set[bytes] = set()
+        for kind in ("CHANNELS", "SHARDCHANNELS"):
+            heard.update(*await self._each(f"PUBSUB {kind}", pattern))
+        return sorted(heard)
+
+    async def info(self, section: str = "", **_: Any) -> dict[str, Any]:
+        """Return a section of one server's, but how often all have executed each command."""
+        told = await self._each("INFO", *([section] if section else []))
+        if section != "commandstats":
+            return told[0]
+        names = {name for one in told for name in one}
+        calls = {name: sum(one.get(name, {}).get("calls", 0) for one in told) for name in names}
+        return {name: {"calls": count} for name, count in calls.items()}
+
+
 def client_of(store: Server | Cluster | Watched) -> redis.asyncio.Redis:
     """A plain client of the store, to look at what is stored."""
     if isinstance(store, Cluster):
         host, port = "127.0.0.1", store.servers[0].port
-        of_cluster: Any = redis.asyncio.RedisCluster(host=host, port=port, protocol=2)
+        of_cluster: Any = _ClusterClient(host=host, port=port, protocol=2)
         return of_cluster
     one = store.primary() if isinstance(store, Watched) else store
     return redis.asyncio.Redis(unix_socket_path=str(one.socket), protocol=2)

@@ -9,7 +9,7 @@
  * `mode=watch`: all ask; when each is ready (ready=event|head), events are published and read by all.
  *   to=, template=, replies=, base=  where and what to publish (see publish.h)
  *   count=K, window=W | rate=R       how many events, at most so many in flight or so many a second
- *   hold=S                           or nothing is published: they stay for so long
+ *   hold=S                           or it publishes nothing: they stay for so long, and read what others publish
  *   source=other                     or others publish K events, once all are ready
  *
  * `mode=ask`: requests, one after another on each connection.
@@ -88,8 +88,8 @@ static void print(void)
     printf("\"faults\":{\"gaps\":%llu,\"doubles\":%llu,\"reordered\":%llu,\"foreign\":%llu,\"refused\":%llu,\"broken\":%llu},",
            (unsigned long long)f->gaps, (unsigned long long)f->doubles, (unsigned long long)f->reordered,
            (unsigned long long)f->foreign, (unsigned long long)f->refused, (unsigned long long)f->broken);
-    printf("\"bytes\":%llu,\"reads\":%llu,\"wall_s\":%.6f,\"server_s\":%.6f,\"core_s\":%.4f,\"irq_s\":%.4f,\"own_s\":%.6f,",
-           (unsigned long long)tally.bytes, (unsigned long long)tally.reads, wall,
+    printf("\"heard\":%llu,\"bytes\":%llu,\"reads\":%llu,\"wall_s\":%.6f,\"server_s\":%.6f,\"core_s\":%.4f,\"irq_s\":%.4f,\"own_s\":%.6f,",
+           (unsigned long long)(tally.events - course.events), (unsigned long long)(tally.bytes - course.bytes), (unsigned long long)tally.reads, wall,
            (double)(processes_ns() - course.cpu) / 1e9, options.core >= 0 ? (double)(core_ns((int)options.core) - course.core) / 1e9 : 0,
            options.core >= 0 ? (double)(core_irq_ns((int)options.core) - course.irq) / 1e9 : 0, (double)(own_ns() - course.own) / 1e9);
     printf("\"rss_before_kb\":%ld,\"rss_kb\":%ld,", course.rss, processes_rss());

@@ -16,6 +16,7 @@ struct course {
     uint64_t done, closed, late;     /* requests, or events that all have; streams that ended early; begun too late */
     uint64_t begun, ended;           /* when */
     uint64_t cpu, core, irq, own;    /* CPU before: the processes', their core's, in interrupts, this program's */
+    uint64_t events, bytes;          /* what was read before */
     long rss;                        /* memory of the processes before */
 };
 

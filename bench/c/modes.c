@@ -22,6 +22,8 @@ static void begin(void)
 {
     course.cpu = processes_ns();
     course.own = own_ns();
+    course.events = tally.events;
+    course.bytes = tally.bytes;
     course.core = options.core >= 0 ? core_ns((int)options.core) : 0;
     course.irq = options.core >= 0 ? core_irq_ns((int)options.core) : 0;
     course.begun = now_ns();
@@ -116,6 +118,10 @@ void watch(uint64_t deadline)
     connect_all(deadline, 1);
     for (uint64_t until_ns = now_ns() + NS / 4; now_ns() < until_ns;)
         pump(10);
+    if (options.hold > 0 || options.others) {
+        printf("ready\n");
+        fflush(stdout);
+    }
     if (options.hold > 0) {
         begin();
         for (uint64_t until_ns = now_ns() + (uint64_t)(options.hold * 1e9); now_ns() < until_ns;)
@@ -123,10 +129,7 @@ void watch(uint64_t deadline)
         course.ended = now_ns();
         return;
     }
-    if (options.others) {
-        printf("ready\n");
-        fflush(stdout);
-    } else {
+    if (!options.others) {
         publisher_open(&publisher, options.to, options.template_file, options.replies, (uint64_t)options.base);
         struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
         epoll_ctl(poll_fd, EPOLL_CTL_ADD, publisher.fd, &e);

@@ -287,6 +287,7 @@ async def test_messages_sent_at_once_are_all_there_in_the_order_in_which_they_we
         assert event.payload["task"]["history"][0]["messageId"] == waiting[0]
 
 
+@pytest.mark.one_server("plain Pub/Sub")
 async def test_what_is_published_is_what_stands_in_the_history(
     manager: RedisManager, raw: redis.asyncio.Redis
 ) -> None:

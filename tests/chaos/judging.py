@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+import orjson
+
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.errors import HistoryLost
 from a2a_streaming.event import Event
 from a2a_streaming.wire import legacy
 from chaos.customers import Customer
 from chaos.oracle import Oracle, Seen
+from chaos.stories import Path, Story, Violation
 
 
 async def logs_of(manager: RedisManager, tasks: Iterable[str]) -> dict[str, list[Event]]:
@@ -57,3 +60,28 @@ def judge_stories(logs: Mapping[str, Sequence[Event]], customers: Sequence[Custo
     refused = [f"{c.task} was refused: {reason}" for c in customers for reason in c.refusals]
     unfinished = [f"{c.task}: a customer never saw its end" for c in customers if not c.over]
     return [*oracle.violations, *refused, *unfinished]
+
+
+def judge_lossy_stories(
+    logs: Mapping[str, Sequence[Event]], customers: Sequence[Customer]
+) -> list[str]:
+    """Judge what customers were told where failovers may lose ends of logs (I1 to I3, I5).
+
+    What one was told and the log doesn't hold must be followed by a reset, unless it was the end: then they were gone before
+    it was lost.
+    """
+    found: list[Violation] = []
+    stories = {task: Story(task, found.append) for task in logs}
+    for task, events in logs.items():
+        path = Path("the log", stories[task], "legacy")
+        for event in events:
+            path.hear(str(event.position).encode(), legacy.tell_event(event, final=False)[1])
+    for number, customer in enumerate(customers):
+        path = Path(f"customer {number}", stories[customer.task], "legacy")
+        for told in customer.told:
+            path.hear(told.position.encode(), orjson.dumps(told.data))
+        if not path.over:
+            last = path.position
+            found.append(Violation("I8", customer.task, f"{path.name} stays at {last!r}"))
+    refused = [f"{c.task} was refused: {reason}" for c in customers for reason in c.refusals]
+    return [*map(str, found), *refused]

@@ -1,10 +1,12 @@
 """Hosts are cut off, Redis' too, one after the other, under load: what goes on elsewhere goes on, and all heals by itself.
 
     python -m chaos.partitions --seed 1 --cuts 12
+    python -m chaos.partitions --seed 1 --cuts 12 --cluster
 
 Each process lives on a host of its own (see `hosts`). A host is cut off for a while, half of the time for longer than a
-lease, and joined again. Nobody is told: packets are lost, connections stay half open. At the end the logs, the system of record
-and what customers were told must agree, and every process must take work, or serve, again. Exit code 1 if not.
+lease, and joined again. Nobody is told: packets are lost, connections stay half open. With a cluster, every other cut goes
+through its middle: three of its six servers, and half of the processes, are on either side. At the end the logs, the system of
+record and what customers were told must agree, and every process must take work, or serve, again. Exit code 1 if not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,12 +29,13 @@ from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.client import http_client
 from a2a_streaming.settings import Settings
 from chaos.fleet import run, table
-from chaos.hosts import REDIS, Hosts, Namespaces, Proxied, why_not
+from chaos.hosts import Hosts, Namespaces, Proxied, why_not
 from chaos.load import Load
 from chaos.places import Place, Role
 from processes import environment
 from warm import prepare
 
+_HALVES = "half of the cluster"
 _BACK = 30.0
 """Seconds after it was joined again within which a host must serve, or be counted among the processes."""
 
@@ -48,6 +52,8 @@ class Report:
     seed: int
     kind: str
     cuts: Counter[str] = field(default_factory=Counter[str])
+    promoted: int = 0
+    """How many replicas have become primaries."""
     back: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     figures: list[tuple[str, object]] = field(default_factory=list[tuple[str, object]])
     timeline: list[str] = field(default_factory=list[str])
@@ -57,6 +63,7 @@ class Report:
         """The figures, in Markdown."""
         rows: list[tuple[str, object]] = [("hosts", self.kind)]
         rows += [(f"cut off: {role}", count) for role, count in self.cuts.items()]
+        rows += [("replicas that took over", self.promoted)] if self.promoted else []
         rows += [
             (f"{role}: back after seconds, at most", f"{max(times):.1f}")
             for role, times in self.back.items()
@@ -100,15 +107,24 @@ class PartitionRun:
             stack.push_async_callback(self._load.aclose)
             await self._load.start(http, lambda: doors)
             # Every role's turn comes, in an order of the seed's.
-            hosts = [*self._places, REDIS]
+            hosts = [*self._places, *self._hosts.servers]
             order = hosts * (cuts // len(hosts) + 1)
-            for host in self._rng.sample(order, cuts):
-                await self._cut(host, http)
+            for number, host in enumerate(self._rng.sample(order, cuts)):
+                halves = number % 2 == 0 and len(self._hosts.servers) > 1
+                await self._cut(*(self._half() if halves else [host]), http=http)
             await self._load.end()
-            async with RedisManager(self._hosts.redis, Settings()) as manager:
-                found, figures = await self._load.judge(manager)
-                self.report.violations += found
-                self.report.figures += figures
+            with self._hosts.judging() as url:
+                async with RedisManager(url, Settings()) as manager:
+                    found, figures = await self._load.judge(manager)
+            self.report.violations += found
+            self.report.figures += figures
+
+    def _half(self) -> list[str]:
+        """Draw a half of Redis' hosts, one of each primary and its replica, and a half of the processes'."""
+        half = len(self._hosts.servers) // 2
+        pairs = zip(self._hosts.servers[:half], self._hosts.servers[half:], strict=True)
+        servers = [self._rng.choice(pair) for pair in pairs]
+        return servers + self._rng.sample([*self._places], len(self._places) // 2)
 
     async def _settle(self, host: str, role: Role, stack: contextlib.AsyncExitStack) -> None:
         settings = environment(
@@ -125,31 +141,46 @@ class PartitionRun:
         stack.callback(place.kill)
         place.start()
 
-    async def _cut(self, host: str, http: httpx2.AsyncClient) -> None:
-        role = "Redis" if host == REDIS else self._places[host].role
-        away = [*self._places.values()] if host == REDIS else [self._places[host]]
+    async def _cut(self, *hosts: str, http: httpx2.AsyncClient) -> None:
+        role = self._role(hosts)
+        alone = len(hosts) == 1 and hosts[0] in self._places
+        away = [self._places[hosts[0]]] if alone else [*self._places.values()]
         longer = self._rng.random() < 0.5
         seconds = self._lease * (
             self._rng.uniform(1.5, 3) if longer else self._rng.uniform(0.2, 0.8)
         )
         self.report.cuts[role] += 1
+        primaries = await asyncio.to_thread(self._hosts.primaries)
         began = time.monotonic()
-        await asyncio.to_thread(self._hosts.part, host)
+        await asyncio.to_thread(self._hosts.part, *hosts)
         await asyncio.sleep(seconds)
-        await asyncio.to_thread(self._hosts.join, host)
+        await asyncio.to_thread(self._hosts.join, *hosts)
         joined = time.monotonic()
-        said = f"{began - self._began:8.2f} {host}: cut off for {seconds:.2f} s"
+        said = f"{began - self._began:8.2f} {', '.join(hosts)}: cut off for {seconds:.2f} s"
         try:
             async with asyncio.timeout(_BACK):
                 while not all([await self._serves(place, http) for place in away]):
                     await asyncio.sleep(0.05)
+                back = time.monotonic() - joined
+                while not await asyncio.to_thread(self._hosts.whole):
+                    await asyncio.sleep(0.05)
         except TimeoutError:
-            self.report.violations.append(
-                f"{host} wasn't back {_BACK:g} s after it was joined again"
-            )
-        back = time.monotonic() - joined
+            self.report.violations.append(f"{role}: not back {_BACK:g} s after the cut")
+            back = _BACK
         self.report.back.setdefault(role, []).append(back)
-        self.report.timeline.append(f"{said}, back after {back:.2f} s")
+        promoted = await asyncio.to_thread(self._hosts.primaries) - primaries
+        self.report.promoted += len(promoted)
+        self.report.timeline.append(
+            f"{said}, back after {back:.2f} s, whole after {time.monotonic() - joined:.2f} s"
+            + "".join(f", {host} promoted" for host in sorted(promoted))
+        )
+
+    def _role(self, hosts: Sequence[str]) -> str:
+        if len(hosts) > 1:
+            return _HALVES
+        if (place := self._places.get(hosts[0])) is not None:
+            return place.role
+        return "Redis" if len(self._hosts.servers) == 1 else "one of the cluster's servers"
 
     async def _serves(self, place: Place, http: httpx2.AsyncClient) -> bool:
         """Say whether a process reaches Redis."""
@@ -168,15 +199,19 @@ async def partition_run(
     longest: float,
     lease: float,
     roles: dict[Role, int] | None = None,
+    cluster: bool = False,
 ) -> Report:
-    """Run one schedule, in namespaces where there can be some."""
+    """Run one schedule, in namespaces where there can be some; a cluster can only be there."""
     reason = await asyncio.to_thread(why_not)
+    if cluster and reason:
+        raise SystemExit(f"A cluster can't be parted here: {reason}.")
     kind = f"processes behind proxies: {reason}" if reason else "network namespaces"
     report = Report(seed, kind)
     with tempfile.TemporaryDirectory(prefix="a2a-parted-") as name:
         directory = Path(name)
-        load = Load(seed, directory / "refunds.db", clients=clients, longest=longest)
-        async with (Proxied if reason else Namespaces)(directory / "redis") as hosts:
+        load = Load(seed, directory / "refunds.db", clients=clients, longest=longest, lossy=cluster)
+        redis = directory / "redis"
+        async with Proxied(redis) if reason else Namespaces(redis, cluster=cluster) as hosts:
             one = PartitionRun(report, directory, hosts, lease=lease, load=load)
             await one.run(cuts, roles or {"front": 2, "worker": 3, "ops": 1})
     return report
@@ -190,6 +225,7 @@ def main() -> int:
     options.add_argument("--clients", type=int, default=20, help="customers at a time")
     options.add_argument("--longest", type=float, default=20.0, help="seconds that a task takes")
     options.add_argument("--lease", type=float, default=5.0, help="seconds")
+    options.add_argument("--cluster", action="store_true", help="on a cluster of six servers")
     asked = options.parse_args()
     report = run(
         partition_run(
@@ -198,6 +234,7 @@ def main() -> int:
             clients=asked.clients,
             longest=asked.longest,
             lease=asked.lease,
+            cluster=asked.cluster,
         )
     )
     print(report.table())

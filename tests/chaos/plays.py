@@ -114,6 +114,9 @@ class Plays:
                 self._platform = None
         about = f"{name} on {database}, {reader}"
         excess = Counter(changed) - Counter(conversation.changes)
+        if losses != cell.losses:
+            # Where a specialist's task was lost, a person is asked: that moves no money.
+            excess = Counter({one: n for one, n in excess.items() if " ticket of " not in one})
         if excess:
             cell.bad(Violation("I11", about, f"the books hold too much: {sorted(excess)}"))
         elif losses == cell.losses:

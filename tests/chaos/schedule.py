@@ -28,8 +28,8 @@ class Fault:
         return f"+{self.after} {self.kind} ({self.who:.3f}, {self.much:.3f})"
 
     def whom(self, count: int) -> int:
-        """Whom of so many."""
-        return int(self.who * count)
+        """Whom of so many; `who` is rounded, and may be 1."""
+        return min(int(self.who * count), count - 1)
 
     def between(self, least: float, most: float) -> float:
         """How much, on a scale."""

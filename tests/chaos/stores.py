@@ -106,12 +106,16 @@ class StoreProcess:
                     return
 
     async def follow(self, primary: StoreProcess) -> None:
-        """Become a replica, and wait until all that the primary has is here."""
-        async with self.client as client:
+        """Become a replica, and wait until all that the primary has now is here."""
+        async with self.client as client, primary.client as theirs, asyncio.timeout(20):
             await client.replicaof("127.0.0.1", str(primary.port))
-            async with asyncio.timeout(20):
-                while (await client.info("replication")).get("master_link_status") != "up":
-                    await asyncio.sleep(0.01)
+            goal = (await theirs.info("replication"))["master_repl_offset"]
+            while True:
+                told = await client.info("replication")
+                up = told.get("master_link_status") == "up"
+                if up and told["slave_repl_offset"] >= goal:
+                    return
+                await asyncio.sleep(0.01)
 
     async def stand_alone(self) -> None:
         """Be a replica no more: what the primary writes from now on is missing here."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx2
 
-from a2a_streaming.client import Client, StreamEvent, StreamLost
+from a2a_streaming.client import AgentUnreachable, Client, StreamEvent, StreamLost
 from a2a_streaming.customer_service.records import TicketState
 from a2a_streaming.errors import A2AStreamingError
 from a2a_streaming.position import Position
@@ -25,6 +25,7 @@ from conversations.platforms import PlatformProcess
 from conversations.script import Conversation, Turn, unseen
 from conversations.telling import artifacts, contents, plain, sights
 
+T = TypeVar("T")
 _TERMINAL = frozenset({"completed", "failed", "canceled", "rejected"})
 _MORE = 2
 """A turn has some events more than its conversation's file names."""
@@ -139,7 +140,8 @@ class Playing:
     ) -> None:
         if turn.person:
             told = self._tasks[-1]
-            await act(turn, told.task, http, self._platform.url, key=f"turn-{number}")
+            url, key = self._platform.url, f"turn-{number}"
+            await self._until_answered(lambda: act(turn, told.task, http, url, key=key))
             events = client.resubscribe(told.task, told.after)
         else:
             if not self._tasks or self._tasks[-1].over:
@@ -182,6 +184,15 @@ class Playing:
         if kill is not None and read < kill.frame:
             await self._platform.crash()
 
+    async def _until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask, and ask again while the platform or its store is away."""
+        async with asyncio.timeout(self._patience):
+            while True:
+                try:
+                    return await ask()
+                except (AgentUnreachable, httpx2.TransportError, httpx2.HTTPStatusError):
+                    await asyncio.sleep(0.1)
+
     async def _judge(self, told: Told, client: Client) -> None:
         """Judge what the customer was told of a task by its log, and by the task as it is."""
         if any(event.reset for event in told.events):
@@ -195,7 +206,7 @@ class Playing:
         ends = [place for place, event in enumerate(log, 1) if event.state in _TERMINAL]
         if ends != ([len(log)] if told.over else []):
             self.faults.append(f"{told.task}: ended at {ends} of {len(log)}")
-        task = await client.get(told.task)
+        task = await self._until_answered(lambda: client.get(told.task))
         kept = [(a.get("name", ""), contents(a["parts"])) for a in task.get("artifacts", ())]
         shown = [(name, contents(parts)) for name, parts in artifacts(told.events) if parts]
         if kept != shown:
@@ -216,9 +227,13 @@ async def act(turn: Turn, task: str, http: httpx2.AsyncClient, url: str, *, key:
 
     Raises:
         Stuck: They can't.
+        httpx2.HTTPStatusError: Not now: the store is away.
     """
     url = f"{url}/handover"
-    queue = (await http.get(f"{url}/queue", params={"name": turn.person})).json()
+    answer = await http.get(f"{url}/queue", params={"name": turn.person})
+    if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+        answer.raise_for_status()
+    queue = answer.json()
     state = TicketState.WAITING.value if turn.does == "claim" else TicketState.CLAIMED.value
     tickets = [
         ticket["ticket"]
@@ -232,5 +247,7 @@ async def act(turn: Turn, task: str, http: httpx2.AsyncClient, url: str, *, key:
         json={"name": turn.person, **({"text": turn.text} if turn.text else {})},
         headers={"idempotency-key": key},
     )
+    if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+        answer.raise_for_status()
     if answer.status_code != 200:
         raise Stuck(f"{turn.person} can't {turn.does}: {answer.text}")

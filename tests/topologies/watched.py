@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import redis.asyncio
 
 from a2a_streaming import Run
+from a2a_streaming.errors import Unavailable
 from a2a_streaming.event import Event
 from a2a_streaming.feeds import Feeds
 from a2a_streaming.session import Reset, StreamSession
@@ -35,6 +36,7 @@ class Watched:
         """What the watcher has seen, since its last reset."""
         self.resets: list[Reset] = []
         self.enough = asyncio.Event()
+        self.watching: asyncio.Task[None] | None = None
         self._session = session
 
     async def run(self, run: Run) -> None:
@@ -49,7 +51,10 @@ class Watched:
     async def watch(self) -> None:
         """Read to the end."""
         while not (self.seen and self.seen[-1].state and self.seen[-1].state.terminal):
-            got = await self._session.next(20)
+            try:
+                got = await self._session.next(20)
+            except Unavailable:  # come back later, as a client does
+                continue
             if isinstance(got, Reset):
                 self.resets.append(got)
                 self.seen.clear()
@@ -61,6 +66,8 @@ class Watched:
         begun, resets = len(self.seen), len(self.resets)
 
         async def is_seen() -> bool:
+            if self.watching is not None and self.watching.done():
+                self.watching.result()
             return len(self.seen) >= (more if len(self.resets) > resets else begun + more)
 
         await until(is_seen, 40)
@@ -94,7 +101,7 @@ async def watched(settings: Settings, raw: redis.asyncio.Redis) -> AsyncIterator
         told.append(it)
         await desk.send(task=TASK)
         async with session:
-            watching = asyncio.create_task(it.watch())
+            watching = it.watching = asyncio.create_task(it.watch())
             try:
                 await it.until_seen()
                 yield it

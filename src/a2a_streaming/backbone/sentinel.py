@@ -43,16 +43,26 @@ class Sentinel(Single):
     async def _to_primary(self, **how: Any) -> Link:
         address = await self._primary()
         link = await Link.open(address, timeout=self._timeout, **how)
-        with contextlib.suppress(CommandFailed):  # a user may be forbidden to ask
-            role = await link.ask(["ROLE"])
-            if role[0] != b"master":
-                link.abort()
-                raise LinkLost(ConnectionError(f"{address.name} isn't the primary, or not yet"))
+        try:
+            async with asyncio.timeout(self._timeout):  # a patient link has none of its own
+                await self._prove(address, link)
+        except TimeoutError as error:
+            link.abort()
+            raise LinkLost(error) from error
+        except BaseException:
+            link.abort()
+            raise
         self._links = [(name, one) for name, one in self._links if not one.ended.done()]
         self._links.append((address.name, link))
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch(), name="watch the sentinels")
         return link
+
+    async def _prove(self, address: Address, link: Link) -> None:
+        with contextlib.suppress(CommandFailed):  # a user may be forbidden to ask
+            role = await link.ask(["ROLE"])
+            if role[0] != b"master":
+                raise LinkLost(ConnectionError(f"{address.name} isn't the primary, or not yet"))
 
     async def _primary(self) -> Address:
         """Return where the primary is: of what most of them say, the latest."""
