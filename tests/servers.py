@@ -262,6 +262,24 @@ def well(server: Server) -> bool:
     return linked and b"cluster_state:ok" in server.do("CLUSTER", "INFO")
 
 
+@contextmanager
+def replicated(binary: Path, *options: str) -> Iterator[tuple[Server, Server]]:
+    """A primary and its replica, which nobody watches."""
+    with directory() as place, ExitStack() as ended:
+        servers: list[Server] = []
+        for port in free_ports(2):
+            after = ("--replicaof", "127.0.0.1", str(servers[0].port)) if servers else ()
+            server = Server(
+                place / str(port), binary, port, "--repl-diskless-sync-delay", "0", *after, *options
+            )
+            ended.callback(server.end)
+            server.until_up()
+            servers.append(server)
+        primary, replica = servers
+        until(lambda: _follows(replica), "the replica doesn't follow")
+        yield primary, replica
+
+
 class Watched:
     """A primary, its replicas, and the sentinels that watch them.
 

@@ -42,8 +42,12 @@ class Canceling:
         Raises:
             TaskNotFound: It is gone.
             TaskNotCancelable: It has ended.
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas know of it.
         """
+        await self._cancel(task_id, told_id)
+        await self._manager.durability.confirm(self._manager.log.canceled(task_id))
+
+    async def _cancel(self, task_id: str, told_id: str) -> None:
         meta = await self._manager.snapshots.meta(task_id)
         if meta is None:
             raise TaskNotFound(told_id)

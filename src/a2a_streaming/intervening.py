@@ -124,7 +124,7 @@ class Interventions:
         Raises:
             TaskNotFound: There is no such task.
             UnsupportedOperation: It has ended, or its agent hands nothing over to people.
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas know of it.
         """
         meta = await self._meta(task_id)
         await self._check_escalates(meta.agent)
@@ -141,6 +141,10 @@ class Interventions:
                 )
             case _:  # a damaged one is ended by whoever is woken
                 await self._manager.work(meta.agent).hint(task_id)
+        if outcome.code != "DAMAGED":
+            await self._manager.durability.confirm(
+                self._manager.interventions.asked_under(task_id, wanted.id)
+            )
         return Done.BEFORE if outcome.code == "DONE" else Done.ASKED
 
     async def _meta(self, task_id: str) -> Meta:

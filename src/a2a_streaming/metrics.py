@@ -54,6 +54,12 @@ LIMITED = Counter(
     f"What was refused because of a limit, or had to wait (runs), by which: {', '.join(LIMITS)}.",
     ["limit"],
 )
+UNCONFIRMED = Counter(
+    "a2a_unconfirmed",
+    "What wasn't acknowledged because too few of Redis' replicas had it, by why: late (in time), lost (by a failover),"
+    " away (the primary went away).",
+    ["reason"],
+)
 CLEANED = Counter(
     "a2a_janitor_cleaned",
     "What crashes had left behind and the janitor has cleaned up: tasks (on lists), watchers, workers, nodes, keys,"
@@ -193,6 +199,8 @@ for _outcome in ("archived", "forgotten", "failed"):
     ARCHIVED.labels(_outcome)
 for _outcome in ("delivered", "failed", "given up"):
     PUSHES.labels(_outcome)
+for _reason in ("late", "lost", "away"):
+    UNCONFIRMED.labels(_reason)
 for _reason in ("trimmed", "forked", "future", "malformed", "gone"):
     RESETS.labels(_reason)
 

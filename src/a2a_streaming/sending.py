@@ -108,7 +108,7 @@ class Sender:
             UnsupportedOperation: The task has ended, or isn't the one that the caller came for.
             InboxFull: Too many messages wait.
             TooManyRequests: The owner has too many tasks open.
-            Unavailable: Redis is away; send again.
+            Unavailable: Redis is away, or too few of its replicas have the message; send again.
         """
         if context is not None:
             check_id(context, "The session's id")
@@ -175,6 +175,7 @@ class Sender:
                 waker = asyncio.create_task(self._wake(offer, accepted, feed), name="wake")
                 self._waking.add(waker)
                 waker.add_done_callback(self._waking.discard)
+        await self._manager.inbox.confirm(offer)  # a worker may be at it meanwhile
         turn = said["messageId"] if accepted.before is not None else None
         return Sent(stored, accepted.before, turn)
 

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     """Program for the embedded store; empty: the bundled one, else what is on PATH."""
     redis_timeout: Seconds = 5.0
     """Seconds without a reply after which Redis counts as away."""
+    redis_replicas: Annotated[int, Field(ge=0, le=16)] = 0
+    """How many of Redis' replicas must have a message, a webhook or a cancel before it is acknowledged, so that a failover
+    can't lose it. With fewer at hand these are answered 503; keep one more than this. See [Redis](redis.md)."""
+    redis_replicas_ms: Count = 500
+    """Milliseconds that they are waited for; then the answer is 503, and whoever sends again is acknowledged once they have
+    it."""
     key_prefix: str = ""
     """Put before every Redis key and channel, so that several installations can share a Redis."""
     database_url: str = ""

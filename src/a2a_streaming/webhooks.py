@@ -55,7 +55,7 @@ class TaskWebhooks:
             TaskNotFound: There is no such task of this caller and agent.
             InvalidParams: It isn't a webhook to which this server pushes, or there are too many.
             PushNotificationNotSupported: The operator has switched webhooks off.
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas have it.
         """
         stored = await self._authorize(task_id, caller, "set a webhook")
         await self.check(config)
@@ -115,7 +115,7 @@ class TaskWebhooks:
         Raises:
             TaskNotFound: There is no such task of this caller and agent.
             PushNotificationNotSupported: The operator has switched webhooks off.
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas have it.
         """
         self._check_on()
         stored = await self._authorize(task_id, caller, "delete a webhook")

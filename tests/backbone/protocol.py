@@ -16,6 +16,7 @@ from hypothesis import event as count
 from hypothesis import note
 
 from a2a_streaming.backbone.connection import Store
+from a2a_streaming.backbone.durability import Durability
 from a2a_streaming.backbone.history import History
 from a2a_streaming.backbone.inbox import Inbox, Offer
 from a2a_streaming.backbone.interventions import Escalation, Interventions
@@ -143,7 +144,8 @@ class Story:
         self._keys = keys.task(task_id)[:KEYS]
         self._history, self._snapshots = History(store, keys), Snapshots(store, keys)
         self._interventions = Interventions(store, keys)
-        self._inbox, self._log = Inbox(store, keys, settings), Log(store, keys, settings)
+        self._inbox = Inbox(store, keys, settings, Durability(store, keys, settings))
+        self._log = Log(store, keys, settings)
         self._clock_behind = clock_behind
         self._epochs: set[int] = set()
         self._folds: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from a2a_streaming.auth.keys import make_key
 from a2a_streaming.backbone.keys import KEYS, Keys, check_id
 from a2a_streaming.backbone.manager import RedisManager
 from a2a_streaming.caller import ANYBODY, Caller, Role
-from a2a_streaming.errors import InvalidParams
+from a2a_streaming.errors import InvalidParams, Unconfirmed
 from a2a_streaming.event import text_part
 from a2a_streaming.node import Node
 from a2a_streaming.settings import Settings
@@ -160,6 +161,9 @@ async def test_whatever_the_platform_writes_has_a_name_of_the_table_and_a_lifeti
             assert await node.manager.janitor.elect(node.name)
             await node.manager.erasures.begin("somebody", "boss")
             await node.manager.erasures.found("somebody", ["t1"])
+            with suppress(Unconfirmed):  # there are no replicas
+                async with connected(node.settings, redis_replicas=1, redis_replicas_ms=1) as one:
+                    await one.durability.confirm(one.log.canceled("t1"))
             found = await no_key_lives_for_ever(raw, prefix)
             heard = [text(channel) for channel in await raw.pubsub_channels()]
             channels = [name for name in heard if not name.startswith("__sentinel__")]

@@ -99,10 +99,21 @@ def test_each_fault_of_redis_is_found_with_a_remedy(
     facts: RedisFacts, level: str, words: str
 ) -> None:
     assert not_well(of_redis(WELL)) == []
-    found = [one for one in of_redis(facts) if one.level != "ok"]
+    replicas = int(facts.info.get("connected_slaves", 0))
+    found = [one for one in of_redis(facts, replicas=replicas) if one.level != "ok"]
     assert [one.level for one in found] == [level]
     assert words in found[0].said
     assert found[0].remedy
+
+
+def test_replicas_that_are_asked_for_and_not_there_or_there_and_not_asked_for_are_found() -> None:
+    two = with_({"connected_slaves": "2"}, {"min-replicas-to-write": "1"})
+    assert not_well(of_redis(two, replicas=2)) == []
+    [(level, said)] = not_well(of_redis(two, replicas=3))
+    assert (level, "3, and 2 replicas" in said) == ("wrong", True)
+    [(level, said)] = not_well(of_redis(two))
+    assert (level, "A2A_REDIS_REPLICAS is 0" in said) == ("warning", True)
+    assert not_well(of_redis(WELL, replicas=1))[0][0] == "wrong"
 
 
 def test_clocks_are_compared_with_redis() -> None:

@@ -19,7 +19,7 @@ from apps.greeting import GreetingAgent
 from conftest import serving
 from servers import Cluster, Server, cluster, until, wanted
 from streams import called, frames, message, streaming
-from tasks import connected
+from tasks import connected, offer
 from tasks import until as eventually
 from topologies.watched import TASK, apart, watched
 
@@ -200,3 +200,23 @@ async def test_a_primary_is_killed_and_its_replica_takes_over_in_the_middle_of_a
         await it.until_seen()
     await apart(killed.start)
     await apart(killed.until_up)
+
+
+async def test_what_is_acknowledged_is_at_a_replica_wherever_its_slot_is_by_then(
+    settings: Settings, raw: redis.asyncio.Redis, store: Cluster, slot: int
+) -> None:
+    async with connected(settings, redis_replicas=1, redis_replicas_ms=5000) as manager:
+        offers = [offer(TASK), *(offer(f"task-{n}") for n in range(20))]  # in slots of all servers
+        for one in offers:
+            await manager.inbox.accept(one)
+        await asyncio.gather(*(manager.inbox.confirm(one) for one in offers))
+        await apart(lambda: move_by_hand(store, slot))
+        await asyncio.gather(*(manager.inbox.confirm(one) for one in offers))
+        metas = {manager.keys.meta(one.task_id) for one in offers}
+        assert await asyncio.to_thread(at_replicas, store, "task:*:meta") >= metas
+
+
+def at_replicas(store: Cluster, pattern: str) -> set[str]:
+    """The keys that replicas have."""
+    replicas = [one for one in store.servers if one.do("ROLE")[0] != b"master"]
+    return {key.decode() for one in replicas for key in one.do("KEYS", pattern)}

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import orjson
 
 from a2a_streaming.backbone.connection import Command, Script, Store
+from a2a_streaming.backbone.durability import Durability, Proof
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.position import Position
 from a2a_streaming.settings import Settings
@@ -106,12 +107,16 @@ class Inbox:
         store: Redis.
         keys: Names of keys.
         settings: Lifetimes and limits.
+        durability: Waits for replicas.
     """
 
-    def __init__(self, store: Store, keys: Keys, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, keys: Keys, settings: Settings, durability: Durability
+    ) -> None:
         self._store = store
         self._keys = keys
         self._settings = settings
+        self._durability = durability
 
     async def accept(self, offer: Offer, *, behind: Sequence[Command] = ()) -> Accepted:
         """Accept a customer's message into its task's inbox.
@@ -150,6 +155,28 @@ class Inbox:
             State(state.decode()) if state else None,
             Position.parse(before) if before else None,
         )
+
+    async def confirm(self, offer: Offer) -> None:
+        """Return when a message that was accepted, now or before, is at as many replicas as the settings ask for.
+
+        Args:
+            offer: The message.
+
+        Raises:
+            Unconfirmed: It isn't, or not in time.
+        """
+        if self._durability.on:
+            await self._durability.confirm(self._proof(offer))
+
+    def _proof(self, offer: Offer) -> Proof:
+        fields = (f"m:{offer.message['messageId']}", "first")
+        known = offer.fingerprint.encode()
+
+        def holds(reply: list[bytes | None]) -> bool:
+            by_id, first = reply
+            return (by_id or b"").startswith(known) or (offer.by_content and first == known)
+
+        return Proof(offer.task_id, ["HMGET", self._keys.meta(offer.task_id), *fields], holds)
 
     async def waiting(self, task_id: str) -> int:
         """Return how many of a task's messages aren't settled yet.

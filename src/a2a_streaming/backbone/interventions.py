@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, cast
 import orjson
 
 from a2a_streaming.backbone.connection import Script, Store
+from a2a_streaming.backbone.durability import Proof
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.task import Json, State
 
@@ -117,6 +118,10 @@ class Interventions:
         if busy:
             await self._store.call("PUBLISH", self._keys.control, f"escalate {task_id}")
         return Outcome(cast("Code", code.decode()), busy=busy)
+
+    def asked_under(self, task_id: str, asked: str) -> Proof:
+        """Return how it is seen that an escalation was asked for under an id."""
+        return Proof(task_id, ["HMGET", self._keys.meta(task_id), f"did:{asked}"], any)
 
     async def asked(self, task_id: str) -> Escalation | None:
         """Return what the agent is asked; None if nobody asks any more.

@@ -103,6 +103,12 @@ KEYS: tuple[KeySpec, ...] = (
         "watcher → when its claim lapses, ms",
     ),
     KeySpec(
+        "durable:{id}",
+        "string",
+        "ten seconds",
+        "nothing: written behind what was accepted, so that WAIT tells when replicas have both",
+    ),
+    KeySpec(
         "channel:task:{id}",
         "channel",
         "-",
@@ -322,6 +328,10 @@ class Keys:
     def push(self, task_id: str) -> str:
         """A task's webhooks."""
         return f"{self.prefix}task:{{{task_id}}}:push"
+
+    def mark(self, task_id: str) -> str:
+        """What is written behind what was accepted for a task."""
+        return f"{self.prefix}durable:{{{task_id}}}"
 
     def task_audit(self, task_id: str) -> str:
         """Of the audit what concerns one task."""

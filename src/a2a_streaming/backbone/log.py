@@ -15,6 +15,7 @@ from typing import Any, Literal
 import orjson
 
 from a2a_streaming.backbone.connection import Command, Script, Store
+from a2a_streaming.backbone.durability import Proof
 from a2a_streaming.backbone.inbox import InboxEntry
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.errors import InvalidTransition, NewerFormat
@@ -197,6 +198,10 @@ class Log:
         self._settings = settings
         self._open_ttl = settings.open_ttl * 1000
         self._lease_ms = int(settings.lease_seconds * 1000)
+
+    def canceled(self, task_id: str) -> Proof:
+        """Return how it is seen that a task is to be canceled, or has ended."""
+        return Proof(task_id, ["HMGET", self._keys.meta(task_id), "cancel", "terminal"], any)
 
     async def lease(
         self, task_id: str, holder: str, *, purpose: Literal["run", "cancel"] = "run"

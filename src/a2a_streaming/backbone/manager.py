@@ -12,6 +12,7 @@ from a2a_streaming.backbone.census import Census
 from a2a_streaming.backbone.connection import Store
 from a2a_streaming.backbone.credentials import Credentials
 from a2a_streaming.backbone.deadlines import Deadlines
+from a2a_streaming.backbone.durability import Durability
 from a2a_streaming.backbone.ended import Ended
 from a2a_streaming.backbone.erasures import Erasures
 from a2a_streaming.backbone.format import Format
@@ -67,12 +68,13 @@ class RedisManager:
         )
         self.broadcast = Broadcast(self._store, self.keys)
         self.history = History(self._store, self.keys)
-        self.inbox = Inbox(self._store, self.keys, settings)
+        self.durability = Durability(self._store, self.keys, settings)
+        self.inbox = Inbox(self._store, self.keys, settings, self.durability)
         self.tally = Tally()
         self.log = Log(self._store, self.keys, settings, self.tally)
         self.index = Index(self._store, self.keys, settings)
         self.outbox = Outbox(self._store, self.keys, settings)
-        self.webhooks = Webhooks(self._store, self.keys, settings, self.outbox)
+        self.webhooks = Webhooks(self._store, self.keys, settings, self.outbox, self.durability)
         self.letters = Letters(self._store, self.keys, settings, self.outbox)
         self.signing_keys = SigningKeys(self._store, self.keys, days=settings.push_key_days)
         self.credentials = Credentials(self._store, self.keys)
@@ -128,6 +130,7 @@ class RedisManager:
     async def aclose(self) -> None:
         """Close every connection."""
         await self.broadcast.aclose()
+        await self.durability.aclose()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:

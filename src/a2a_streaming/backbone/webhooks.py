@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from a2a_streaming.backbone.connection import Script, Store
+from a2a_streaming.backbone.durability import Durability, Proof
 from a2a_streaming.backbone.keys import Keys
 from a2a_streaming.backbone.outbox import Outbox
 from a2a_streaming.settings import Settings
@@ -87,26 +88,43 @@ class Webhooks:
         keys: Names of keys.
         settings: Lifetimes.
         outbox: The list of tasks with webhooks.
+        durability: Waits for replicas.
     """
 
-    def __init__(self, store: Store, keys: Keys, settings: Settings, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        settings: Settings,
+        outbox: Outbox,
+        durability: Durability,
+    ) -> None:
         self._store = store
         self._keys = keys
         self._outbox = outbox
+        self._durability = durability
         self._lifetime = max(settings.listed_ttl, settings.push_dead_ttl) * 1000
 
     async def put(self, webhook: Webhook) -> None:
         """Set a webhook; one of the same id is replaced.
 
         Raises:
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas have it.
         """
         args = [webhook.id, webhook.kept(), webhook.told, self._lifetime]
         # On the list before, so that a crash between can't leave it out; and behind, in case that who looked
         # between found nothing to push.
         await self._outbox.enlist(webhook.task_id)
-        await self._store.script(_PUT, [self._keys.push(webhook.task_id)], args)
+        key = self._keys.push(webhook.task_id)
+        setting = await self._store.script(_PUT, [key], args)
         await self._outbox.enlist(webhook.task_id)
+        await self._durability.confirm(
+            Proof(
+                webhook.task_id,
+                ["HMGET", key, f"set:{webhook.id}"],
+                lambda reply: int(reply[0] or 0) >= setting,  # a later one has come behind it
+            )
+        )
 
     async def of_task(self, task_id: str) -> list[Webhook]:
         """Return a task's webhooks, in the order of their ids.
@@ -149,9 +167,13 @@ class Webhooks:
         """Delete a webhook, if it is there; nothing is kept of it.
 
         Raises:
-            Unavailable: Redis is away.
+            Unavailable: Redis is away, or too few of its replicas know of it.
         """
-        await self._store.script(_DELETE, [self._keys.push(task_id)], [webhook])
+        key = self._keys.push(task_id)
+        await self._store.script(_DELETE, [key], [webhook])
+        await self._durability.confirm(
+            Proof(task_id, ["HMGET", key, f"hook:{webhook}"], lambda reply: reply == [None])
+        )
 
     async def may_tell(self, webhook: Webhook, holder: str) -> Noted:
         """Say whether a webhook may be posted to, by who has taken it.

@@ -134,7 +134,7 @@ async def _of_redis(url: str, settings: Settings, *, repair: bool) -> list[Findi
         health = manager.health
         servers, nodes = await health.redis(), await health.nodes()
         for server in servers:
-            found += of_redis(server)
+            found += of_redis(server, replicas=settings.redis_replicas)
         found += of_clocks(servers[0], nodes, settings)
         found += of_nodes(nodes, await manager.format.newest())
         found += of_queues(await manager.census.queues(await manager.nodes.agents()), nodes)

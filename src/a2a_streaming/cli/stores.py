@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from a2a_streaming.backbone.embedded import EmbeddedStore
+from a2a_streaming.errors import StoreUnavailable
 from a2a_streaming.settings import Settings
 
 
@@ -17,10 +18,15 @@ async def store_url(settings: Settings) -> AsyncGenerator[str]:
         settings: The settings.
 
     Raises:
-        StoreUnavailable: The embedded store doesn't start.
+        StoreUnavailable: The embedded store doesn't start, or replicas are asked of it.
     """
     if settings.redis_url:
         yield settings.redis_url
         return
+    if settings.redis_replicas:
+        raise StoreUnavailable(
+            f"A2A_REDIS_REPLICAS is {settings.redis_replicas}, and the embedded store has no replicas. Set A2A_REDIS_URL, or"
+            " leave A2A_REDIS_REPLICAS away."
+        )
     async with EmbeddedStore(settings.data_dir, server=settings.redis_server or None) as store:
         yield store.url

@@ -21,6 +21,7 @@ A2AStreamingError
 │   ├── TooManyRequests         more than an owner may send or hold open
 │   ├── InboxFull               too many messages wait for this task
 │   ├── Unavailable             Redis is away or the process drains: come back later
+│   │   ├── Unconfirmed         accepted perhaps, and not at enough replicas: send it again
 │   │   └── NewerFormat         a newer version than this process wrote the task
 │   └── InternalError           our fault; the cause is in the log, never on the wire
 ├── RunError                    what an agent's run may no longer do
@@ -69,6 +70,7 @@ from a2a_streaming.errors.requests import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
+    Unconfirmed,
     UnsupportedOperation,
     VersionNotSupported,
 )
@@ -122,6 +124,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
+    "Unconfirmed",
     "UnsupportedOperation",
     "VersionNotSupported",
 ]

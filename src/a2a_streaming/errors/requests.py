@@ -295,6 +295,16 @@ class Unavailable(RequestError):
         self.retry_after = retry_after
 
 
+class Unconfirmed(Unavailable):
+    """What was sent may be accepted; too few of Redis' replicas have it yet to say so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This may have been accepted, but isn't safe from a failover yet: too few replicas of Redis have it. Send it"
+            " again under the same ids: it is done once. The operator can start replicas, or lower A2A_REDIS_REPLICAS.",
+        )
+
+
 class NewerFormat(Unavailable):
     """A task was written by a version of ours that is newer than this process.
 

@@ -11,20 +11,22 @@ _SLOW_MS = 20.0
 _REPLICA_LAG = 10
 
 
-def of_redis(facts: RedisFacts) -> list[Finding]:
+def of_redis(facts: RedisFacts, *, replicas: int = 0) -> list[Finding]:
     """Say how Redis is, or one of its servers.
 
     Args:
         facts: What it tells.
+        replicas: How many replicas must have what is acknowledged (A2A_REDIS_REPLICAS).
     """
-    found = _of_server(facts)
+    found = _of_server(facts, replicas)
     if not facts.server:
         return found
     return [replace(one, check=f"{one.check} at {facts.server}") for one in found]
 
 
-def _of_server(facts: RedisFacts) -> list[Finding]:
-    found = [_version(facts), *_policy(facts), *_persistence(facts), *_replication(facts)]
+def _of_server(facts: RedisFacts, replicas: int) -> list[Finding]:
+    found = [_version(facts), *_policy(facts), *_persistence(facts)]
+    found += [*_replication(facts), *_acknowledgements(facts, replicas)]
     if facts.round_trip_ms > _SLOW_MS:
         found.append(
             Finding(
@@ -190,3 +192,30 @@ def _replication(facts: RedisFacts) -> list[Finding]:
             )
         ]
     return [Finding(check, "ok", f"{count} replicas")]
+
+
+def _acknowledgements(facts: RedisFacts, wanted: int) -> list[Finding]:
+    """Say whether what is acknowledged can be at the replicas that the settings ask for."""
+    check, info = "Redis: acknowledgements", facts.info
+    if not info or info.get("role") == "slave":
+        return []
+    count = int(info.get("connected_slaves", 0))
+    if count < wanted:
+        return [
+            Finding(
+                check,
+                "wrong",
+                f"A2A_REDIS_REPLICAS is {wanted}, and {count} replicas are connected: every message is answered 503.",
+                "Start replicas, or lower it.",
+            )
+        ]
+    if count and not wanted:
+        return [
+            Finding(
+                check,
+                "warning",
+                "A2A_REDIS_REPLICAS is 0: a failover may lose a message or a webhook that was just acknowledged.",
+                "Set it to 1.",
+            )
+        ]
+    return [Finding(check, "ok", f"Told when {wanted} of {count} replicas know")] if wanted else []
