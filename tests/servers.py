@@ -397,18 +397,24 @@ class _ClusterClient(redis.asyncio.RedisCluster):
             await self.execute_command(*command, target_nodes=one) for one in self.get_primaries()
         ]
 
-    async def keys(self, pattern: Any = "*", **_: Any) -> Any:
+    async def keys(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes less
+        self, pattern: str = "*", **_: Any
+    ) -> list[bytes]:
         """Return all keys."""
         return [key for keys in await self._each("KEYS", pattern) for key in keys]
 
-    async def pubsub_channels(self, pattern: Any = "*", **_: Any) -> Any:
+    async def pubsub_channels(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes less
+        self, pattern: str = "*", **_: Any
+    ) -> list[bytes]:
         """Return the channels of both kinds that somebody listens to."""
         heard: set[bytes] = set()
         for kind in ("CHANNELS", "SHARDCHANNELS"):
             heard.update(*await self._each(f"PUBSUB {kind}", pattern))
         return sorted(heard)
 
-    async def info(self, section: str | None = None, *_args: str, **_: Any) -> Any:
+    async def info(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes less
+        self, section: str = "", **_: Any
+    ) -> dict[str, Any]:
         """Return a section of one server's, but how often all have executed each command."""
         told = await self._each("INFO", *([section] if section else []))
         if section != "commandstats":
