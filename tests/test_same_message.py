@@ -241,3 +241,21 @@ async def test_later_messages_are_never_merged_but_the_first_one_is_always_known
         await desk.until(State.COMPLETED)
         await desk.has_ended_once()
     assert turns.lines == ["go", "yes", "yes"]
+
+
+async def test_a_first_message_without_an_id_has_the_same_steps_though_redis_has_lost_its_task(
+    settings: Settings, raw: redis.asyncio.Redis
+) -> None:
+    keys = Notes()
+
+    async def pays(run: Run) -> None:
+        keys.note(run.step_key("pay"))
+        await run.complete("paid")
+
+    async with working(settings, raw, pays) as desk:
+        for text in ("pay 5", "pay 5", "pay 6"):
+            await desk.send(text)
+            await desk.until(State.COMPLETED)
+            await raw.delete(*await raw.keys("task:{t1}*"))
+    first, again, other = keys.lines
+    assert first == again != other

@@ -62,6 +62,18 @@ def fingerprint(parts: list[Json], metadata: Json | None) -> str:
     ).hexdigest()
 
 
+def first_message_id(stored: str, content: str) -> str:
+    """Return the id of a task's first message whose sender gave it none: the same however often it is sent.
+
+    Steps' keys are made of it. So a payment is known again also where Redis has lost the task, and its sender begins it anew.
+
+    Args:
+        stored: The id under which the task is stored.
+        content: The message's fingerprint.
+    """
+    return hashlib.blake2b(f"first\n{stored}\n{content}".encode(), digest_size=16).hexdigest()
+
+
 def check_depth(task: Json) -> None:
     """Check that what a customer sends can be told to every client.
 

@@ -11,6 +11,7 @@ from a2a_streaming.accepting import (
     TRACE,
     check_depth,
     fingerprint,
+    first_message_id,
     new_context_id,
     new_task_id,
     refusal,
@@ -137,6 +138,8 @@ class Sender:
             message_id=message_id,
             metadata=_noted(message_metadata, caller, owner, notes or {}),
         ) | (message_extras or {})
+        content = fingerprint(parts, message_metadata)
+        first = said if message_id else said | {"messageId": first_message_id(stored, content)}
         offer = Offer(
             owner=owner,
             agent=self._agent,
@@ -144,12 +147,12 @@ class Sender:
             task=new_task(
                 told,
                 context_id,
-                said,
+                first,
                 at=timestamp(),
                 metadata=self._allowed(_bare(task_metadata or {}), caller),
             ),
             message=said,
-            fingerprint=fingerprint(parts, message_metadata),
+            fingerprint=content,
             context=context,
             by_content=message_id is None,
             may_create=may_create,

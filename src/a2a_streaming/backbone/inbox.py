@@ -43,7 +43,8 @@ class Offer:
         owner: Whose task it is.
         agent: Which agent it is for.
         task_id: The id under which the task is stored.
-        task: The task as it is if this message creates it (A2A 1.0 JSON).
+        task: The task as it is if this message creates it (A2A 1.0 JSON). Its first message is this one, under an id
+            of its own if the sender gave none.
         message: The message (A2A 1.0 JSON).
         fingerprint: Digest of the message's content.
         context: The context as the client sent it; None if it sent none.
@@ -147,6 +148,7 @@ class Inbox:
                 self._settings.open_ttl * 1000,
                 self._settings.inbox_limit,
                 random.getrandbits(20),
+                offer.task["history"][0]["messageId"],
             ],
         )
         return Accepted(

@@ -15,6 +15,7 @@
 --      12 lifetime of an open task, ms
 --      13 the most messages that may wait
 --      14 20 random bits
+--      15 message id if it creates the task
 --
 -- Returns { code, position, state, position before the message's turn }; the last is empty where the
 -- message began the task:
@@ -44,6 +45,9 @@ if not state then
   local epoch = string.format('%.0f', time[1] * 1000000 + time[2] + tonumber(ARGV[14]))
   local position = epoch .. '-1'
   state = 'TASK_STATE_SUBMITTED'
+  if message_id ~= ARGV[15] then  -- both are hexadecimal: the sender gave none
+    message_id, entry = ARGV[15], (string.gsub(entry, message_id, ARGV[15]))
+  end
   local event = '{"task":' .. ARGV[11] .. '}'
   redis.call('XADD', stream, position, 'e', event)
   local about = cjson.encode({ owner = ARGV[1], agent = ARGV[2], context = ARGV[3], dialect = ARGV[10] })
