@@ -38,11 +38,12 @@ def test_the_source_distribution_is_what_the_repository_has_and_nothing_else(bui
     assert released - {"PKG-INFO"} == ours - NOT_RELEASED
 
 
-def test_the_wheel_is_the_package_and_nothing_else(built: Built) -> None:
+def test_the_wheel_is_both_packages_and_nothing_else(built: Built) -> None:
     source = ROOT / "src"
     ours = {
         str(path.relative_to(source))
-        for path in (source / "a2a_streaming").rglob("*")
+        for package in ("a2a_streaming", "a2a_reliability")
+        for path in (source / package).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
     with zipfile.ZipFile(built.wheel) as archive:
