@@ -28,8 +28,8 @@ class Fault:
         return f"+{self.after} {self.kind} ({self.who:.3f}, {self.much:.3f})"
 
     def whom(self, count: int) -> int:
-        """Whom of so many; `who` is rounded, and may be 1."""
-        return min(int(self.who * count), count - 1)
+        """Whom of so many."""
+        return int(self.who * count)
 
     def between(self, least: float, most: float) -> float:
         """How much, on a scale."""
@@ -47,10 +47,7 @@ def draw(seed: int, count: int, weights: Mapping[str, float], *, pace: int) -> l
     """
     chance = random.Random(seed)
     kinds = chance.choices([*weights], weights=[*weights.values()], k=count)
-    return [
-        Fault(kind, chance.randint(0, pace), round(chance.random(), 3), round(chance.random(), 3))
-        for kind in kinds
-    ]
+    return [Fault(kind, chance.randint(0, pace), _short(chance), _short(chance)) for kind in kinds]
 
 
 def dump(faults: Sequence[Fault]) -> str:
@@ -61,3 +58,8 @@ def dump(faults: Sequence[Fault]) -> str:
 def load(text: str) -> list[Fault]:
     """Read what `dump` has written."""
     return [Fault(**one) for one in json.loads(text)]
+
+
+def _short(chance: random.Random) -> float:
+    """A number from 0 to 0.999 that is told as it is."""
+    return chance.randrange(1000) / 1000
