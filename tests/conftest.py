@@ -28,6 +28,7 @@ from servers import Cluster, Server, Watched, client_of, cluster, sentinel, sing
 hypothesis_settings.register_profile(
     "suite",
     deadline=None,  # timing belongs in the benchmarks
+    max_examples=50,  # the suite's minutes are few; each run draws others
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.load_profile("suite")

@@ -74,7 +74,7 @@ async def churn_run(
     report = Report("churn", seed)
     began = time.monotonic()
     ttl = str(_lifetime(size))
-    short = {"A2A_HISTORY_TTL": ttl, "A2A_SNAPSHOT_TTL": ttl}
+    short = dict.fromkeys(("A2A_HISTORY_TTL", "A2A_SNAPSHOT_TTL", "A2A_AUDIT_TTL"), ttl)
     weights = {kind: KINDS[kind].weight for kind in _FAULTS}
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="a2a-churn-") as directory:
