@@ -120,10 +120,12 @@ async def test_processes_that_make_and_fill_the_tables_at_once_agree(
     processes = [context.Process(target=_open_in_a_process, args=(url, barrier)) for _ in range(2)]
     for process in processes:
         process.start()
-    for process in processes:
+    while processes:
+        process = processes.pop()
         await asyncio.to_thread(process.join, 50)
         assert process.exitcode == 0
-    del process, processes, barrier  # semaphores write when they go: here, in no event loop
+        del process
+    del barrier  # semaphores write when they go: here, in no event loop
     await asyncio.to_thread(gc.collect)
     records = SqlRecords(url, today=lambda: TODAY)
     customer = await records.customers.by_subject("demo")
