@@ -25,8 +25,9 @@ export class Stream {
    * @param {(asked: object) => Promise<object | null>} provide gives what it is opened with; see `tickets.js`
    */
   constructor(identity, provide) {
+    this.#identity = identity;
     this.#provide = provide;
-    this.#ask = (globalThis.SharedWorker && navigator.locks && this.#inWorker(identity)) || this.#inPage();
+    this.#ask = (globalThis.SharedWorker && navigator.locks && this.#inWorker()) || this.#inPage();
     this.signedIn(); // whoever could ask for nothing any more, can now
     addEventListener("online", () => this.#ask({ do: "wake", online: true }));
     addEventListener("offline", () => this.#ask({ do: "sleep" }));
@@ -97,10 +98,9 @@ export class Stream {
     return !again;
   }
 
-  #inWorker(identity, patience) {
-    this.#identity = identity;
+  #inWorker(patience) {
     const url = policy ? policy.createScriptURL("") : new URL("./hub-worker.js", import.meta.url);
-    const worker = new SharedWorker(url, { type: "module", name: `a2a ${identity}` });
+    const worker = new SharedWorker(url, { type: "module", name: `a2a ${this.#identity}` });
     // One that ends in this very moment still takes connections, and answers nobody.
     const timer = patience && setTimeout(() => (worker.port.close(), this.#goOnInWorker()), patience);
     worker.port.onmessage = ({ data }) => {
@@ -120,7 +120,7 @@ export class Stream {
 
   /** The worker has ended: go on in another. */
   #goOnInWorker() {
-    this.#goOn(this.#inWorker(this.#identity, PATIENCE));
+    this.#goOn(this.#inWorker(PATIENCE));
   }
 
   /** Begin what is followed in another way. */
